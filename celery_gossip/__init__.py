@@ -1,0 +1,69 @@
+"""Queue gossip for Celery: the public names, resolved when they are first used.
+
+Importing this package imports neither Celery nor Kombu, so it costs nothing where it is merely installed.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from celery_gossip.cluster import Cluster as Cluster
+    from celery_gossip.cluster import QueueView as QueueView
+    from celery_gossip.cluster import WorkerView as WorkerView
+    from celery_gossip.errors import GossipError as GossipError
+    from celery_gossip.errors import InvalidOption as InvalidOption
+    from celery_gossip.errors import OversizedGossip as OversizedGossip
+    from celery_gossip.errors import RejectedGossip as RejectedGossip
+    from celery_gossip.errors import UnsupportedTransport as UnsupportedTransport
+    from celery_gossip.listener import Listener as Listener
+    from celery_gossip.messages import Gossip as Gossip
+    from celery_gossip.messages import QueueCheck as QueueCheck
+    from celery_gossip.options import GossipOptions as GossipOptions
+    from celery_gossip.step import GossipStep as GossipStep
+    from celery_gossip.step import install as install
+
+__version__ = "0.1.0"
+
+_ROOM_OF = {
+    "Cluster": "cluster",
+    "Gossip": "messages",
+    "GossipError": "errors",
+    "GossipOptions": "options",
+    "GossipStep": "step",
+    "InvalidOption": "errors",
+    "Listener": "listener",
+    "OversizedGossip": "errors",
+    "QueueCheck": "messages",
+    "QueueView": "cluster",
+    "RejectedGossip": "errors",
+    "UnsupportedTransport": "errors",
+    "WorkerView": "cluster",
+    "install": "step",
+}
+
+__all__ = [
+    "Cluster",
+    "Gossip",
+    "GossipError",
+    "GossipOptions",
+    "GossipStep",
+    "InvalidOption",
+    "Listener",
+    "OversizedGossip",
+    "QueueCheck",
+    "QueueView",
+    "RejectedGossip",
+    "UnsupportedTransport",
+    "WorkerView",
+    "install",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,22 @@
+"""`celery inspect gossip`: a remote-control command that answers with the worker's own latest gossip.
+
+Registered on both sides by being imported: by the step in the worker, by the commands in the `celery` program.
+"""
+
+from typing import Any
+
+from celery.worker.control import inspect_command
+
+__all__ = ["gossip"]
+
+
+@inspect_command(name="gossip")  # type: ignore[untyped-decorator]
+def gossip(state: Any, **_: Any) -> dict[str, Any]:
+    """Latest gossip of the worker: the state of its queues."""
+    step = getattr(state.consumer, "queue_gossip", None)
+    if step is None:
+        return {"error": "this worker does not gossip: celery-gossip is not installed there, or switched off"}
+    from celery_gossip.messages import as_dict  # the celery program loads this module at every start
+
+    latest = step.latest
+    return as_dict(latest) if latest else {"error": "this worker has not gossiped yet"}

@@ -1,0 +1,140 @@
+"""Options of queue gossip: checked once, immutable afterwards. Built at install; read on every thread.
+
+Precedence: worker flag, keyword of install(), setting, default.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from celery_gossip.errors import InvalidOption
+
+__all__ = ["GossipOptions", "keywords_of", "keep_keywords", "resolve"]
+
+_PREFIX = "gossip_"
+_EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
+_CREDENTIALS = re.compile(r"(?<=//)[^@]*@|[^/;,\s]*@")
+
+
+@dataclass(frozen=True)
+class GossipOptions:
+    """How often a worker speaks, and where.
+
+    Raises InvalidOption on construction, so every instance is a valid one.
+    """
+
+    interval: float = 1.0  #: seconds between two rounds; finite, above 0
+    exchange: str = "celery_gossip"  #: name of the fanout exchange; no dots or slashes, Redis would not deliver them
+    broker_url: str | None = None  #: a broker of its own; None is the app's write URL
+    active_limit: int = 100  #: task ids listed per queue; counts stay exact; 0 lists none
+    enabled: bool = True  #: False leaves the worker as if this package were not installed
+
+    def __post_init__(self) -> None:
+        _require_seconds("gossip_interval", self.interval)
+        _require_exchange("gossip_exchange", self.exchange)
+        _require_url("gossip_broker_url", self.broker_url)
+        _require_count("gossip_active_limit", self.active_limit, most=10_000)
+        _require_bool("gossip_enabled", self.enabled)
+
+
+_NAMES = tuple(field.name for field in fields(GossipOptions))
+_keywords: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def keep_keywords(app: Any, keywords: Mapping[str, Any]) -> bool:
+    """Remember install()'s keywords for this app; False when it was installed before (the first ones stay)."""
+    if app in _keywords:
+        return False
+    _keywords[app] = dict(keywords)
+    return True
+
+
+def keywords_of(app: Any) -> dict[str, Any]:
+    """The keywords that install() was given for this app; empty when it was not called."""
+    return dict(_keywords.get(app, {}))
+
+
+def resolve(app: Any, **flags: Any) -> GossipOptions:
+    """The options in force for this Celery app; `flags` that are None are not given. Reads the app's configuration.
+
+    Raises InvalidOption for an unknown `gossip_*` setting or keyword and for a value out of place.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    return checked({**settings_of(app.conf), **keywords_of(app), **given})
+
+
+def checked(values: Mapping[str, Any]) -> GossipOptions:
+    """GossipOptions of these values by name without the prefix; raises InvalidOption for an unknown name."""
+    _refuse_unknown(values, known=_NAMES, kind="option")
+    return GossipOptions(**values)
+
+
+def settings_of(conf: Any) -> dict[str, Any]:
+    """The `gossip_*` settings of a Celery configuration, `{name without prefix: value}`.
+
+    With a namespace (Django's `CELERY_`) only names that carry it are ours: another package may own `GOSSIP_…` there.
+    """
+    namespace = conf.prefix or ""
+    names = [_setting_name(key, namespace) for key in list(conf.keys()) if isinstance(key, str)]
+    ours = {name for name in names if name.lower().startswith(_PREFIX)}
+    _refuse_unknown(ours, known=[_PREFIX + name for name in _NAMES], kind="setting")
+    return {name.removeprefix(_PREFIX): conf.get(name) for name in ours}
+
+
+def as_dict(options: GossipOptions) -> dict[str, Any]:
+    """The options by name, fit to be shown: without a password."""
+    return {**asdict(options), "broker_url": options.broker_url and _without_password(options.broker_url)}
+
+
+def _setting_name(key: str, namespace: str) -> str:
+    if not namespace:
+        return key
+    if key.upper().startswith(namespace.upper()):
+        return key[len(namespace) :].lower()
+    return key if key.startswith(_PREFIX) else ""
+
+
+def _refuse_unknown(names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    known = list(known)
+    for name in sorted(set(names).difference(known)):
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise InvalidOption(f"unknown {kind} {name!r} of celery-gossip: {hint}")
+
+
+def _refuse(option: str, expected: str, got: object) -> InvalidOption:
+    return InvalidOption(f"{option}: expected {expected}, got {_without_password(repr(got))}")
+
+
+def _require_seconds(option: str, value: object) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
+        raise _refuse(option, "a finite number of seconds above 0", value)
+
+
+def _require_exchange(option: str, value: object) -> None:
+    if not isinstance(value, str) or not _EXCHANGE.match(value):
+        raise _refuse(option, "a name of 1 to 127 characters from a-z, 0-9 and _", value)
+
+
+def _require_url(option: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and "://" in value):
+        raise _refuse(option, "a broker URL like 'redis://localhost:6379/0' or None", value)
+
+
+def _require_count(option: str, value: object, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise _refuse(option, f"a whole number from 0 to {most}", value)
+
+
+def _require_bool(option: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise _refuse(option, "True or False", value)
+
+
+def _without_password(text: str) -> str:
+    return _CREDENTIALS.sub("***@", text)

@@ -1,0 +1,240 @@
+"""The thread between a worker's event loop and the gossip broker: DNS, TLS, connect and publish stall here, never there.
+
+The step hands gossip over and collects what the thread has to say about it. The thread runs no user code and logs
+nothing. It is parked while the process forks: it works only under `_parking`, which the fork takes first, so no child
+is born while a lock that it needs (a stream's, the import system's) is held by a thread that it does not have.
+"""
+
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from weakref import WeakSet
+
+import msgspec
+
+from celery_gossip.messages import Gossip, encode
+
+__all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
+
+STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes by itself
+FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
+BACKOFF_FIRST = 1.0  #: seconds
+BACKOFF_MOST = 30.0  #: seconds
+_LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
+_MOST_NOTICES = 64
+
+
+class Publishing(Protocol):
+    """What the thread needs of a publisher (`celery_gossip.exchange.Publisher`)."""
+
+    def publish(self, body: bytes) -> bool:
+        """Send; False where the broker has asked to hold back. Raises anything; bounded in time."""
+
+    def close(self) -> None:
+        """Say goodbye to the broker, bounded in time. Never raises."""
+
+    def drop(self) -> None:
+        """Throw the connection away without a word to the broker. Never raises."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the thread has to say, for the event loop to log and signal."""
+
+    kind: str  #: failed, blocked or recovered
+    phase: str = ""  #: of a failure: probe, encode or publish
+    exception: Exception | None = None
+    duration: float = 0.0  #: seconds that the failed step took
+
+
+class Sender:
+    """Publishes the newest gossip handed over; speaks by itself when none comes.
+
+    `submit`, `poke`, `notices` and `finish` belong to the event loop and never wait for the broker (finish: at most its
+    timeout). `speak_up` is called on the thread. Reconnects for ever, with full-jitter backoff.
+    """
+
+    def __init__(
+        self,
+        publisher: Publishing,
+        speak_up: Callable[[], Gossip | None],
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publisher = publisher
+        self._speak_up = speak_up
+        self._interval = interval
+        self._clock = clock
+        self._parking = threading.Lock()
+        self._wake = threading.Event()
+        self._slot: Gossip | None = None
+        self._notices: deque[Notice] = deque(maxlen=_MOST_NOTICES)
+        self._thread: threading.Thread | None = None
+        self._is_finishing = False
+        self._is_over = False
+        self._failures = 0
+        self._retry_at = 0.0
+        self._is_blocked = False
+        self._heard_at = clock()
+        self._seq = 0
+        self.latest: Gossip | None = None  #: the last gossip sent or attempted, as numbered
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread; does nothing when it runs."""
+        if self._thread is None:
+            _register(self)
+            self._heard_at = self._clock()
+            self._thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
+            self._thread.start()
+
+    def submit(self, gossip: Gossip | None) -> None:
+        """Hand over a round's gossip; it replaces one that was not sent yet. None: a round with nothing to say."""
+        self._heard_at = self._clock()
+        if gossip is not None:
+            self._slot = gossip
+        self._wake.set()
+
+    def poke(self) -> None:
+        """The worker's own connection is back: try again at once instead of waiting out the backoff."""
+        self._retry_at = 0.0
+        self._wake.set()
+
+    def notices(self) -> list[Notice]:
+        """What the thread has to say since the last call, oldest first."""
+        taken = []
+        while self._notices:
+            taken.append(self._notices.popleft())
+        return taken
+
+    def finish(self, last: Gossip | None, timeout: float) -> bool:
+        """Send the last word, then end the thread; False if it did not end within `timeout` seconds.
+
+        It is a daemon thread whose every call to the broker is bounded: left alone it ends soon after.
+        """
+        if last is not None:
+            self._slot = last
+        self._is_finishing = True
+        self.poke()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.is_alive
+
+    def _run(self) -> None:
+        while not self._is_over:
+            self._wake.wait(self._time_to_wait())
+            self._wake.clear()
+            with self._parking:
+                self._turn()
+
+    def _time_to_wait(self) -> float:
+        now = self._clock()
+        due = self._speak_up_at()
+        if self._slot is not None or self._retry_at > due:
+            due = self._retry_at
+        return min(max(0.0, due - now), _LONGEST_WAIT)
+
+    def _speak_up_at(self) -> float:
+        return self._heard_at + STALLED_AFTER * self._interval
+
+    def _turn(self) -> None:
+        if self._clock() >= self._retry_at or self._is_finishing:
+            gossip, self._slot = self._slot, None
+            if gossip is None and self._clock() >= self._speak_up_at() and not self._is_finishing:
+                gossip = self._probe()
+            if gossip is not None and not self._send(gossip) and self._slot is None:
+                self._slot = gossip
+        if self._is_finishing:
+            self._is_over = True
+            self._publisher.close()
+
+    def _probe(self) -> Gossip | None:
+        # The next turn by itself comes an interval from now, unless a round comes first.
+        began = self._clock()
+        self._heard_at = began - (STALLED_AFTER - 1) * self._interval
+        try:
+            return self._speak_up()
+        except Exception as exc:
+            self._notices.append(Notice("failed", "probe", exc, self._clock() - began))
+            return None
+
+    def _send(self, gossip: Gossip) -> bool:
+        """Whether the gossip is done with: sent, held back, or never to be sent."""
+        began = self._clock()
+        self._seq += 1
+        self.latest = gossip = msgspec.structs.replace(gossip, seq=self._seq, sent_at=time.time())
+        try:
+            body = encode(gossip)
+        except Exception as exc:
+            self._notices.append(Notice("failed", "encode", exc, self._clock() - began))
+            return True
+        try:
+            is_sent = self._publisher.publish(body)
+        except Exception as exc:
+            self._fail(exc, began)
+            return False
+        self._succeed(is_sent)
+        return True
+
+    def _fail(self, exc: Exception, began: float) -> None:
+        now = self._clock()
+        self._publisher.drop()
+        self._failures += 1
+        self._retry_at = now + backoff(self._failures, random.random())
+        self._notices.append(Notice("failed", "publish", exc, now - began))
+
+    def _succeed(self, is_sent: bool) -> None:
+        if self._is_blocked and is_sent or self._failures:
+            self._notices.append(Notice("recovered"))
+        if not self._is_blocked and not is_sent:
+            self._notices.append(Notice("blocked"))
+        self._is_blocked = not is_sent
+        self._failures = 0
+        self._retry_at = 0.0
+
+
+def backoff(failures: int, chance: float) -> float:
+    """Seconds until the next try after this many failures in a row: full jitter below 1 s, 2 s, 4 s … 30 s.
+
+    `chance` is uniform in [0, 1). Source: "Exponential Backoff And Jitter", AWS Architecture Blog.
+    """
+    return chance * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(failures - 1, 16))
+
+
+_senders: WeakSet[Sender] = WeakSet()
+_held = threading.local()
+
+
+def _register(sender: Sender) -> None:
+    global _hooks_are_set  # noqa: PLW0603 - fork hooks can be set only once per process, and never be taken back
+    if not _hooks_are_set and hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_park, after_in_parent=_unpark, after_in_child=_forget)
+        _hooks_are_set = True
+    _senders.add(sender)
+
+
+_hooks_are_set = False
+
+
+def _park() -> None:
+    """Before a fork, on the forking thread: wait until no sender is at work, but not for a broker that hangs."""
+    _held.locks = [sender._parking for sender in tuple(_senders) if sender._parking.acquire(timeout=FORK_PATIENCE)]
+
+
+def _unpark() -> None:
+    for lock in _held.__dict__.pop("locks", ()):
+        lock.release()
+
+
+def _forget() -> None:
+    """In the child: it has no sender thread, and its copies of the parent's sockets must not be closed politely."""
+    _senders.clear()
+    _held.__dict__.pop("locks", None)

@@ -1,0 +1,251 @@
+"""GossipStep, the bootstep that makes a worker gossip, and install(), which adds it to an app.
+
+Celery calls the hooks on the worker's main thread; the timer calls the ticks there too (on pools without an event loop
+from a timer thread or greenlet). No exception leaves a hook or a tick: one that did could stop the worker.
+"""
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from celery import bootsteps
+from celery.bin.base import CeleryOption
+from celery.exceptions import CeleryCommandException
+
+from celery_gossip import control as control  # noqa: PLC0414 - registers `celery inspect gossip`
+from celery_gossip import signals
+from celery_gossip.errors import InvalidOption, UnsupportedTransport
+from celery_gossip.exchange import Broker, Publisher, open_broker
+from celery_gossip.log import LimitedLogger, logger
+from celery_gossip.messages import Gossip
+from celery_gossip.options import as_dict, checked, keep_keywords, keywords_of, resolve
+from celery_gossip.probe import Probe
+from celery_gossip.reporter import Identity, Report, Reporter
+from celery_gossip.sender import Notice, Sender
+
+__all__ = ["GossipStep", "install"]
+
+_JITTER = 0.1  #: of the interval, both ways: a thousand workers started at once do not speak in one breath
+_LAST_WORD_TIMEOUT = 1.5  #: seconds that a shutdown may wait for the broker of the gossip
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+def harmless(hook: _Hook) -> _Hook:
+    """Let no Exception out of a hook of the step; WorkerShutdown and its like are no Exceptions and pass."""
+
+    @functools.wraps(hook)
+    def guarded(self: "GossipStep", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return hook(self, *args, **kwargs)
+        except Exception as exc:
+            self._failed(hook.__name__, exc, began=None)
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A consumer bootstep: broadcasts the state of the worker's queues once per interval. See `install`."""
+
+    label = "QueueGossip"
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(
+        self, c: Any, gossip_interval: float | None = None, without_queue_gossip: bool = False, **kwargs: Any
+    ) -> None:
+        """Called once per worker with the options of its command line. Refuses to start on a bad option."""
+        super().__init__(c, **kwargs)
+        c.queue_gossip = None
+        self.app = c.app
+        self.enabled = False
+        self._log = LimitedLogger()
+        self._errors = 0
+        self._generation = 0
+        self._tref: Any = None
+        try:
+            self.options = resolve(c.app, interval=gossip_interval)
+            if self.options.enabled and not without_queue_gossip:
+                self._build(c, open_broker(c.app, self.options))
+        except InvalidOption as exc:
+            raise CeleryCommandException(str(exc), exit_code=1) from exc
+        except UnsupportedTransport as exc:
+            logger.warning("celery-gossip: %s", exc)
+        except Exception as exc:
+            self._failed("init", exc, began=None)
+
+    def _build(self, c: Any, broker: Broker) -> None:
+        self._timer = c.timer
+        self._broker_uri = broker.uri
+        self._identity = Identity.of(c.app, c.hostname, self.options.interval)
+        self._reporter = Reporter(self._identity, Probe(c, self.options.active_limit))
+        self._sender = Sender(Publisher(broker), self._reporter.speak_up, self.options.interval)
+        self.enabled = True
+        c.queue_gossip = self
+        signals.emit(signals.gossip_init, self.app, options=self.options)
+
+    @property
+    def latest(self) -> Gossip | None:
+        """The worker's own latest gossip; None before the first. Any thread."""
+        return self._sender.latest
+
+    @harmless
+    def start(self, c: Any) -> None:
+        """The consumer starts, for the first time or after a reconnect: speak at once, then every interval."""
+        self._reporter.restart()
+        self._sender.start()
+        self._sender.poke()
+        self._generation += 1
+        self._tick(self._generation, time.monotonic())
+
+    @harmless
+    def close(self, c: Any) -> None:
+        """The worker begins to shut down: the loop will not tick again, the sender says `draining` by itself."""
+        self._disarm()
+        self._hand_over(self._reporter.drain())
+
+    @harmless
+    def stop(self, c: Any) -> None:
+        """Before each reconnect, and at shutdown: no more ticks until start()."""
+        self._disarm()
+        self._reporter.remember_tags()
+
+    def terminate(self, c: Any) -> None:
+        """A cold shutdown stops the same way."""
+        self.stop(c)
+
+    @harmless
+    def shutdown(self, c: Any) -> None:
+        """The last of all: say `offline`, and end the thread."""
+        self._disarm()
+        report = self._reporter.last_word()
+        if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
+            logger.warning("celery-gossip: the broker %s did not take the last word in time", self._broker_uri)
+        self._relay(self._sender.notices())
+
+    def info(self, c: Any) -> dict[str, Any]:
+        """What `celery inspect stats` shows of the step."""
+        try:
+            return {"queue_gossip": {**as_dict(self.options), "boot": self._identity.boot, "errors": self._errors}}
+        except Exception:
+            return {}
+
+    def _tick(self, generation: int, due: float) -> None:
+        if generation != self._generation:  # armed before a reconnect: Celery may have kept it
+            return
+        try:
+            self._round(lag=time.monotonic() - due)
+        except Exception as exc:
+            self._failed("round", exc, began=due)
+        finally:
+            self._arm(generation)
+
+    def _arm(self, generation: int) -> None:
+        if generation != self._generation:
+            return
+        delay = self.options.interval * random.uniform(1 - _JITTER, 1 + _JITTER)
+        try:
+            self._tref = self._timer.call_after(delay, self._tick, (generation, time.monotonic() + delay))
+        except Exception as exc:
+            self._failed("timer", exc, began=None)
+
+    def _disarm(self) -> None:
+        self._generation += 1
+        tref, self._tref = self._tref, None
+        if tref is None:
+            return
+        # On gevent and eventlet the timer's handle is a greenlet: cancelling it leaves its entry armed.
+        entry = getattr(tref, "entry", None)
+        if entry is not None:
+            entry.cancel()
+        self._timer.cancel(tref)
+
+    def _round(self, lag: float) -> None:
+        began = time.monotonic()
+        signals.emit(signals.gossip_start, self.app, system_time=time.time())
+        self._relay(self._sender.notices())
+        try:
+            gossip_count = self._hand_over(self._reporter.tick(lag))
+        except Exception as exc:
+            self._sender.submit(None)
+            self._failed("probe", exc, began)
+            return
+        signals.emit(
+            signals.gossip_stop, self.app, duration=time.monotonic() - began, gossip_count=gossip_count
+        )
+
+    def _hand_over(self, report: Report | None) -> int:
+        if report is None:
+            return 0
+        self._sender.submit(report.gossip)
+        for failure in report.failures:
+            self._failed("check", failure, began=None)
+        return len(report.gossip.checks) if report.gossip else 0
+
+    def _relay(self, notices: list[Notice]) -> None:
+        for notice in notices:
+            if notice.exception is not None:
+                self._failed(notice.phase, notice.exception, began=time.monotonic() - notice.duration)
+            elif notice.kind == "blocked":
+                self._log.warning("blocked", "celery-gossip: %s has blocked publishers; holding back", self._broker_uri)
+            else:
+                self._log.warning("recovered", "celery-gossip: delivering to %s again", self._broker_uri)
+
+    def _failed(self, phase: str, exc: Exception, began: float | None) -> None:
+        self._errors += 1
+        if phase == "publish":
+            self._log.warning(
+                phase, "celery-gossip: cannot deliver to %s: %r; the worker goes on, trying again", self._broker_uri, exc
+            )
+        else:
+            self._log.error(phase, "celery-gossip: %s failed: %r; the worker goes on", phase, exc, exc_info=exc)
+        duration = 0.0 if began is None else time.monotonic() - began
+        signals.emit(signals.gossip_exception, self.app, duration=duration, phase=phase, exception=exc)
+
+
+def install(app: Any, **options: Any) -> None:
+    """Make the workers of this Celery app gossip: adds the bootstep and the worker's flags. Idempotent.
+
+    `options` are the fields of GossipOptions: interval, exchange, broker_url, active_limit, enabled. They go before
+    settings and behind worker flags. Called again, it changes nothing.
+
+    Raises InvalidOption for an unknown option or a bad value, except inside the `celery` program: there the worker
+    refuses to start with that one line, where an exception would become a traceback about loading the app.
+    """
+    if not _is_celery_program():
+        checked(options)
+    if not keep_keywords(app, options):
+        if options and options != keywords_of(app):
+            logger.warning("celery-gossip: install() was called before; these options are left out: %s", list(options))
+        return
+    app.steps["consumer"].add(GossipStep)
+    for option in _worker_flags():
+        app.user_options["worker"].add(option)
+
+
+def _worker_flags() -> list[click.Option]:
+    return [
+        CeleryOption(
+            ["--gossip-interval"],
+            type=float,
+            metavar="SECONDS",
+            help="Seconds between two broadcasts of queue gossip.",
+            help_group="Queue Gossip",
+        ),
+        CeleryOption(
+            ["--without-queue-gossip"],
+            is_flag=True,
+            default=False,
+            help="Do not broadcast the state of this worker's queues.",
+            help_group="Queue Gossip",
+        ),
+    ]
+
+
+def _is_celery_program() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.find_root().command.name == "celery"
+
