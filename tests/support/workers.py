@@ -1,0 +1,191 @@
+"""Real `celery worker` processes, and the project as a client of their own sees it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+from celery import Celery
+from kombu import Connection, Exchange, Queue
+
+from tests.support.waiting import eventually
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Project:
+    """One test's own corner of a broker: queue names, exchanges, settings, and the commands of Celery upon it."""
+
+    def __init__(self, broker_url: str, **conf: Any) -> None:
+        self.prefix = f"gossip_test_{uuid4().hex[:8]}"
+        self.broker_url = broker_url
+        self.conf = {"gossip_exchange": f"{self.prefix}_gossip", **conf}
+        self.install: dict[str, Any] | None = {"interval": 0.5}
+        self.extra_environment: dict[str, str] = {}
+
+    @property
+    def queues(self) -> tuple[str, str]:
+        return f"{self.prefix}_a", f"{self.prefix}_b"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CELERY_")},
+            "CELERY_BROKER_URL": self.broker_url,
+            "GOSSIP_TEST_PREFIX": self.prefix,
+            "GOSSIP_TEST_CONF": json.dumps(self.conf),
+            "GOSSIP_TEST_INSTALL": "" if self.install is None else json.dumps(self.install),
+            "PYTHONWARNINGS": "",
+            **self.extra_environment,
+        }
+
+    def app(self) -> Celery:
+        """A client app of this project, in the test's process. Same settings and names, no tasks registered."""
+        app = Celery(self.prefix, broker=self.broker_url, set_as_current=False)
+        app.conf.update(
+            control_exchange=self.prefix,
+            event_exchange=f"{self.prefix}_events",
+            task_default_queue=self.queues[0],
+            task_queues=[Queue(name) for name in self.queues],
+            task_ignore_result=True,
+            **self.conf,
+        )
+        return app
+
+    def send(self, task: str, *args: Any, queue: str = "a", **options: Any) -> str:
+        """Send `nap`, `shout` or `nothing` to queue `a` or `b`; gives the task's id."""
+        app = self.app()
+        with app.connection_for_write() as connection:
+            name = f"tests.support.project.{task}"
+            sent = app.send_task(name, args=args, queue=f"{self.prefix}_{queue}", connection=connection, **options)
+        return str(sent.id)
+
+    def celery(self, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+        """Run `celery -A project …` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "tests.support.project", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def status(self, *arguments: str) -> dict[str, Any]:
+        """`celery gossip status --json`, parsed."""
+        done = self.celery("gossip", "status", "--json", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        parsed: dict[str, Any] = json.loads(done.stdout)
+        return parsed
+
+    def inspect(self, method: str, node: str) -> Any:
+        """One worker's answer to `celery inspect`; an AssertionError when it does not answer in time."""
+        app = self.app()
+        with app.connection_for_write() as connection:
+            reply = app.control.inspect(destination=[node], timeout=2.0, connection=connection)._request(method)
+        assert reply, f"{node} does not answer to inspect {method}"
+        return reply[node]
+
+    def control(self, method: str, node: str, **arguments: Any) -> None:
+        app = self.app()
+        with app.connection_for_write() as connection:
+            reply = app.control.broadcast(
+                method, arguments=arguments, destination=[node], reply=True, timeout=2.0, connection=connection
+            )
+        assert reply and "ok" in reply[0][node], reply
+
+    @contextlib.contextmanager
+    def worker(self, *arguments: str, pool: str = "prefork", name: str = "w1", concurrency: int = 2) -> Iterator["Worker"]:
+        """A worker that is ready; killed at the end if it still runs."""
+        worker = Worker(self, f"{name}@{self.prefix}", ["-P", pool, "-c", str(concurrency), *arguments])
+        try:
+            worker.await_ready()
+            yield worker
+        finally:
+            worker.close()
+
+    def clean(self) -> None:
+        """Delete this project's queues, exchanges and keys from a broker that others use too."""
+        with Connection(self.broker_url, connect_timeout=2) as connection:
+            if self.broker_url.startswith("redis"):
+                client = connection.default_channel.client
+                keys = [key for pattern in (f"*{self.prefix}*",) for key in client.scan_iter(pattern)]
+                if keys:
+                    client.delete(*keys)
+                return
+            for queue in self.queues:
+                Queue(queue)(connection.default_channel).delete()
+            for exchange in (f"{self.prefix}.pidbox", f"reply.{self.prefix}.pidbox", f"{self.prefix}_events"):
+                Exchange(exchange)(connection.default_channel).delete()
+            for exchange in (*self.queues, f"{self.prefix}_gossip"):
+                Exchange(exchange)(connection.default_channel).delete()
+
+
+class Worker:
+    """A `celery worker` process and what it wrote."""
+
+    def __init__(self, project: Project, node: str, arguments: list[str]) -> None:
+        self.node = node
+        self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "tests.support.project", "worker", "-n", node, "-l", "INFO", *arguments],
+            cwd=REPOSITORY,
+            env=project.environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        return Path(self._log.name).read_text(errors="replace")
+
+    @property
+    def threads(self) -> int:
+        return psutil.Process(self.process.pid).num_threads()
+
+    @property
+    def descriptors(self) -> int:
+        return psutil.Process(self.process.pid).num_fds()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU of the main process alone."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def await_ready(self, timeout: float = 30) -> None:
+        def is_ready() -> None:
+            assert self.process.poll() is None, f"the worker ended at start:\n{self.output}"
+            assert " ready." in self.output, self.output
+
+        eventually(is_ready, timeout)
+
+    def terminate(self) -> None:
+        """Ask for a warm shutdown, as SIGTERM does; does not wait."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9 the main process; its children end by themselves."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout: float = 30) -> int:
+        """A warm shutdown to its end; the exit code."""
+        self.terminate()
+        return self.process.wait(timeout)
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
