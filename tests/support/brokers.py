@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.waiting import eventually
+
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//")
 
@@ -65,6 +67,7 @@ class PrivateBroker:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+            eventually(self._assert_gone)
 
     def freeze(self) -> None:
         assert self.process is not None
@@ -77,6 +80,9 @@ class PrivateBroker:
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _assert_gone(self) -> None:
+        assert not is_reachable(self.url), "the private broker still listens"
 
     def _await(self, timeout: float) -> None:
         give_up_at = time.monotonic() + timeout
@@ -118,14 +124,14 @@ class PrivateRabbitMQ(PrivateBroker):
             **os.environ,
             "HOME": folder,
             "RABBITMQ_NODENAME": self.node,
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/rabbitmq-env.conf",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
             "RABBITMQ_DIST_PORT": str(self.dist_port),
             "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
             "RABBITMQ_LOG_BASE": f"{folder}/log",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie gossip",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie gossip -kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_CTL_ERL_ARGS": "-setcookie gossip",
         }
 
@@ -137,6 +143,8 @@ class PrivateRabbitMQ(PrivateBroker):
 
     def start(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "rabbitmq-env.conf").touch()
+        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{self.port}\n")
         self.process = subprocess.Popen(
             [str(self._binaries / "rabbitmq-server")],
             env=self.environment,
