@@ -22,7 +22,7 @@ from celery_gossip.errors import InvalidOption, RejectedGossip, UnsupportedTrans
 from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
 from celery_gossip.options import GossipOptions
 
-__all__ = ["Publisher", "Subscription", "open_broker"]
+__all__ = ["Broker", "Publisher", "Subscription", "is_refusal", "open_broker"]
 
 TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker; measured in the facts of each transport
 PUBLISH_TIMEOUT = 0.4  #: seconds for writing one message to an AMQP socket that does not drain
@@ -32,6 +32,7 @@ _QUEUE_LENGTH = 200  #: messages that a listener who does not read leaves on the
 _QUEUE_TTL = 3.0  #: seconds that they stay there
 _PREFETCH = 100
 _MOST_DATA_ERRORS = 10  #: broken messages in a row after which the connection itself is taken for broken
+_REFUSALS = (403, 404, 405, 406, 530)  #: reply codes of AMQP
 _POLLING_INTERVAL = 0.1  #: seconds between looks of transports that cannot wait (memory, filesystem)
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
@@ -104,20 +105,15 @@ def open_broker(app: Any, options: GossipOptions) -> Broker:
 
 
 class _Link:
-    """A connection with one channel, rebuilt from scratch after any error; failover URLs are tried in turn."""
+    """A connection with one channel, rebuilt from scratch after any error; failover URLs are tried in turn.
+
+    `raw`, the transport's own connection, is kept here: kombu's property of that name would reconnect in silence.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self.channel: Any = None
-
-    @property
-    def driver_type(self) -> str:
-        return str(self._connection.transport.driver_type)
-
-    @property
-    def raw(self) -> Any:
-        """The transport's own connection."""
-        return self._connection.connection
+        self.driver_type = str(connection.transport.driver_type)
+        self.raw: Any = None
 
     @property
     def data_errors(self) -> tuple[type[Exception], ...]:
@@ -127,39 +123,39 @@ class _Link:
         return (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
     def open(self) -> Any:
-        """Connect and open the channel; each step takes TIMEOUT at most."""
+        """Connect and open a channel; each step takes TIMEOUT at most."""
         self._connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        self.raw = self._connection.connection
         with self.bounded():
-            self.channel = self._connection.channel()
-        return self.channel
+            return self._connection.channel()
 
     def drain(self, timeout: float) -> None:
         """Let one event through; returns when none came in `timeout` seconds."""
         try:
-            self._connection.drain_events(timeout=timeout)
+            self._connection.transport.drain_events(self.raw, timeout=timeout)
         except (socket.timeout, TimeoutError):
             pass
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
         """AMQP answers are awaited without a limit otherwise; Redis has its socket_timeout."""
-        transport = getattr(self.raw, "transport", None) if self.driver_type == "amqp" else None
+        transport = self.raw.transport if self.driver_type == "amqp" else None
         with transport.having_timeout(TIMEOUT) if transport else nullcontext():
             yield
 
     def close(self) -> None:
         """Say goodbye, bounded in time. Never raises."""
         try:
-            if self.channel is not None:
+            if self.raw is not None:
                 with self.bounded():
                     self._connection.close()
         except Exception:  # the peer is gone or hangs: nothing to say goodbye to
             self.drop()
-        self.channel = None
+        self.raw = None
 
     def drop(self) -> None:
         """Forget the connection without a word, and turn to the next failover URL. Never raises."""
-        self.channel = None
+        self.raw = None
         # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
         leave = self._connection.collect if self.driver_type == "amqp" else self._connection.close
         for step in (leave, self._connection.maybe_switch_next):
@@ -167,6 +163,11 @@ class _Link:
                 step()
             except Exception:
                 continue
+
+
+def is_refusal(exc: Exception) -> bool:
+    """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
+    return getattr(exc, "reply_code", None) in _REFUSALS
 
 
 class Publisher:
@@ -230,9 +231,13 @@ class Publisher:
             if getattr(exc, "reply_code", None) != 403:
                 raise
             # No right to configure: publish to the exchange that somebody else has declared.
-            channel = self._link.raw.channel()
+            channel = self._link.raw.channel()  # AMQP has closed the other
             self._exchange(channel).declare(passive=True)
         return channel
+
+    def is_refusal(self, exc: Exception) -> bool:
+        """See the function of this name."""
+        return is_refusal(exc)
 
     def _on_blocked(self, reason: str) -> None:
         self._is_blocked = True

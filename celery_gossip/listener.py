@@ -13,11 +13,11 @@ from typing import Any
 from celery_gossip import signals
 from celery_gossip.cluster import Cluster, Transition
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.exchange import Subscription, open_broker
+from celery_gossip.exchange import Subscription, is_refusal, open_broker
 from celery_gossip.log import LimitedLogger, logger
 from celery_gossip.messages import decode
 from celery_gossip.options import GossipOptions, resolve
-from celery_gossip.sender import backoff
+from celery_gossip.sender import BACKOFF_MOST, BACKOFF_MOST_REFUSED, backoff
 
 __all__ = ["Listener"]
 
@@ -107,8 +107,8 @@ class Listener:
         return sum(not worker.is_gone for worker in self.cluster.workers())
 
     def _run(self) -> None:
+        subscription = Subscription(self._broker)
         while not self._closing.is_set():
-            subscription = Subscription(self._broker)
             try:
                 self._listen(subscription)
             except Exception as exc:
@@ -167,4 +167,5 @@ class Listener:
         self._log.warning(
             "unreachable", "celery-gossip: cannot listen on %s: %r; trying again for ever", self.uri, exc
         )
-        self._closing.wait(backoff(self._failures, random.random()))
+        most = BACKOFF_MOST_REFUSED if is_refusal(exc) else BACKOFF_MOST
+        self._closing.wait(backoff(self._failures, random.random(), most))

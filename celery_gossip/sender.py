@@ -24,7 +24,8 @@ __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes by itself
 FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
 BACKOFF_FIRST = 1.0  #: seconds
-BACKOFF_MOST = 30.0  #: seconds
+BACKOFF_MOST = 3.0  #: seconds; a broker that is not there costs nothing to ask, and it is heard soon when it returns
+BACKOFF_MOST_REFUSED = 30.0  #: seconds; one that says no to a thousand workers must not be asked at every turn
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64
 
@@ -40,6 +41,9 @@ class Publishing(Protocol):
 
     def drop(self) -> None:
         """Throw the connection away without a word to the broker. Never raises."""
+
+    def is_refusal(self, exc: Exception) -> bool:
+        """Whether a broker that is alive has said no."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Sender:
         self._retry_at = 0.0
         self._is_blocked = False
         self._heard_at = clock()
+        self._turn_began_at = 0.0
         self._seq = 0
         self.latest: Gossip | None = None  #: the last gossip sent or attempted, as numbered
 
@@ -128,11 +133,26 @@ class Sender:
             self._thread.join(timeout)
         return not self.is_alive
 
+    def park(self) -> bool:
+        """Called before a fork: wait until the thread is not at work, then keep it from work; False if it goes on.
+
+        Waits FORK_PATIENCE at most, once per turn of the thread: one that has been at it for longer sits in a system
+        call on the broker's socket, where it holds no lock that a child needs.
+        """
+        patience = self._turn_began_at + FORK_PATIENCE - self._clock()
+        return self._parking.acquire(timeout=min(max(0.0, patience), FORK_PATIENCE))
+
+    def unpark(self) -> None:
+        """Called after the fork, in the parent, if park() was True."""
+        self._parking.release()
+
     def _run(self) -> None:
         while not self._is_over:
             self._wake.wait(self._time_to_wait())
             self._wake.clear()
+            self._turn_began_at = self._clock()  # before it is at work, so that no fork takes it for stuck
             with self._parking:
+                self._turn_began_at = self._clock()
                 self._turn()
 
     def _time_to_wait(self) -> float:
@@ -188,7 +208,8 @@ class Sender:
         now = self._clock()
         self._publisher.drop()
         self._failures += 1
-        self._retry_at = now + backoff(self._failures, random.random())
+        most = BACKOFF_MOST_REFUSED if self._publisher.is_refusal(exc) else BACKOFF_MOST
+        self._retry_at = now + backoff(self._failures, random.random(), most)
         self._notices.append(Notice("failed", "publish", exc, now - began))
 
     def _succeed(self, is_sent: bool) -> None:
@@ -201,12 +222,12 @@ class Sender:
         self._retry_at = 0.0
 
 
-def backoff(failures: int, chance: float) -> float:
-    """Seconds until the next try after this many failures in a row: full jitter below 1 s, 2 s, 4 s … 30 s.
+def backoff(failures: int, chance: float, most: float = BACKOFF_MOST) -> float:
+    """Seconds until the next try after this many failures in a row: full jitter below 1 s, 2 s, 4 s … `most`.
 
     `chance` is uniform in [0, 1). Source: "Exponential Backoff And Jitter", AWS Architecture Blog.
     """
-    return chance * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(failures - 1, 16))
+    return chance * min(most, BACKOFF_FIRST * 2.0 ** min(failures - 1, 16))
 
 
 _senders: WeakSet[Sender] = WeakSet()
@@ -226,15 +247,15 @@ _hooks_are_set = False
 
 def _park() -> None:
     """Before a fork, on the forking thread: wait until no sender is at work, but not for a broker that hangs."""
-    _held.locks = [sender._parking for sender in tuple(_senders) if sender._parking.acquire(timeout=FORK_PATIENCE)]
+    _held.senders = [sender for sender in tuple(_senders) if sender.park()]
 
 
 def _unpark() -> None:
-    for lock in _held.__dict__.pop("locks", ()):
-        lock.release()
+    for sender in _held.__dict__.pop("senders", ()):
+        sender.unpark()
 
 
 def _forget() -> None:
     """In the child: it has no sender thread, and its copies of the parent's sockets must not be closed politely."""
     _senders.clear()
-    _held.__dict__.pop("locks", None)
+    _held.__dict__.pop("senders", None)

@@ -29,7 +29,7 @@ from celery_gossip.sender import Notice, Sender
 __all__ = ["GossipStep", "install"]
 
 _JITTER = 0.1  #: of the interval, both ways: a thousand workers started at once do not speak in one breath
-_LAST_WORD_TIMEOUT = 1.5  #: seconds that a shutdown may wait for the broker of the gossip
+_LAST_WORD_TIMEOUT = 1.0  #: seconds that a shutdown may wait for the broker of the gossip
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 

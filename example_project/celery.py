@@ -1,31 +1,8 @@
-"""The shop's Celery app: three queues, and queue gossip in one line."""
-
-import os
+"""The shop's Celery app: its settings are read when they are first needed, and queue gossip takes one line."""
 
 import celery_gossip
 from celery import Celery
-from kombu import Queue
 
 app = Celery("shop", include=["example_project.tasks"])
-app.conf.update(
-    broker_url=os.environ.get("BROKER_URL", "redis://127.0.0.1:6379/0"),
-    broker_connection_retry_on_startup=True,
-    task_ignore_result=True,
-    task_default_queue="default",
-    task_queues=[Queue("default"), Queue("mail"), Queue("reports")],
-    task_routes={
-        "example_project.tasks.send_mail": {"queue": "mail"},
-        "example_project.tasks.remind": {"queue": "mail"},
-        "example_project.tasks.build_report": {"queue": "reports"},
-    },
-)
-if app.conf.broker_url.startswith("filesystem://"):
-    folder = os.environ["BROKER_FOLDER"]
-    app.conf.broker_transport_options = {
-        "data_folder_in": folder,
-        "data_folder_out": folder,
-        "control_folder": os.path.join(folder, "control"),
-        "polling_interval": 0.1,
-    }
-
+app.config_from_object("example_project.settings")
 celery_gossip.install(app, interval=1.0)

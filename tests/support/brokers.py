@@ -145,13 +145,14 @@ class PrivateRabbitMQ(PrivateBroker):
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "rabbitmq-env.conf").touch()
         (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{self.port}\n")
-        self.process = subprocess.Popen(
-            [str(self._binaries / "rabbitmq-server")],
-            env=self.environment,
-            stdout=(self.folder / "out.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / "out.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(self._binaries / "rabbitmq-server")],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._await(timeout=60)
 
     def control(self, *arguments: str) -> str:

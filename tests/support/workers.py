@@ -30,6 +30,8 @@ class Project:
         self.conf = {"gossip_exchange": f"{self.prefix}_gossip", **conf}
         self.install: dict[str, Any] | None = {"interval": 0.5}
         self.extra_environment: dict[str, str] = {}
+        self.extra_queues: list[str] = []  # made by the test beside a and b
+        self.module = "tests.support.project"  # what follows -A
 
     @property
     def queues(self) -> tuple[str, str]:
@@ -71,7 +73,7 @@ class Project:
     def celery(self, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
         """Run `celery -A project …` to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "tests.support.project", *arguments],
+            [sys.executable, "-m", "celery", "-A", self.module, *arguments],
             cwd=REPOSITORY,
             env=self.environment,
             capture_output=True,
@@ -122,11 +124,11 @@ class Project:
                 if keys:
                     client.delete(*keys)
                 return
-            for queue in self.queues:
+            for queue in (*self.queues, *self.extra_queues):
                 Queue(queue)(connection.default_channel).delete()
             for exchange in (f"{self.prefix}.pidbox", f"reply.{self.prefix}.pidbox", f"{self.prefix}_events"):
                 Exchange(exchange)(connection.default_channel).delete()
-            for exchange in (*self.queues, f"{self.prefix}_gossip"):
+            for exchange in (*self.queues, *self.extra_queues, f"{self.prefix}_gossip"):
                 Exchange(exchange)(connection.default_channel).delete()
 
 
@@ -137,7 +139,7 @@ class Worker:
         self.node = node
         self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "tests.support.project", "worker", "-n", node, "-l", "INFO", *arguments],
+            [sys.executable, "-m", "celery", "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],
             cwd=REPOSITORY,
             env=project.environment,
             stdout=self._log,

@@ -1,0 +1,165 @@
+"""What `status` shows is what `celery inspect` shows, in every pool and on every broker: ids, queues and counts."""
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+from kombu import Exchange, Queue
+
+from tests.support import eventually, exchanges
+from tests.support.workers import Project, Worker
+
+LONG = 60  #: seconds; longer than any test
+FAR = 600  #: seconds of countdown; further than any test
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "eventlet"])
+def test_status_shows_the_ids_queues_and_counts_that_inspect_shows(project: Project, pool: str) -> None:
+    with project.worker("--without-mingle", pool=pool) as worker:
+        scheduled = {project.send("nap", LONG, queue=queue, countdown=FAR): queue for queue in ("a", "b", "b")}
+        eventually(partial(assert_counts, project, worker, scheduled=3))
+        running = {project.send("nap", LONG, queue=queue): queue for queue in ("a", "b")}
+        eventually(partial(assert_counts, project, worker, active=2, scheduled=3))
+        waiting = {project.send("nap", LONG, queue=queue): queue for queue in ("b", "b", "b", "a", "a")}
+        # A green pool takes one task more than it can run and leaves the others on the broker.
+        seen = 1 if pool in ("gevent", "eventlet") else 5
+        eventually(partial(assert_counts, project, worker, active=2, reserved=seen, scheduled=3))
+
+        before = inspected(project, worker)
+        status = project.status()
+        assert inspected(project, worker) == before, "the worker did not stand still during the test"
+
+        assert before["active"] == set(running)
+        (told,) = status["workers"]
+        assert {name: told[name] for name in ("active", "reserved", "scheduled", "unattributed")} == {
+            "active": 2,
+            "reserved": seen,
+            "scheduled": 3,
+            "unattributed": 0,
+        }
+        assert (told["hostname"], told["pool"], told["state"]) == (worker.node, pool, "online")
+        expected = expected_checks(project, before, {**running, **waiting, **scheduled})
+        assert checks_by_queue(told) == expected
+        assert {queue["queue"]: queue for queue in status["queues"]} == {
+            name: queue_row(name, check) for name, check in expected.items()
+        }
+
+
+def test_status_shows_the_task_inside_which_a_solo_worker_is(project: Project) -> None:
+    with project.worker("--without-mingle", pool="solo") as worker:
+        scheduled = {project.send("nap", LONG, queue=queue, countdown=FAR): queue for queue in ("a", "b", "b")}
+        eventually(partial(assert_counts, project, worker, scheduled=3))
+        before = inspected(project, worker)
+        for queue in ("a", "b"):
+            task_id = project.send("nap", 3, queue=queue)
+            told = eventually(partial(status_with_active, project, count=1))
+            expected = expected_checks(project, {**before, "active": {task_id}}, {**scheduled, task_id: queue})
+            assert checks_by_queue(told) == expected
+            assert (told["pool"], told["state"], told["unattributed"]) == ("solo", "stalled", 0)
+            eventually(partial(assert_counts, project, worker, scheduled=3))
+        (told,) = project.status()["workers"]
+        assert checks_by_queue(told) == expected_checks(project, inspected(project, worker), scheduled)
+        assert (told["state"], told["processed"]) == ("online", 5)
+
+
+@pytest.mark.redis
+def test_without_consumer_tags_ids_are_told_by_the_bindings_of_each_kind_of_exchange(redis_project: Project) -> None:
+    project = redis_project
+    project.extra_environment = {"GOSSIP_TEST_IMPORT": "tests.support.exchanges"}
+    with project.worker("--without-mingle", pool="threads", concurrency=20) as worker:
+        sent = {
+            publish(project, exchange, routing_key): f"{project.prefix}_{queue}"
+            for exchange, routing_key, queue in [
+                ("topic", "order.new", "orders"),
+                ("topic", "mail.eu.sent", "mail"),
+                ("direct", "by-post", "letters"),
+                ("fanout", "", "news"),
+                ("fanout", "any.key", "news"),
+                ("", f"{project.prefix}_orders", "orders"),
+            ]
+        }
+        twice = publish(project, "topic", "order.mail")  # fits two queues, so Redis delivers it to both
+        eventually(partial(assert_counts, project, worker, active=len(sent) + 2))
+        (told,) = project.status()["workers"]
+        shown = {task_id: check["queue"] for check in told["checks"] for task_id in check["active"]}
+        assert shown == sent
+        assert twice not in shown
+        assert (told["active"], told["unattributed"]) == (len(sent) + 2, 2)
+        assert inspected(project, worker)["active"] == {*shown, twice}
+
+
+def publish(project: Project, exchange: str, routing_key: str) -> str:
+    """Send a long `nap` to one of the exchanges of tests.support.exchanges (or to the default one); gives its id."""
+    app = project.app()
+    queues: list[Queue] = exchanges.queues(project.prefix)
+    known: dict[str, Exchange] = {queue.exchange.name: queue.exchange for queue in queues}
+    with app.connection_for_write() as connection:
+        for queue in queues:
+            queue(connection.default_channel).declare()
+        sent = app.send_task(
+            "tests.support.project.nap",
+            args=[LONG],
+            exchange=known[f"{project.prefix}_{exchange}"] if exchange else Exchange(""),
+            routing_key=routing_key,
+            connection=connection,
+        )
+    return str(sent.id)
+
+
+def inspected(project: Project, worker: Worker) -> dict[str, Any]:
+    """Ids that `celery inspect` shows: `{"active": …, "reserved": …, "scheduled": …}`."""
+    return {
+        "active": {task["id"] for task in project.inspect("active", worker.node)},
+        "reserved": {task["id"] for task in project.inspect("reserved", worker.node)},
+        "scheduled": {task["request"]["id"] for task in project.inspect("scheduled", worker.node)},
+    }
+
+
+def assert_counts(project: Project, worker: Worker, active: int = 0, reserved: int = 0, scheduled: int = 0) -> None:
+    found = {
+        "active": len(project.inspect("active", worker.node)),
+        "reserved": len(project.inspect("reserved", worker.node)),
+        "scheduled": len(project.inspect("scheduled", worker.node)),
+    }
+    assert found == {"active": active, "reserved": reserved, "scheduled": scheduled}
+
+
+def status_with_active(project: Project, count: int) -> dict[str, Any]:
+    (worker,) = project.status()["workers"]
+    assert worker["active"] == count
+    return dict(worker)
+
+
+def expected_checks(project: Project, ids: dict[str, set[str]], sent: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What each queue must show: `ids` are those of inspect, `sent` tells to which queue each was sent."""
+    counts = {kind: Counter(sent[task_id] for task_id in ids[kind]) for kind in ids}
+    return {
+        f"{project.prefix}_{queue}": {
+            "active": {task_id for task_id in ids["active"] if sent[task_id] == queue},
+            "active_count": counts["active"][queue],
+            "reserved": counts["reserved"][queue],
+            "scheduled": counts["scheduled"][queue],
+            "paused": False,
+        }
+        for queue in ("a", "b")
+    }
+
+
+def checks_by_queue(worker: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    names = ("active_count", "reserved", "scheduled", "paused")
+    return {
+        check["queue"]: {"active": set(check["active"]), **{name: check[name] for name in names}}
+        for check in worker["checks"]
+    }
+
+
+def queue_row(name: str, check: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "queue": name,
+        "workers": 1,
+        "active": check["active_count"],
+        "reserved": check["reserved"],
+        "scheduled": check["scheduled"],
+        "paused": "no",
+    }

@@ -1,0 +1,71 @@
+"""Builders of what the tests speak about: gossip, checks, readings and a clock that the test moves."""
+
+import json
+from typing import Any
+
+from celery_gossip.messages import Gossip, QueueCheck, as_dict
+
+BOOT = "0123456789abcdef"
+OTHER_BOOT = "fedcba9876543210"
+
+
+class FakeClock:
+    """Seconds that pass only when the test says so."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def a_check(queue: str = "default", **fields: Any) -> QueueCheck:
+    values: dict[str, Any] = {
+        "uuid": "11111111-2222-3333-4444-555555555555",
+        "paused": False,
+        "active": (),
+        "active_count": 0,
+        "reserved": 0,
+        "scheduled": 0,
+        "started_at": 1000.0,
+        "updated_at": 1001.0,
+        "shutdown_started_at": None,
+    }
+    return QueueCheck(queue=queue, **{**values, **fields})
+
+
+def a_gossip(**fields: Any) -> Gossip:
+    values: dict[str, Any] = {
+        "v": 1,
+        "app": "shop",
+        "hostname": "celery@web1",
+        "boot": BOOT,
+        "seq": 1,
+        "interval": 1.0,
+        "sent_at": 1001.0,
+        "state": "online",
+        "stalled_for": 0.0,
+        "loop_lag": 0.0,
+        "pool": "prefork",
+        "concurrency": 4,
+        "prefetch_count": 16,
+        "active": 0,
+        "reserved": 0,
+        "scheduled": 0,
+        "processed": 0,
+        "unattributed": 0,
+        "checks": (a_check(),),
+    }
+    return Gossip(**{**values, **fields})
+
+
+def a_wire_gossip(**fields: Any) -> dict[str, Any]:
+    """The same as JSON knows it, for tests that put something wrong into it."""
+    return {**as_dict(a_gossip()), **fields}
+
+
+def wire(**fields: Any) -> bytes:
+    return json.dumps(a_wire_gossip(**fields)).encode()

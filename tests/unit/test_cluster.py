@@ -1,0 +1,380 @@
+"""The view: a pure state machine, driven here by a clock that only the test moves."""
+
+import dataclasses
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from celery_gossip import cluster as room
+from celery_gossip.cluster import FORGET_AFTER, LOST_AFTER, MAX_WORKERS, Cluster, Transition, WorkerView
+from celery_gossip.messages import Gossip
+from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip
+
+NOW = 1000.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW)
+
+
+@pytest.fixture
+def cluster(clock: FakeClock) -> Cluster:
+    return Cluster(clock)
+
+
+def states(transitions: list[Transition]) -> list[str]:
+    return [transition.state for transition in transitions]
+
+
+def seqs(cluster: Cluster) -> list[int]:
+    return [worker.gossip.seq for worker in cluster.workers()]
+
+
+# Order.
+
+
+@pytest.mark.parametrize(
+    ("heard", "kept"), [([1, 2, 3], 3), ([3, 2, 1], 3), ([2, 2], 2), ([1, 5, 4], 5), ([7], 7), ([1, 9, 2, 10], 10)]
+)
+def test_the_highest_number_of_a_boot_is_kept(cluster: Cluster, heard: list[int], kept: int) -> None:
+    for seq in heard:
+        cluster.apply(a_gossip(seq=seq), NOW)
+    assert seqs(cluster) == [kept]
+
+
+def test_an_older_gossip_changes_neither_state_nor_age(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.apply(a_gossip(seq=5), NOW)
+    clock.advance(3)
+    assert cluster.apply(a_gossip(seq=4, state="offline"), clock.now) == []
+    (worker,) = cluster.workers()
+    assert (worker.state, worker.age) == ("online", 3.0)
+
+
+def test_a_repeated_gossip_does_not_keep_a_worker_alive(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1), NOW)
+    cluster.apply(a_gossip(seq=1), NOW + 9)
+    assert states(cluster.expire(NOW + 10.1)) == ["lost"]
+
+
+def test_a_new_boot_counts_from_one_again(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=50, boot=BOOT), NOW)
+    assert states(cluster.apply(a_gossip(seq=1, boot=OTHER_BOOT), NOW)) == ["online"]
+    assert [(worker.gossip.boot, worker.gossip.seq) for worker in cluster.workers()] == [(BOOT, 50), (OTHER_BOOT, 1)]
+
+
+def test_workers_are_listed_by_hostname(cluster: Cluster) -> None:
+    for name in ("celery@c", "celery@a", "celery@b"):
+        cluster.apply(a_gossip(hostname=name), NOW)
+    assert [worker.gossip.hostname for worker in cluster.workers()] == ["celery@a", "celery@b", "celery@c"]
+
+
+def test_the_clock_of_a_sender_decides_nothing(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1, sent_at=9e9), NOW)
+    cluster.apply(a_gossip(seq=2, sent_at=0.0), NOW + 1)
+    assert seqs(cluster) == [2]
+    assert cluster.expire(NOW + 2) == []
+
+
+# States.
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "online"),
+        ({"stalled_for": 0.1}, "stalled"),
+        ({"state": "draining"}, "draining"),
+        ({"state": "draining", "stalled_for": 3.0}, "draining"),
+        ({"state": "offline"}, "offline"),
+        ({"state": "offline", "stalled_for": 3.0}, "offline"),
+    ],
+)
+def test_a_state_is_what_the_worker_says(cluster: Cluster, fields: dict[str, Any], state: str) -> None:
+    assert states(cluster.apply(a_gossip(**fields), NOW)) == [state]
+    assert cluster.workers()[0].state == state
+
+
+def test_a_transition_is_told_once_and_only_when_the_state_changes(cluster: Cluster) -> None:
+    told = []
+    for seq, fields in enumerate(
+        [{}, {}, {"stalled_for": 1.0}, {"stalled_for": 2.0}, {}, {"state": "draining"}, {"state": "offline"}], start=1
+    ):
+        told.append(states(cluster.apply(a_gossip(seq=seq, **fields), NOW + seq)))
+    assert told == [["online"], [], ["stalled"], [], ["online"], ["draining"], ["offline"]]
+
+
+def test_a_transition_carries_the_worker_in_its_new_state(cluster: Cluster) -> None:
+    (transition,) = cluster.apply(a_gossip(state="draining"), NOW)
+    assert transition.worker.state == "draining" and transition.worker.gossip == a_gossip(state="draining")
+
+
+@pytest.mark.parametrize(
+    ("interval", "silence", "expected"),
+    [
+        (1.0, 10.0, []),
+        (1.0, 10.001, ["lost"]),
+        (5.0, 49.9, []),
+        (5.0, 50.1, ["lost"]),
+        (0.5, 5.0, []),
+        (0.5, 5.1, ["lost"]),
+        (0.01, 4.9, []),
+        (0.01, 5.1, ["lost"]),
+        (60.0, 599.0, []),
+        (60.0, 601.0, ["lost"]),
+    ],
+)
+def test_a_worker_is_lost_after_ten_of_its_own_intervals_of_silence(
+    cluster: Cluster, interval: float, silence: float, expected: list[str]
+) -> None:
+    cluster.apply(a_gossip(interval=interval), NOW)
+    assert states(cluster.expire(NOW + silence)) == expected
+
+
+@pytest.mark.parametrize("fields", [{}, {"stalled_for": 1.0}, {"state": "draining"}])
+def test_whoever_is_not_gone_can_be_lost(cluster: Cluster, fields: dict[str, Any]) -> None:
+    cluster.apply(a_gossip(**fields), NOW)
+    assert states(cluster.expire(NOW + 11)) == ["lost"]
+
+
+def test_an_offline_worker_is_never_lost(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(state="offline"), NOW)
+    assert cluster.expire(NOW + 100) == []
+    assert cluster.workers()[0].state == "offline"
+
+
+def test_a_loss_is_told_once(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(), NOW)
+    assert states(cluster.expire(NOW + 11)) == ["lost"]
+    assert cluster.expire(NOW + 12) == []
+
+
+def test_a_lost_worker_that_speaks_again_is_online_again(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1), NOW)
+    cluster.expire(NOW + 11)
+    assert states(cluster.apply(a_gossip(seq=2), NOW + 12)) == ["online"]
+    assert cluster.expire(NOW + 13) == []
+
+
+# Memory.
+
+
+@pytest.mark.parametrize("state", ["offline", "online"])
+def test_who_is_gone_is_forgotten_in_the_end(cluster: Cluster, state: str) -> None:
+    cluster.apply(a_gossip(state=state), NOW)
+    cluster.expire(NOW + 11)
+    cluster.expire(NOW + FORGET_AFTER)
+    assert len(cluster.workers()) == 1
+    assert cluster.expire(NOW + FORGET_AFTER + LOST_AFTER + 0.1) == []
+    assert cluster.workers() == ()
+
+
+def fill(cluster: Cluster, count: int, **fields: Any) -> None:
+    for n in range(count):
+        cluster.apply(a_gossip(hostname=f"worker{n:05d}", **fields), NOW + n / count)
+
+
+def test_a_live_worker_is_never_dropped_for_an_unknown_one(cluster: Cluster) -> None:
+    fill(cluster, MAX_WORKERS)
+    assert cluster.apply(a_gossip(hostname="intruder"), NOW + 1) == []
+    hostnames = {worker.gossip.hostname for worker in cluster.workers()}
+    assert len(hostnames) == MAX_WORKERS and "intruder" not in hostnames
+
+
+def test_a_full_view_still_follows_those_it_knows(cluster: Cluster) -> None:
+    fill(cluster, MAX_WORKERS)
+    assert states(cluster.apply(a_gossip(hostname="worker00007", seq=2, state="offline"), NOW + 2)) == ["offline"]
+
+
+def test_the_longest_gone_makes_room_for_a_new_worker(cluster: Cluster) -> None:
+    fill(cluster, MAX_WORKERS)
+    for host, at in (("worker00003", 5.0), ("worker00001", 4.0), ("worker00002", 6.0)):
+        cluster.apply(a_gossip(hostname=host, seq=2, state="offline"), NOW + at)
+    assert states(cluster.apply(a_gossip(hostname="newcomer"), NOW + 7)) == ["online"]
+    hostnames = {worker.gossip.hostname for worker in cluster.workers()}
+    assert "newcomer" in hostnames and "worker00001" not in hostnames
+    assert len(hostnames) == MAX_WORKERS
+
+
+def test_a_flood_of_unknown_workers_leaves_when_it_falls_silent(cluster: Cluster) -> None:
+    fill(cluster, MAX_WORKERS, interval=0.001)
+    cluster.expire(NOW + 6.1)
+    assert states(cluster.apply(a_gossip(hostname="newcomer"), NOW + 7)) == ["online"]
+
+
+# Queues.
+
+
+def test_a_queue_gathers_what_its_workers_say(cluster: Cluster) -> None:
+    for host, active, reserved, scheduled in (("a", 1, 2, 3), ("b", 10, 20, 30)):
+        check = a_check("mail", active_count=active, reserved=reserved, scheduled=scheduled)
+        cluster.apply(a_gossip(hostname=host, checks=(check, a_check("other"))), NOW)
+    other, mail = sorted(cluster.queues(), key=lambda queue: queue.active)
+    assert (mail.queue, mail.workers, mail.active, mail.reserved, mail.scheduled) == ("mail", 2, 11, 22, 33)
+    assert (other.queue, other.workers, other.active) == ("other", 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("paused", "expected"),
+    [([False], "no"), ([True], "yes"), ([True, False], "partly"), ([True, True], "yes"), ([False, False], "no")],
+)
+def test_a_queue_is_paused_on_none_some_or_all_of_its_workers(
+    cluster: Cluster, paused: list[bool], expected: str
+) -> None:
+    for n, is_paused in enumerate(paused):
+        cluster.apply(a_gossip(hostname=f"w{n}", checks=(a_check(paused=is_paused),)), NOW)
+    (queue,) = cluster.queues()
+    assert (queue.paused, queue.workers) == (expected, len(paused))
+
+
+def test_queues_count_only_workers_that_are_neither_offline_nor_lost(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(hostname="silent", checks=(a_check(active_count=1),)), NOW)
+    cluster.apply(a_gossip(hostname="gone", state="offline", checks=(a_check(active_count=2),)), NOW + 10)
+    cluster.apply(a_gossip(hostname="leaving", state="draining", checks=(a_check(active_count=4),)), NOW + 10)
+    cluster.apply(a_gossip(hostname="stuck", stalled_for=9.0, checks=(a_check(active_count=8),)), NOW + 10)
+    cluster.expire(NOW + 11)
+    (queue,) = cluster.queues()
+    assert (queue.workers, queue.active) == (2, 12)
+
+
+def test_a_paused_worker_that_is_gone_does_not_pause_a_queue(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(hostname="gone", state="offline", checks=(a_check(paused=True),)), NOW)
+    cluster.apply(a_gossip(hostname="here"), NOW)
+    assert cluster.queues()[0].paused == "no"
+
+
+def test_queues_are_listed_by_name(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(checks=(a_check("b"), a_check("a"), a_check("c"))), NOW)
+    assert [queue.queue for queue in cluster.queues()] == ["a", "b", "c"]
+
+
+def test_a_view_of_nobody_is_empty(cluster: Cluster) -> None:
+    assert (cluster.workers(), cluster.queues(), cluster.expire(NOW)) == ((), (), [])
+
+
+# Snapshots.
+
+
+def test_a_snapshot_says_how_old_it_is(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.apply(a_gossip(), NOW)
+    clock.advance(2.5)
+    assert cluster.workers()[0].age == 2.5
+
+
+def test_a_snapshot_does_not_change_when_the_view_does(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1), NOW)
+    workers, queues = cluster.workers(), cluster.queues()
+    cluster.apply(a_gossip(seq=2, state="offline", checks=(a_check("new"),)), NOW + 1)
+    assert [worker.state for worker in workers] == ["online"]
+    assert [queue.queue for queue in queues] == ["default"]
+
+
+@pytest.mark.parametrize("field", ["state", "age", "gossip"])
+def test_a_snapshot_cannot_be_changed(cluster: Cluster, field: str) -> None:
+    cluster.apply(a_gossip(), NOW)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(cluster.workers()[0], field, None)
+    assert isinstance(cluster.workers(), tuple) and isinstance(cluster.queues(), tuple)
+
+
+def test_snapshots_may_be_read_on_one_thread_while_another_changes_the_view(cluster: Cluster) -> None:
+    is_over = threading.Event()
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            while not is_over.is_set():
+                for worker in cluster.workers():
+                    assert worker.gossip.active == worker.gossip.seq, "a torn snapshot"
+                cluster.queues()
+        except BaseException as exc:
+            failures.append(exc)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for n in range(2000):
+        gossip = a_gossip(hostname=f"w{n % 50}", boot=f"{n % 100:016x}", seq=n + 1, active=n + 1, interval=0.5)
+        cluster.apply(gossip, NOW + n)
+        cluster.expire(NOW + n)
+    is_over.set()
+    for reader in readers:
+        reader.join(10)
+    assert failures == []
+
+
+HOSTS = st.sampled_from(["a", "b", "c", "d", "e"])
+
+
+class ViewOfAFleet(RuleBasedStateMachine):
+    """Whatever is heard in whatever order, the view agrees with a model that remembers everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock(NOW)
+        self.most = room.MAX_WORKERS
+        room.MAX_WORKERS = 6  # type: ignore[misc]
+        self.cluster = Cluster(self.clock)
+        self.told: dict[tuple[str, str], str] = {}
+        self.heard: dict[tuple[str, str], tuple[Gossip, float]] = {}
+
+    def teardown(self) -> None:
+        room.MAX_WORKERS = self.most  # type: ignore[misc]
+
+    def note(self, transitions: list[Transition]) -> None:
+        for transition in transitions:
+            key = (transition.worker.gossip.hostname, transition.worker.gossip.boot)
+            assert self.told.get(key) != transition.state, "a transition to the state it was in"
+            self.told[key] = transition.state
+
+    def views(self) -> dict[tuple[str, str], WorkerView]:
+        return {(view.gossip.hostname, view.gossip.boot): view for view in self.cluster.workers()}
+
+    @rule(
+        host=HOSTS,
+        boot=st.sampled_from([BOOT, OTHER_BOOT]),
+        seq=st.integers(1, 20),
+        state=st.sampled_from(["online", "draining", "offline"]),
+        stalled_for=st.sampled_from([0.0, 2.0]),
+        interval=st.sampled_from([0.1, 1.0, 5.0]),
+    )
+    def hear(self, host: str, boot: str, seq: int, state: str, stalled_for: float, interval: float) -> None:
+        gossip = a_gossip(hostname=host, boot=boot, seq=seq, state=state, stalled_for=stalled_for, interval=interval)
+        before = self.views()
+        alive = {key for key, view in before.items() if not view.is_gone}
+        self.note(self.cluster.apply(gossip, self.clock.now))
+        after = self.views()
+        assert alive <= set(after), "a live worker was dropped"
+        if (host, boot) in after and after[host, boot].gossip is gossip:
+            self.heard[host, boot] = (gossip, self.clock.now)
+        elif (host, boot) in before:
+            assert seq <= before[host, boot].gossip.seq, "a newer gossip was left out"
+        else:
+            assert len(alive) == 6, "a worker was refused though there was room"
+        for key in set(before) - set(after):
+            self.told.pop(key)
+
+    @rule(seconds=st.sampled_from([0.3, 2.0, 6.0, 30.0, 700.0]))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.note(self.cluster.expire(self.clock.now))
+        for key in set(self.told) - set(self.views()):
+            assert self.told.pop(key) in ("offline", "lost"), "a live worker was forgotten"
+
+    @invariant()
+    def agrees(self) -> None:
+        views = self.views()
+        assert len(views) <= 6
+        assert {key: view.state for key, view in views.items()} == self.told
+        for key, view in views.items():
+            gossip, at = self.heard[key]
+            assert view.gossip is gossip and view.age == pytest.approx(self.clock.now - at)
+            is_silent = view.age > LOST_AFTER * max(gossip.interval, 0.5)
+            assert (view.state == "lost") == (is_silent and gossip.state != "offline")
+        assert sum(queue.workers for queue in self.cluster.queues()) == sum(not view.is_gone for view in views.values())
+
+
+TestViewOfAFleet = ViewOfAFleet.TestCase

@@ -1,0 +1,401 @@
+"""The wire format: what goes in comes out, and whatever else comes in is one RejectedGossip with a known reason."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from celery_gossip.errors import GossipError, OversizedGossip, RejectedGossip
+from celery_gossip.messages import (
+    MAX_BYTES,
+    MAX_NAME,
+    REASONS,
+    Gossip,
+    as_dict,
+    decode,
+    encode,
+    is_plain,
+    plain,
+)
+from tests.unit.build import BOOT, a_check, a_gossip, a_wire_gossip, wire
+
+DECODING_REASONS = {"oversized", "malformed", "invalid", "version", "text"}
+
+COUNTS = ("seq", "concurrency", "active", "reserved", "scheduled", "processed", "unattributed")
+SECONDS = ("sent_at", "stalled_for", "loop_lag")
+CHECK_COUNTS = ("active_count", "reserved", "scheduled")
+CHECK_SECONDS = ("started_at", "updated_at", "shutdown_started_at")
+
+
+def reason_of(body: bytes) -> str:
+    with pytest.raises(RejectedGossip) as refused:
+        decode(body)
+    assert refused.value.reason in REASONS
+    return refused.value.reason
+
+
+def with_check(**fields: Any) -> bytes:
+    gossip = a_wire_gossip()
+    gossip["checks"][0].update(fields)
+    return json.dumps(gossip).encode()
+
+
+def raw_number(field: str, number: str) -> bytes:
+    """A gossip in which this field is a number that json.dumps would not write."""
+    return wire(**{field: "@@"}).replace(b'"@@"', number.encode())
+
+
+# What is sent is what is read.
+
+
+def test_a_gossip_survives_the_wire() -> None:
+    gossip = a_gossip(
+        state="draining",
+        stalled_for=1.5,
+        prefetch_count=None,
+        checks=(
+            a_check(active=("id-1", "id-2"), active_count=2, reserved=3, scheduled=4, shutdown_started_at=5.0),
+            a_check("mail", paused=True),
+            a_check("größe 日本語"),
+        ),
+    )
+    assert decode(encode(gossip)) == gossip
+
+
+def test_the_wire_is_json_with_the_documented_fields() -> None:
+    sent = json.loads(encode(a_gossip()))
+    assert list(sent) == [
+        *("v", "app", "hostname", "boot", "seq", "interval", "sent_at", "state", "stalled_for", "loop_lag", "pool"),
+        *("concurrency", "prefetch_count", "active", "reserved", "scheduled", "processed", "unattributed", "checks"),
+    ]
+    assert list(sent["checks"][0]) == [
+        *("queue", "uuid", "paused", "active", "active_count", "reserved", "scheduled"),
+        *("started_at", "updated_at", "shutdown_started_at"),
+    ]
+
+
+def test_a_gossip_as_a_dict_is_what_the_wire_says() -> None:
+    assert json.loads(json.dumps(as_dict(a_gossip()))) == json.loads(encode(a_gossip()))
+
+
+def test_a_gossip_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        a_gossip().seq = 2  # type: ignore[misc]
+
+
+def test_fields_of_a_newer_worker_are_ignored() -> None:
+    body = json.dumps({**json.loads(with_check(colour="red", depth={"a": [1]})), "mood": "fine", "extra": [1, {}]})
+    assert decode(body.encode()) == a_gossip()
+
+
+def test_seconds_may_be_whole_numbers() -> None:
+    assert decode(wire(interval=2, sent_at=7)).interval == 2.0
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"hello",
+        b"{",
+        b"{]",
+        b'{"v": 1,}',
+        b"\x00\x01\x02",
+        b"\x80\x04\x95pickle",
+        encode(a_gossip())[:-1],
+        encode(a_gossip())[: len(encode(a_gossip())) // 2],
+        encode(a_gossip()) + b"x",
+        encode(a_gossip()) * 2,
+        encode(a_gossip()).decode().encode("utf-16"),
+        encode(a_gossip()).replace(b"web1", b"web\xff"),
+        encode(a_gossip()).replace(b"web1", b"web\xed\xa0\x80"),
+        encode(a_gossip()).replace(b"web1", b"web\\ud800"),
+        encode(a_gossip()).replace(b"web1", b"web\n"),
+        raw_number("interval", "NaN"),
+        raw_number("sent_at", "Infinity"),
+        raw_number("sent_at", "-Infinity"),
+        raw_number("seq", "01"),
+        raw_number("seq", "0x10"),
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_what_is_no_json_is_malformed(body: bytes) -> None:
+    assert reason_of(body) == "malformed"
+
+
+@pytest.mark.parametrize("body", [b"null", b"true", b"0", b"1.5", b'"gossip"', b"[]", b"{}", b"[[]]", b'[{"v": 1}]'])
+def test_other_json_is_invalid(body: bytes) -> None:
+    assert reason_of(body) == "invalid"
+
+
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 10 * 1024 * 1024])
+def test_a_body_beyond_the_limit_is_oversized_whatever_it_holds(size: int) -> None:
+    assert reason_of(b" " * size) == "oversized"
+    padded = encode(a_gossip()) + b" " * size
+    assert reason_of(padded) == "oversized"
+
+
+def test_a_body_of_just_the_limit_is_read() -> None:
+    assert decode(encode(a_gossip()).ljust(MAX_BYTES)) == a_gossip()
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"v":1,"checks":[', b'{"checks":[{"active":['])
+def test_deep_nesting_is_refused(opening: bytes) -> None:
+    assert reason_of(opening * (MAX_BYTES // len(opening))) in ("malformed", "invalid")
+
+
+def test_deep_nesting_in_a_field_that_is_ignored_is_malformed() -> None:
+    deep = b"[" * 20_000 + b"]" * 20_000
+    assert reason_of(encode(a_gossip())[:-1] + b',"mood":' + deep + b"}") == "malformed"
+
+
+@pytest.mark.parametrize("field", [*SECONDS, "interval", *COUNTS])
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "-1", "9" * 400])
+def test_a_number_out_of_bounds_is_invalid(field: str, number: str) -> None:
+    if number == "9" * 400 and field in (*SECONDS, "interval"):
+        assert reason_of(raw_number(field, number)) in ("invalid", "malformed")
+    else:
+        assert reason_of(raw_number(field, number)) == "invalid"
+
+
+@pytest.mark.parametrize("interval", ["0", "-0.0", "0.0", "1e-400", "1e300", "86401"])
+def test_an_interval_by_which_nobody_can_be_judged_is_invalid(interval: str) -> None:
+    assert reason_of(raw_number("interval", interval)) == "invalid"
+
+
+@pytest.mark.parametrize("field", [*a_wire_gossip()])
+def test_a_missing_field_is_refused(field: str) -> None:
+    gossip = a_wire_gossip()
+    del gossip[field]
+    assert reason_of(json.dumps(gossip).encode()) == "invalid"
+
+
+@pytest.mark.parametrize("field", [*a_wire_gossip()["checks"][0]])
+def test_a_missing_field_of_a_check_is_refused(field: str) -> None:
+    gossip = a_wire_gossip()
+    del gossip["checks"][0][field]
+    assert reason_of(json.dumps(gossip).encode()) == "invalid"
+
+
+WRONG_TYPES: dict[str, list[Any]] = {
+    **dict.fromkeys(COUNTS, [None, "1", 1.5, True, [], {}, 2**53 + 1]),
+    **dict.fromkeys((*SECONDS, "interval"), [None, "1", True, [], {}]),
+    **dict.fromkeys(("app", "hostname", "pool"), [None, 1, True, [], {}, "x" * (MAX_NAME + 1)]),
+    "hostname ": [""],
+    "prefetch_count": ["1", 1.5, True, [], -1],
+    "boot": [None, 1, "", "xyz", BOOT.upper(), BOOT + "0", BOOT[:-1], BOOT + "\n"],
+    "state": [None, 1, "", "lost", "stalled", "ONLINE", ["online"]],
+    "checks": [None, {}, "[]", [None], [[]], [1], {"queue": "a"}],
+    "omitted": [None, "1", -1, 1.5],
+    "seq": [0],
+}
+WRONG_CHECK_TYPES: dict[str, list[Any]] = {
+    **dict.fromkeys(CHECK_COUNTS, [None, "1", 1.5, True, [], -1, 2**53 + 1]),
+    **dict.fromkeys(CHECK_SECONDS, ["1", True, [], -1]),
+    "started_at": [None],
+    "queue": [None, 1, "", [], "x" * (MAX_NAME + 1)],
+    "uuid": [None, 1, [], "x" * (MAX_NAME + 1)],
+    "paused": [None, 0, "no", []],
+    "active": [None, {}, "id", [None], [1], [["id"]], ["x" * (MAX_NAME + 1)]],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field in WRONG_TYPES for value in WRONG_TYPES[field]])
+def test_a_field_of_another_type_or_out_of_bounds_is_refused(field: str, value: Any) -> None:
+    assert reason_of(wire(**{field.strip(): value})) in ("invalid", "text")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in WRONG_CHECK_TYPES for value in WRONG_CHECK_TYPES[field]]
+)
+def test_a_field_of_a_check_of_another_type_or_out_of_bounds_is_refused(field: str, value: Any) -> None:
+    assert reason_of(with_check(**{field: value})) == "invalid"
+
+
+@pytest.mark.parametrize("version", [0, 2, 99, -1, 2**31, 2**70])
+def test_another_version_is_told_apart_from_an_invalid_gossip(version: int) -> None:
+    assert reason_of(wire(v=version)) == "version"
+    assert reason_of(json.dumps({"v": version, "everything": "else"}).encode()) == "version"
+
+
+@pytest.mark.parametrize("version", [None, "1", "2", 1.0, True, [], {}])
+def test_what_is_no_version_at_all_is_invalid(version: Any) -> None:
+    assert reason_of(wire(v=version)) == "invalid"
+
+
+CONTROL = ["a\nb", "a\x1b[31m", "\x00", "a\x7f", "a\r", "a\tb", "\u202eevil", "a\u200bb", "\u2028", "\ufeff", "\x85"]
+
+
+@pytest.mark.parametrize("text", CONTROL, ids=ascii)
+@pytest.mark.parametrize("field", ["app", "hostname", "pool"])
+def test_control_characters_in_a_name_are_refused(field: str, text: str) -> None:
+    assert reason_of(wire(**{field: text})) == "text"
+
+
+@pytest.mark.parametrize("text", CONTROL, ids=ascii)
+def test_control_characters_in_a_check_are_refused(text: str) -> None:
+    assert reason_of(with_check(queue=text)) == "text"
+    assert reason_of(with_check(uuid=text)) == "text"
+    assert reason_of(with_check(active=["fine", text])) == "text"
+
+
+@pytest.mark.parametrize("field", ["hostname", "queue", "state"])
+def test_lone_surrogates_are_refused(field: str) -> None:
+    body = with_check(queue="\ud800") if field == "queue" else wire(**{field: "a\udfffb"})
+    assert reason_of(body) in ("malformed", "invalid")
+
+
+def test_what_is_refused_is_described_in_plain_text() -> None:
+    for body in (wire(state="a\nb\x1b[31m"), wire(hostname="a\nb"), b"\x1b[31m", wire(**{"a\nb": 1, "v": "\n"})):
+        with pytest.raises(RejectedGossip) as refused:
+            decode(body)
+        assert str(refused.value).isprintable()
+
+
+def test_every_reason_of_decoding_is_proven_here() -> None:
+    bodies = (b" " * (MAX_BYTES + 1), b"{", b"{}", wire(v=2), wire(app="\n"))
+    assert {reason_of(body) for body in bodies} == DECODING_REASONS
+    assert DECODING_REASONS < set(REASONS)
+
+
+def test_a_rejection_is_both_a_gossip_error_and_a_value_error() -> None:
+    assert issubclass(RejectedGossip, GossipError) and issubclass(RejectedGossip, ValueError)
+
+
+def decodes_or_is_rejected(body: bytes) -> None:
+    try:
+        gossip = decode(body)
+    except RejectedGossip as exc:
+        assert exc.reason in DECODING_REASONS
+    else:
+        assert isinstance(gossip, Gossip)
+        assert decode(encode(gossip)) == gossip
+
+
+@given(st.binary(max_size=2000))
+@example(b"\xff" * 100)
+def test_any_bytes_are_a_gossip_or_a_rejection(body: bytes) -> None:
+    decodes_or_is_rejected(body)
+
+
+SOME_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=10), children, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(field=st.sampled_from(sorted(a_wire_gossip())), value=SOME_JSON)
+def test_a_gossip_with_any_json_in_a_field_is_a_gossip_or_a_rejection(field: str, value: Any) -> None:
+    decodes_or_is_rejected(wire(**{field: value}))
+
+
+@given(field=st.sampled_from(sorted(a_wire_gossip()["checks"][0])), value=SOME_JSON)
+def test_a_gossip_with_any_json_in_a_check_is_a_gossip_or_a_rejection(field: str, value: Any) -> None:
+    decodes_or_is_rejected(with_check(**{field: value}))
+
+
+@given(at=st.integers(0, len(wire()) - 1), cut=st.integers(0, 8), junk=st.binary(max_size=8))
+def test_a_gossip_with_bytes_replaced_anywhere_is_a_gossip_or_a_rejection(at: int, cut: int, junk: bytes) -> None:
+    body = wire()
+    decodes_or_is_rejected(body[:at] + junk + body[at + cut :])
+
+
+# What does not fit.
+
+
+def busy(queue: str, ids: int, count: int | None = None) -> Any:
+    return a_check(queue, active=tuple(f"{queue}-{n:032d}" for n in range(ids)), active_count=count or ids)
+
+
+def test_task_ids_are_left_out_first_and_counts_stay_exact() -> None:
+    gossip = a_gossip(active=4000, checks=(busy("a", 3000), busy("b", 1000), a_check("idle")))
+    body = encode(gossip)
+    read = decode(body)
+    assert len(body) <= MAX_BYTES
+    assert [check.queue for check in read.checks] == ["a", "b", "idle"]
+    assert [check.active_count for check in read.checks] == [3000, 1000, 0]
+    assert read.active == 4000 and read.omitted == 0
+    assert all(read.checks[0].active), "ids that fit stay listed"
+
+
+def test_ids_that_stay_are_the_first_ones() -> None:
+    check = decode(encode(a_gossip(checks=(busy("a", 5000),)))).checks[0]
+    assert 0 < len(check.active) < 5000
+    assert check.active == busy("a", len(check.active)).active
+
+
+def test_the_idlest_checks_are_left_out_when_dropping_ids_is_not_enough() -> None:
+    checks = tuple(a_check(f"queue-{n:04d}-{'x' * 100}", reserved=n) for n in range(1000))
+    body = encode(a_gossip(reserved=499_500, checks=checks))
+    read = decode(body)
+    assert len(body) <= MAX_BYTES
+    assert read.omitted + len(read.checks) == 1000 and read.omitted > 0
+    assert min(check.reserved for check in read.checks) == read.omitted, "the idlest ones are gone, and only those"
+    assert read.reserved == 499_500
+
+
+def test_as_many_checks_as_fit_are_kept() -> None:
+    checks = tuple(a_check(f"queue-{n:04d}-{'x' * 100}") for n in range(1000))
+    assert len(encode(a_gossip(checks=checks))) > 0.95 * MAX_BYTES
+
+
+def test_nothing_omitted_is_not_on_the_wire() -> None:
+    assert b"omitted" not in encode(a_gossip())
+
+
+def test_a_gossip_that_cannot_be_made_smaller_is_refused() -> None:
+    with pytest.raises(OversizedGossip, match="a gossip without checks takes"):
+        encode(a_gossip(hostname="x" * 2 * MAX_BYTES))
+
+
+def test_one_check_that_is_too_long_by_itself_is_omitted() -> None:
+    read = decode(encode(a_gossip(checks=(a_check("x" * 2 * MAX_BYTES), a_check("small")))))
+    assert read.omitted >= 1
+
+
+# Plain text.
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("default", "default"),
+        ("größe 日本語", "größe 日本語"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\ud800", "\\ud800"),
+        ("\u202e", "\\u202e"),
+        ("x" * 300, "x" * MAX_NAME),
+        ("\n" * 300, ("\\n" * 300)[:MAX_NAME]),
+        (None, "None"),
+        (7, "7"),
+        (b"bytes", "b'bytes'"),
+        ("", ""),
+    ],
+    ids=ascii,
+)
+def test_any_name_becomes_plain_text(text: object, expected: str) -> None:
+    assert plain(text) == expected
+
+
+@given(st.text(alphabet=st.characters(), max_size=400) | st.integers() | st.none() | st.binary())
+def test_plain_text_is_always_taken_by_a_listener(text: object) -> None:
+    name = plain(text)
+    assert is_plain(name)
+    if name:
+        assert decode(encode(a_gossip(hostname=name))).hostname == name
+
+
+class Name(str):
+    """As Django's SafeString: a str for everybody but the encoder."""
+
+
+def test_a_subclass_of_str_becomes_a_str() -> None:
+    assert type(plain(Name("mail"))) is str
+    assert decode(encode(a_gossip(checks=(a_check(plain(Name("mail"))),)))).checks[0].queue == "mail"
