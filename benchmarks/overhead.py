@@ -34,7 +34,9 @@ def measure(options: argparse.Namespace, flags: tuple[str, ...]) -> float:
     project = Project(options.broker)
     project.install = {"interval": options.interval}
     try:
-        with project.worker("--without-mingle", "-l", "WARNING", "--prefetch-multiplier", "64", *flags, pool=options.pool) as worker:
+        with project.worker(
+            "--without-mingle", "-l", "WARNING", "--prefetch-multiplier", "64", *flags, pool=options.pool
+        ) as worker:
             run(project, 500)
             before = worker.cpu_seconds
             run(project, options.tasks)

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.bootsteps import Step
 from celery.signals import celeryd_init
-from kombu.utils.imports import symbol_by_name
+from celery.utils.imports import symbol_by_name
 
 __all__ = ["add_worker_bootsteps"]
 

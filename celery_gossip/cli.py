@@ -26,7 +26,7 @@ _INTERVALS_TO_HEAR = 1.7  #: a stalled worker speaks after 1.5 of its intervals,
 _EXTRA = 0.3  #: seconds
 
 
-class _Seconds(click.ParamType):
+class _Seconds(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:

@@ -1,30 +1,21 @@
-"""The only user of Kombu: the gossip exchange, a Publisher for the sender and a Subscription for the listener.
+"""The gossip exchange: a Publisher for the sender and a Subscription for the listener. Names follow Kombu.
 
 A Publisher lives on the sender's thread, a Subscription on the listener's; neither is shared. Every call is bounded in
-time (see TIMEOUT). Names follow Kombu.
+time (see broker.TIMEOUT).
 """
 
-import base64
-import binascii
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import msgspec
-from kombu import Connection, Consumer, Exchange, Producer, Queue
-from kombu.message import Message
-from kombu.utils.url import maybe_sanitize_url
+from kombu import Consumer, Producer, Queue
 
-from celery_gossip.errors import InvalidOption, RejectedGossip, UnsupportedTransport
-from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
-from celery_gossip.options import GossipOptions
+from celery_gossip.broker import Broker, Link, is_refusal, open_broker
+from celery_gossip.envelope import body_of, bounded_message, check_envelope
+from celery_gossip.errors import RejectedGossip
+from celery_gossip.messages import CONTENT_TYPE
 
 __all__ = ["Broker", "Publisher", "Subscription", "is_refusal", "open_broker"]
 
-TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker; measured in the facts of each transport
 PUBLISH_TIMEOUT = 0.4  #: seconds for writing one message to an AMQP socket that does not drain
 EXPIRES_AFTER = 3.0  #: intervals after which an undelivered gossip is worthless
 _MOST_EXPIRY = 86_400.0  #: seconds
@@ -32,149 +23,14 @@ _QUEUE_LENGTH = 200  #: messages that a listener who does not read leaves on the
 _QUEUE_TTL = 3.0  #: seconds that they stay there
 _PREFETCH = 100
 _MOST_DATA_ERRORS = 10  #: broken messages in a row after which the connection itself is taken for broken
-_REFUSALS = (403, 404, 405, 406, 530)  #: reply codes of AMQP
 _POLLING_INTERVAL = 0.1  #: seconds between looks of transports that cannot wait (memory, filesystem)
-
-#: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
-_TUNED = {
-    "redis": {
-        "max_retries": 0,
-        "retry_on_timeout": False,
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
-    },
-    "amqp": {"max_retries": 0, "confirm_publish": False},
-}
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where gossip goes: builds connections that are never pooled and never retry by themselves."""
-
-    app: Any
-    options: GossipOptions
-
-    @property
-    def uri(self) -> str:
-        """The broker's address without its password."""
-        with self._connection({}) as connection:
-            return str(connection.as_uri())
-
-    def connection(self, **transport_options: Any) -> Any:
-        """A new kombu.Connection, not connected yet. Blocks for nothing but imports."""
-        with self._connection({}) as plain:
-            driver = plain.transport.driver_type
-        return self._connection({**_TUNED.get(driver, {}), **transport_options})
-
-    def require_fanout(self) -> None:
-        """Raise UnsupportedTransport where messages to a fanout exchange would silently go nowhere."""
-        with self._connection({}) as connection:
-            if not connection.supports_exchange_type("fanout"):
-                raise UnsupportedTransport(
-                    f"the broker transport {connection.transport.driver_name!r} cannot fan out: queue gossip is off; "
-                    "set gossip_broker_url to a Redis or RabbitMQ that can"
-                )
-
-    def exchange(self) -> Exchange:
-        """The fanout exchange: transient, as all gossip is, and kept while nobody listens."""
-        return Exchange(self.options.exchange, type="fanout", durable=False, delivery_mode="transient")
-
-    def _connection(self, transport_options: dict[str, Any]) -> Any:
-        parameters = {"heartbeat": 0, "connect_timeout": TIMEOUT, "transport_options": transport_options}
-        if self.options.broker_url is None:
-            return self.app.connection_for_write(**parameters)
-        # A broker of its own: the app's credentials, TLS and transport options belong to another one.
-        return Connection(self.options.broker_url, **parameters)
-
-
-def open_broker(app: Any, options: GossipOptions) -> Broker:
-    """The broker of these options, checked as far as it can be without connecting.
-
-    Raises InvalidOption for a `gossip_broker_url` that no transport takes, UnsupportedTransport for one that cannot
-    fan out.
-    """
-    broker = Broker(app, options)
-    try:
-        broker.require_fanout()
-    except (KeyError, ValueError, ImportError) as exc:
-        if options.broker_url is None:
-            raise
-        url = maybe_sanitize_url(options.broker_url)
-        raise InvalidOption(f"gossip_broker_url: expected a URL that Kombu can use, got {url!r} ({exc})") from exc
-    return broker
-
-
-class _Link:
-    """A connection with one channel, rebuilt from scratch after any error; failover URLs are tried in turn.
-
-    `raw`, the transport's own connection, is kept here: kombu's property of that name would reconnect in silence.
-    """
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self.driver_type = str(connection.transport.driver_type)
-        self.raw: Any = None
-
-    @property
-    def data_errors(self) -> tuple[type[Exception], ...]:
-        """What a broken message raises on transports that stay in step all the same. Never a connection's error."""
-        if self.driver_type == "amqp":
-            return ()
-        return (AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
-    def open(self) -> Any:
-        """Connect and open a channel; each step takes TIMEOUT at most."""
-        self._connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
-        self.raw = self._connection.connection
-        with self.bounded():
-            return self._connection.channel()
-
-    def drain(self, timeout: float) -> None:
-        """Let one event through; returns when none came in `timeout` seconds."""
-        try:
-            self._connection.transport.drain_events(self.raw, timeout=timeout)
-        except (socket.timeout, TimeoutError):
-            pass
-
-    @contextmanager
-    def bounded(self) -> Iterator[None]:
-        """AMQP answers are awaited without a limit otherwise; Redis has its socket_timeout."""
-        transport = self.raw.transport if self.driver_type == "amqp" else None
-        with transport.having_timeout(TIMEOUT) if transport else nullcontext():
-            yield
-
-    def close(self) -> None:
-        """Say goodbye, bounded in time. Never raises."""
-        try:
-            if self.raw is not None:
-                with self.bounded():
-                    self._connection.close()
-        except Exception:  # the peer is gone or hangs: nothing to say goodbye to
-            self.drop()
-        self.raw = None
-
-    def drop(self) -> None:
-        """Forget the connection without a word, and turn to the next failover URL. Never raises."""
-        self.raw = None
-        # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
-        leave = self._connection.collect if self.driver_type == "amqp" else self._connection.close
-        for step in (leave, self._connection.maybe_switch_next):
-            try:
-                step()
-            except Exception:
-                continue
-
-
-def is_refusal(exc: Exception) -> bool:
-    """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
-    return getattr(exc, "reply_code", None) in _REFUSALS
 
 
 class Publisher:
     """Publishes gossip on a connection of its own; the first publish after a failure connects anew."""
 
     def __init__(self, broker: Broker) -> None:
-        self._link = _Link(broker.connection())
+        self._link = Link(broker.connection())
         self._exchange = broker.exchange()
         self._expiration = min(EXPIRES_AFTER * broker.options.interval, _MOST_EXPIRY)
         self._producer: Any = None
@@ -255,7 +111,7 @@ class Subscription:
 
     def __init__(self, broker: Broker) -> None:
         self._exchange = broker.exchange()
-        self._link = _Link(broker.connection(**_polling_options(broker)))
+        self._link = Link(broker.connection(**_polling_options(broker)))
         self._queue: Any = None
         self._inbox: list[bytes | RejectedGossip] = []
         self._data_errors = 0
@@ -263,7 +119,7 @@ class Subscription:
     def open(self) -> None:
         """Connect, declare the queue, and consume. Raises whatever the transport raises; then call drop()."""
         channel = self._link.open()
-        channel.Message = _bounded_message(channel.Message)
+        channel.Message = bounded_message(channel.Message)
         is_amqp = self._link.driver_type == "amqp"
         if self._link.driver_type == "redis":
             self._guard_redis(channel)
@@ -319,7 +175,7 @@ class Subscription:
         return queue
 
     def _on_message(self, message: Any) -> None:
-        self._inbox.append(_body_of(message))
+        self._inbox.append(body_of(message))
         if self._link.driver_type == "amqp":
             message.ack()
 
@@ -331,82 +187,13 @@ class Subscription:
             payload = handle_message(client, response)
             if payload and payload["type"] in (b"message", b"pmessage"):
                 try:
-                    _check_envelope(payload["data"])
+                    check_envelope(payload["data"])
                 except RejectedGossip as exc:
                     self._inbox.append(exc)
                     payload["data"] = None
             return payload
 
         channel._handle_message = guarded
-
-
-class _Properties(msgspec.Struct):
-    delivery_tag: str
-    body_encoding: str | None = None
-
-
-class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
-    """A message as Kombu's virtual transports write it."""
-
-    body: str
-    properties: _Properties
-    headers: dict[str, Any]
-    content_type: str | None = None
-
-
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
-
-
-def _check_envelope(data: Any) -> None:
-    """Raise RejectedGossip unless Kombu can unpack these bytes without a surprise."""
-    if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
-        raise RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
-    try:
-        envelope = _envelope_decoder.decode(data)
-        if envelope.properties.body_encoding == "base64":
-            base64.b64decode(envelope.body)
-    except (ValueError, RecursionError, binascii.Error) as exc:
-        raise RejectedGossip("transport", str(exc)[:200]) from exc
-
-
-def _bounded_message(message_class: Any) -> Any:
-    """A subclass of the channel's Message that unpacks nothing and raises nothing: what is wrong waits in `rejected`."""
-
-    class BoundedMessage(message_class):  # type: ignore[misc]
-        rejected: RejectedGossip | None = None
-
-        def __init__(self, raw: Any, channel: Any = None, **kwargs: Any) -> None:
-            try:
-                _refuse_compression(raw)
-                super().__init__(raw, channel=channel, **kwargs)
-            except Exception as exc:
-                self.errors: list[Any] = []
-                tag = getattr(raw, "delivery_tag", None)
-                Message.__init__(self, channel=channel, delivery_tag=tag)
-                self.rejected = exc if isinstance(exc, RejectedGossip) else RejectedGossip("transport", repr(exc)[:200])
-
-    return BoundedMessage
-
-
-def _refuse_compression(raw: Any) -> None:
-    if isinstance(raw, dict):
-        headers = raw.get("headers")
-    else:
-        headers = raw.properties.get("application_headers")
-    if headers and "compression" in headers:
-        raise RejectedGossip("compressed")
-
-
-def _body_of(message: Any) -> bytes | RejectedGossip:
-    if message.rejected is not None:
-        return message.rejected  # type: ignore[no-any-return]
-    if message.content_type != CONTENT_TYPE:
-        return RejectedGossip("content_type", repr(message.content_type)[:200])
-    if isinstance(message.body, str):
-        return message.body.encode("utf-8", "surrogatepass")
-    if not isinstance(message.body, (bytes, bytearray, memoryview)):
-        return RejectedGossip("transport", f"a body of type {type(message.body).__name__}")
-    return bytes(message.body)
 
 
 def _queue_name(exchange: str, driver_type: str) -> str:

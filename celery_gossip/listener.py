@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from celery_gossip import signals
+from celery_gossip.backoff import backoff
 from celery_gossip.cluster import Cluster, Transition
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.exchange import Subscription, is_refusal, open_broker
 from celery_gossip.log import LimitedLogger, logger
 from celery_gossip.messages import decode
 from celery_gossip.options import GossipOptions, resolve
-from celery_gossip.sender import BACKOFF_MOST, BACKOFF_MOST_REFUSED, backoff
 
 __all__ = ["Listener"]
 
@@ -164,8 +164,5 @@ class Listener:
     def _fail(self, exc: Exception) -> None:
         self.error = exc
         self._failures += 1
-        self._log.warning(
-            "unreachable", "celery-gossip: cannot listen on %s: %r; trying again for ever", self.uri, exc
-        )
-        most = BACKOFF_MOST_REFUSED if is_refusal(exc) else BACKOFF_MOST
-        self._closing.wait(backoff(self._failures, random.random(), most))
+        self._log.warning("unreachable", "celery-gossip: cannot listen on %s: %r; trying again for ever", self.uri, exc)
+        self._closing.wait(backoff(self._failures, random.random(), is_refusal(exc)))

@@ -25,7 +25,7 @@ __all__ = [
     "plain",
 ]
 
-VERSION = 1
+VERSION: Literal[1] = 1
 CONTENT_TYPE = "application/json"
 MAX_BYTES = 64 * 1024  #: of one encoded gossip; refused by both sides beyond
 MAX_NAME = 255  #: characters of any name; RabbitMQ's own limit for a queue's

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from celery_gossip.errors import InvalidOption
 
-__all__ = ["GossipOptions", "keywords_of", "keep_keywords", "resolve"]
+__all__ = ["GossipOptions", "keep_keywords", "keywords_of", "resolve"]
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")

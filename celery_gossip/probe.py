@@ -7,6 +7,7 @@ waits for nothing, and takes the worker as it is: during a reconnect or a shutdo
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -189,10 +190,8 @@ class Probe:
         )
 
     def _read_concurrency(self) -> int:
-        try:
+        with suppress(AttributeError, TypeError):  # a pool that has been stopped: what it was
             self._concurrency = int(self._consumer.pool.num_processes)
-        except (AttributeError, TypeError):  # a pool that has been stopped: what it was
-            pass
         return self._concurrency
 
 
@@ -228,7 +227,7 @@ def _waiting_for_eta(timer: Any) -> Iterator[Any]:
 
 def _pool_name(pool: Any) -> str:
     path = f"{type(pool).__module__}:{type(pool).__qualname__}"
-    return _POOL_NAMES.get(path, path)
+    return str(_POOL_NAMES.get(path, path))
 
 
 def _prefetch_count(consumer: Any) -> int | None:

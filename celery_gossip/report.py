@@ -31,7 +31,7 @@ def status_text(workers: Sequence[WorkerView]) -> str:
 
 
 def gossip_line(gossip: Gossip, at: float) -> str:
-    """One line per gossip, `at` in Unix seconds: time, worker, state, totals, then active/reserved/scheduled by queue."""
+    """One line, `at` in Unix seconds: time, worker, state, totals, then active/reserved/scheduled by queue."""
     clock = time.strftime("%H:%M:%S", time.localtime(at))
     totals = f"active {gossip.active}/{gossip.concurrency} reserved {gossip.reserved} scheduled {gossip.scheduled}"
     checks = "  ".join(_check_word(check) for check in gossip.checks)

@@ -1,4 +1,4 @@
-"""The thread between a worker's event loop and the gossip broker: DNS, TLS, connect and publish stall here, never there.
+"""The thread between a worker's event loop and the gossip broker: DNS, TLS and sockets stall here, never there.
 
 The step hands gossip over and collects what the thread has to say about it. The thread runs no user code and logs
 nothing. It is parked while the process forks: it works only under `_parking`, which the fork takes first, so no child
@@ -17,15 +17,13 @@ from weakref import WeakSet
 
 import msgspec
 
+from celery_gossip.backoff import backoff
 from celery_gossip.messages import Gossip, encode
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
 STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes by itself
 FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
-BACKOFF_FIRST = 1.0  #: seconds
-BACKOFF_MOST = 3.0  #: seconds; a broker that is not there costs nothing to ask, and it is heard soon when it returns
-BACKOFF_MOST_REFUSED = 30.0  #: seconds; one that says no to a thousand workers must not be asked at every turn
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64
 
@@ -208,26 +206,17 @@ class Sender:
         now = self._clock()
         self._publisher.drop()
         self._failures += 1
-        most = BACKOFF_MOST_REFUSED if self._publisher.is_refusal(exc) else BACKOFF_MOST
-        self._retry_at = now + backoff(self._failures, random.random(), most)
+        self._retry_at = now + backoff(self._failures, random.random(), self._publisher.is_refusal(exc))
         self._notices.append(Notice("failed", "publish", exc, now - began))
 
     def _succeed(self, is_sent: bool) -> None:
-        if self._is_blocked and is_sent or self._failures:
+        if (self._is_blocked and is_sent) or self._failures:
             self._notices.append(Notice("recovered"))
         if not self._is_blocked and not is_sent:
             self._notices.append(Notice("blocked"))
         self._is_blocked = not is_sent
         self._failures = 0
         self._retry_at = 0.0
-
-
-def backoff(failures: int, chance: float, most: float = BACKOFF_MOST) -> float:
-    """Seconds until the next try after this many failures in a row: full jitter below 1 s, 2 s, 4 s … `most`.
-
-    `chance` is uniform in [0, 1). Source: "Exponential Backoff And Jitter", AWS Architecture Blog.
-    """
-    return chance * min(most, BACKOFF_FIRST * 2.0 ** min(failures - 1, 16))
 
 
 _senders: WeakSet[Sender] = WeakSet()

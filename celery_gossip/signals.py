@@ -19,7 +19,7 @@ Oban's Gossip plugin (`[:oban, :plugin, :start | :stop | :exception]`, `gossip_c
 
 from typing import Any
 
-from blinker import Namespace, NamedSignal
+from blinker import NamedSignal, Namespace
 
 from celery_gossip.log import LimitedLogger
 

@@ -173,9 +173,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._sender.submit(None)
             self._failed("probe", exc, began)
             return
-        signals.emit(
-            signals.gossip_stop, self.app, duration=time.monotonic() - began, gossip_count=gossip_count
-        )
+        signals.emit(signals.gossip_stop, self.app, duration=time.monotonic() - began, gossip_count=gossip_count)
 
     def _hand_over(self, report: Report | None) -> int:
         if report is None:
@@ -197,9 +195,8 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def _failed(self, phase: str, exc: Exception, began: float | None) -> None:
         self._errors += 1
         if phase == "publish":
-            self._log.warning(
-                phase, "celery-gossip: cannot deliver to %s: %r; the worker goes on, trying again", self._broker_uri, exc
-            )
+            text = "celery-gossip: cannot deliver to %s: %r; the worker goes on, trying again"
+            self._log.warning(phase, text, self._broker_uri, exc)
         else:
             self._log.error(phase, "celery-gossip: %s failed: %r; the worker goes on", phase, exc, exc_info=exc)
         duration = 0.0 if began is None else time.monotonic() - began
@@ -248,4 +245,3 @@ def _worker_flags() -> list[click.Option]:
 def _is_celery_program() -> bool:
     context = click.get_current_context(silent=True)
     return context is not None and context.find_root().command.name == "celery"
-

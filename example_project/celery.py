@@ -1,7 +1,8 @@
 """The shop's Celery app: its settings are read when they are first needed, and queue gossip takes one line."""
 
-import celery_gossip
 from celery import Celery
+
+import celery_gossip
 
 app = Celery("shop", include=["example_project.tasks"])
 app.config_from_object("example_project.settings")

@@ -6,7 +6,7 @@ import time
 from example_project.celery import app
 
 
-class OutOfStock(Exception):
+class OutOfStockError(Exception):
     """The shelf is empty."""
 
 
@@ -15,7 +15,7 @@ def take_order(order_id: int) -> None:
     """Short, on the default queue; one in ten fails."""
     time.sleep(random.uniform(0.1, 0.6))
     if order_id % 10 == 9:
-        raise OutOfStock(order_id)
+        raise OutOfStockError(order_id)
 
 
 @app.task

@@ -234,9 +234,8 @@ def test_no_child_hangs_that_was_forked_while_rounds_ran(redis_project: Project)
         app = redis_project.app()
         with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
             for number in range(FORKS):
-                app.send_task(
-                    "tests.support.project.shout", args=[f"shout {number}."], queue=redis_project.queues[0], producer=producer
-                )
+                shout = app.signature("tests.support.project.shout", args=[f"shout {number}."])
+                shout.apply_async(queue=redis_project.queues[0], producer=producer)
         eventually(lambda: _assert_shouted(worker), timeout=110, every=0.5)
         assert worker.stop() == 0
 

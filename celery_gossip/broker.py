@@ -1,0 +1,150 @@
+"""Where gossip goes: connections to its broker, tuned so that every call is bounded in time. Names follow Kombu.
+
+Called by exchange.py on the thread that owns the connection, and at start to check the options.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from kombu import Connection, Exchange
+from kombu.utils.url import maybe_sanitize_url
+
+from celery_gossip.errors import InvalidOption, UnsupportedTransport
+from celery_gossip.options import GossipOptions
+
+__all__ = ["TIMEOUT", "Broker", "Link", "is_refusal", "open_broker"]
+
+TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker
+_REFUSALS = (403, 404, 405, 406, 530)  #: reply codes of AMQP
+
+#: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
+_TUNED: dict[str, dict[str, Any]] = {
+    "redis": {
+        "max_retries": 0,
+        "retry_on_timeout": False,
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+    },
+    "amqp": {"max_retries": 0, "confirm_publish": False},
+}
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where gossip goes: builds connections that are never pooled and never retry by themselves."""
+
+    app: Any
+    options: GossipOptions
+
+    @property
+    def uri(self) -> str:
+        """The broker's address without its password."""
+        with self._connection({}) as connection:
+            return str(connection.as_uri())
+
+    def connection(self, **transport_options: Any) -> Any:
+        """A new kombu.Connection, not connected yet. Blocks for nothing but imports."""
+        with self._connection({}) as plain:
+            driver = plain.transport.driver_type
+        return self._connection({**_TUNED.get(driver, {}), **transport_options})
+
+    def require_fanout(self) -> None:
+        """Raise UnsupportedTransport where messages to a fanout exchange would silently go nowhere."""
+        with self._connection({}) as connection:
+            if not connection.supports_exchange_type("fanout"):
+                raise UnsupportedTransport(
+                    f"the broker transport {connection.transport.driver_name!r} cannot fan out: queue gossip is off; "
+                    "set gossip_broker_url to a Redis or RabbitMQ that can"
+                )
+
+    def exchange(self) -> Exchange:
+        """The fanout exchange: transient, as all gossip is, and kept while nobody listens."""
+        return Exchange(self.options.exchange, type="fanout", durable=False, delivery_mode="transient")
+
+    def _connection(self, transport_options: dict[str, Any]) -> Any:
+        parameters = {"heartbeat": 0, "connect_timeout": TIMEOUT, "transport_options": transport_options}
+        if self.options.broker_url is None:
+            return self.app.connection_for_write(**parameters)
+        # A broker of its own: the app's credentials, TLS and transport options belong to another one.
+        return Connection(self.options.broker_url, **parameters)
+
+
+def open_broker(app: Any, options: GossipOptions) -> Broker:
+    """The broker of these options, checked as far as it can be without connecting.
+
+    Raises InvalidOption for a `gossip_broker_url` that no transport takes, UnsupportedTransport for one that cannot
+    fan out.
+    """
+    broker = Broker(app, options)
+    try:
+        broker.require_fanout()
+    except (KeyError, ValueError, ImportError) as exc:
+        if options.broker_url is None:
+            raise
+        url = maybe_sanitize_url(options.broker_url)
+        raise InvalidOption(f"gossip_broker_url: expected a URL that Kombu can use, got {url!r} ({exc})") from exc
+    return broker
+
+
+class Link:
+    """A connection with one channel, rebuilt from scratch after any error; failover URLs are tried in turn.
+
+    `raw`, the transport's own connection, is kept here: kombu's property of that name would reconnect in silence.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.driver_type = str(connection.transport.driver_type)
+        self.raw: Any = None
+
+    @property
+    def data_errors(self) -> tuple[type[Exception], ...]:
+        """What a broken message raises on transports that stay in step all the same. Never a connection's error."""
+        if self.driver_type == "amqp":
+            return ()
+        return (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+    def open(self) -> Any:
+        """Connect and open a channel; each step takes TIMEOUT at most."""
+        self._connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        self.raw = self._connection.connection
+        with self.bounded():
+            return self._connection.channel()
+
+    def drain(self, timeout: float) -> None:
+        """Let one event through; returns when none came in `timeout` seconds."""
+        with suppress(TimeoutError):
+            self._connection.transport.drain_events(self.raw, timeout=timeout)
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """AMQP answers are awaited without a limit otherwise; Redis has its socket_timeout."""
+        transport = self.raw.transport if self.driver_type == "amqp" else None
+        with transport.having_timeout(TIMEOUT) if transport else nullcontext():
+            yield
+
+    def close(self) -> None:
+        """Say goodbye, bounded in time. Never raises."""
+        try:
+            if self.raw is not None:
+                with self.bounded():
+                    self._connection.close()
+        except Exception:  # the peer is gone or hangs: nothing to say goodbye to
+            self.drop()
+        self.raw = None
+
+    def drop(self) -> None:
+        """Forget the connection without a word, and turn to the next failover URL. Never raises."""
+        self.raw = None
+        # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
+        leave = self._connection.collect if self.driver_type == "amqp" else self._connection.close
+        for step in (leave, self._connection.maybe_switch_next):
+            with suppress(Exception):
+                step()
+
+
+def is_refusal(exc: Exception) -> bool:
+    """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
+    return getattr(exc, "reply_code", None) in _REFUSALS

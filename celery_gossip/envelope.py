@@ -1,0 +1,82 @@
+"""What comes in from the gossip exchange, checked before anything unpacks it: anybody may publish anything there.
+
+Pure but for the Message class of Kombu; called by a Subscription on the listener's thread.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+from kombu.message import Message
+
+from celery_gossip.errors import RejectedGossip
+from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
+
+__all__ = ["body_of", "bounded_message", "check_envelope"]
+
+
+class _Properties(msgspec.Struct):
+    delivery_tag: str
+    body_encoding: str | None = None
+
+
+class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
+    """A message as Kombu's virtual transports write it."""
+
+    body: str
+    properties: _Properties
+    headers: dict[str, Any]
+    content_type: str | None = None
+
+
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def check_envelope(data: Any) -> None:
+    """Raise RejectedGossip unless Kombu can unpack these bytes without a surprise."""
+    if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
+        raise RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
+    try:
+        envelope = _envelope_decoder.decode(data)
+        if envelope.properties.body_encoding == "base64":
+            base64.b64decode(envelope.body)
+    except (ValueError, RecursionError, binascii.Error) as exc:
+        raise RejectedGossip("transport", str(exc)[:200]) from exc
+
+
+def bounded_message(message_class: Any) -> Any:
+    """A subclass of the channel's Message that unpacks and raises nothing: what is wrong waits in `rejected`."""
+
+    class BoundedMessage(message_class):  # type: ignore[misc]
+        rejected: RejectedGossip | None = None
+
+        def __init__(self, raw: Any, channel: Any = None, **kwargs: Any) -> None:
+            try:
+                _refuse_compression(raw)
+                super().__init__(raw, channel=channel, **kwargs)
+            except Exception as exc:
+                self.errors: list[Any] = []
+                tag = getattr(raw, "delivery_tag", None)
+                Message.__init__(self, channel=channel, delivery_tag=tag)
+                self.rejected = exc if isinstance(exc, RejectedGossip) else RejectedGossip("transport", repr(exc)[:200])
+
+    return BoundedMessage
+
+
+def _refuse_compression(raw: Any) -> None:
+    headers = raw.get("headers") if isinstance(raw, dict) else raw.properties.get("application_headers")
+    if headers and "compression" in headers:
+        raise RejectedGossip("compressed")
+
+
+def body_of(message: Any) -> bytes | RejectedGossip:
+    if message.rejected is not None:
+        return message.rejected  # type: ignore[no-any-return]
+    if message.content_type != CONTENT_TYPE:
+        return RejectedGossip("content_type", repr(message.content_type)[:200])
+    if isinstance(message.body, str):
+        return message.body.encode("utf-8", "surrogatepass")
+    if not isinstance(message.body, (bytes, bytearray, memoryview)):
+        return RejectedGossip("transport", f"a body of type {type(message.body).__name__}")
+    return bytes(message.body)
