@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from inspect import ismodule
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -79,10 +80,12 @@ def settings_of(conf: Any) -> dict[str, Any]:
     With a namespace (Django's `CELERY_`) only names that carry it are ours: another package may own `GOSSIP_…` there.
     """
     namespace = conf.prefix or ""
-    names = [_setting_name(key, namespace) for key in list(conf.keys()) if isinstance(key, str)]
-    ours = {name for name in names if name.lower().startswith(_PREFIX)}
-    _refuse_unknown(ours, known=[_PREFIX + name for name in _NAMES], kind="setting")
-    return {name.removeprefix(_PREFIX): conf.get(name) for name in ours}
+    names = {_setting_name(key, namespace) for key in list(conf.keys()) if isinstance(key, str)}
+    values = {name: conf.get(name) for name in names if name.lower().startswith(_PREFIX)}
+    # A configuration module also holds what it has imported: a helper named gossip_… is no setting.
+    settings = {name: value for name, value in values.items() if not (ismodule(value) or callable(value))}
+    _refuse_unknown(settings, known=[_PREFIX + name for name in _NAMES], kind="setting")
+    return {name.removeprefix(_PREFIX): value for name, value in settings.items()}
 
 
 def as_dict(options: GossipOptions) -> dict[str, Any]:

@@ -212,6 +212,7 @@ def install(app: Any, **options: Any) -> None:
     Raises InvalidOption for an unknown option or a bad value, except inside the `celery` program: there the worker
     refuses to start with that one line, where an exception would become a traceback about loading the app.
     """
+    app = getattr(app, "_get_current_object", lambda: app)()  # a Proxy, as celery.current_app is
     if not _is_celery_program():
         checked(options)
     if not keep_keywords(app, options):

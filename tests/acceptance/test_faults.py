@@ -74,6 +74,9 @@ def assert_one_gossip_per_interval(ear: Ear, interval: float, rounds: int = 10) 
     assert all(gossip.stalled_for == 0 for gossip in heard)
 
 
+# py-amqp forgets the socket of a handshake that RabbitMQ breaks off while it starts; the next collection closes it.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(

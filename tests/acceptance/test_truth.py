@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from kombu import Exchange, Queue
+from kombu import Exchange
 
 from tests.support import eventually, exchanges
 from tests.support.workers import Project, Worker
@@ -60,7 +60,7 @@ def test_status_shows_the_task_inside_which_a_solo_worker_is(project: Project) -
             eventually(partial(assert_counts, project, worker, scheduled=3))
         (told,) = project.status()["workers"]
         assert checks_by_queue(told) == expected_checks(project, inspected(project, worker), scheduled)
-        assert (told["state"], told["processed"]) == ("online", 5)
+        assert (told["state"], told["processed"]) == ("online", 2)
 
 
 @pytest.mark.redis
@@ -74,8 +74,7 @@ def test_without_consumer_tags_ids_are_told_by_the_bindings_of_each_kind_of_exch
                 ("topic", "order.new", "orders"),
                 ("topic", "mail.eu.sent", "mail"),
                 ("direct", "by-post", "letters"),
-                ("fanout", "", "news"),
-                ("fanout", "any.key", "news"),
+                ("fanout", "all", "news"),
                 ("", f"{project.prefix}_orders", "orders"),
             ]
         }
@@ -92,15 +91,13 @@ def test_without_consumer_tags_ids_are_told_by_the_bindings_of_each_kind_of_exch
 def publish(project: Project, exchange: str, routing_key: str) -> str:
     """Send a long `nap` to one of the exchanges of tests.support.exchanges (or to the default one); gives its id."""
     app = project.app()
-    queues: list[Queue] = exchanges.queues(project.prefix)
-    known: dict[str, Exchange] = {queue.exchange.name: queue.exchange for queue in queues}
     with app.connection_for_write() as connection:
-        for queue in queues:
+        for queue in exchanges.queues(project.prefix):
             queue(connection.default_channel).declare()
         sent = app.send_task(
             "tests.support.project.nap",
             args=[LONG],
-            exchange=known[f"{project.prefix}_{exchange}"] if exchange else Exchange(""),
+            exchange=Exchange(f"{project.prefix}_{exchange}", type=exchange) if exchange else Exchange(""),
             routing_key=routing_key,
             connection=connection,
         )

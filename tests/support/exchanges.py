@@ -12,7 +12,7 @@ def queues(prefix: str) -> list[Queue]:
         Queue(f"{prefix}_orders", topic, routing_key="order.*"),
         Queue(f"{prefix}_mail", topic, bindings=[binding(topic, "mail.#"), binding(topic, "#.mail")]),
         Queue(f"{prefix}_letters", Exchange(f"{prefix}_direct", type="direct"), routing_key="by-post"),
-        Queue(f"{prefix}_news", Exchange(f"{prefix}_fanout", type="fanout")),
+        Queue(f"{prefix}_news", Exchange(f"{prefix}_fanout", type="fanout"), routing_key="all"),
     ]
 
 

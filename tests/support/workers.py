@@ -137,6 +137,7 @@ class Worker:
 
     def __init__(self, project: Project, node: str, arguments: list[str]) -> None:
         self.node = node
+        self.project = project
         self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],

@@ -1,0 +1,79 @@
+"""The package costs nothing where it is merely installed, and its public names are what they say."""
+
+import subprocess
+import sys
+
+import pytest
+
+import celery_gossip
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+HEAVY = "sorted({name.partition('.')[0] for name in sys.modules} & {'celery', 'kombu', 'blinker', 'msgspec', 'click'})"
+
+
+def test_importing_the_package_imports_neither_celery_nor_kombu() -> None:
+    assert run(f"import celery_gossip, sys; print({HEAVY})") == "[]"
+
+
+@pytest.mark.parametrize("room", ["options", "errors", "messages", "cluster", "signals", "log", "bindings", "backoff"])
+def test_the_inner_rooms_know_neither_celery_nor_kombu(room: str) -> None:
+    loaded = run(f"import celery_gossip.{room}, sys; print({HEAVY})")
+    assert "celery'" not in loaded and "kombu" not in loaded
+
+
+def test_a_pure_name_can_be_used_without_celery() -> None:
+    assert "celery'" not in run(f"import sys; from celery_gossip import GossipOptions; print({HEAVY})")
+
+
+def test_no_room_opens_a_socket_or_reads_the_environment_at_import() -> None:
+    code = """
+import sys, pkgutil, importlib
+import celery.bin.celery, celery.worker.consumer, kombu.transport.redis, kombu.transport.pyamqp
+import celery_gossip
+caught = []
+sys.addaudithook(lambda event, args: caught.append(event) if event in ("socket.connect", "os.putenv") else None)
+for room in pkgutil.iter_modules(celery_gossip.__path__):
+    importlib.import_module("celery_gossip." + room.name)
+print(caught)
+"""
+    assert run(code) == "[]"
+
+
+@pytest.mark.parametrize("name", celery_gossip.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(celery_gossip, name).__name__ == name
+
+
+def test_public_names_are_listed_before_they_are_used() -> None:
+    assert run("import celery_gossip; print(set(celery_gossip.__all__) <= set(dir(celery_gossip)))") == "True"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'celery_gossip' has no attribute 'Gosip'"):
+        _ = celery_gossip.Gosip
+
+
+def test_star_import_gives_the_public_names() -> None:
+    code = "from celery_gossip import *; import celery_gossip; print(set(celery_gossip.__all__) <= set(globals()))"
+    assert run(code) == "True"
+
+
+def test_rooms_export_only_names_that_they_have() -> None:
+    code = """
+import pkgutil, importlib, celery_gossip
+for room in pkgutil.iter_modules(celery_gossip.__path__):
+    module = importlib.import_module("celery_gossip." + room.name)
+    missing = [name for name in module.__all__ if not hasattr(module, name)]
+    if missing: print(room.name, missing)
+"""
+    assert run(code) == ""
+
+
+def test_the_version_is_a_version() -> None:
+    assert all(part.isdigit() for part in celery_gossip.__version__.split(".")[:2])

@@ -1,0 +1,118 @@
+"""What the commands print."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from celery_gossip.cluster import WorkerView
+from celery_gossip.report import gossip_line, status_json, status_text
+from tests.unit.build import a_check, a_gossip, a_wire_gossip
+
+
+def a_view(state: str = "online", age: float = 0.25, **fields: Any) -> WorkerView:
+    return WorkerView(gossip=a_gossip(**fields), state=state, heard_at=1000.0, age=age)
+
+
+def columns(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_json_is_one_object_of_workers_and_queues() -> None:
+    shown = json.loads(json.dumps(status_json([a_view()])))
+    assert list(shown) == ["workers", "queues"]
+    assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), "state": "online", "age": 0.25}]
+    assert shown["queues"] == [
+        {"queue": "default", "workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "paused": "no"}
+    ]
+
+
+def test_the_state_in_json_is_the_listeners_word() -> None:
+    shown = status_json([a_view(state="lost"), a_view(state="stalled", stalled_for=2.0)])
+    assert [worker["state"] for worker in shown["workers"]] == ["lost", "stalled"]
+
+
+def test_queues_in_json_leave_out_workers_that_are_gone() -> None:
+    shown = status_json([a_view(state="lost"), a_view(state="offline"), a_view(hostname="b", state="draining")])
+    assert [queue["workers"] for queue in shown["queues"]] == [1]
+    assert len(shown["workers"]) == 3
+
+
+def test_json_of_nobody_is_empty() -> None:
+    assert status_json([]) == {"workers": [], "queues": []}
+
+
+def test_text_is_one_table_by_queue_and_one_by_worker() -> None:
+    checks = (a_check("mail", active_count=2, reserved=3, scheduled=4), a_check("reports", paused=True))
+    text = status_text([a_view(active=2, reserved=3, scheduled=4, processed=99, loop_lag=0.0123, checks=checks)])
+    queues, workers = (table.splitlines() for table in text.split("\n\n"))
+    assert columns(queues[0]) == ["QUEUE", "WORKERS", "ACTIVE", "RESERVED", "SCHEDULED", "PAUSED"]
+    assert [columns(line) for line in queues[1:]] == [
+        ["mail", "1", "2", "3", "4", "no"],
+        ["reports", "1", "0", "0", "0", "yes"],
+    ]
+    assert columns(workers[0])[:4] == ["WORKER", "STATE", "AGE", "POOL"]
+    assert columns(workers[1]) == [
+        *("celery@web1", "online", "0.2s", "prefork", "2/4", "3", "4", "99", "12ms", "mail, reports (paused)")
+    ]
+
+
+def test_a_stalled_worker_says_for_how_long() -> None:
+    assert "stalled 2.5s" in status_text([a_view(state="stalled", stalled_for=2.5)])
+
+
+def test_a_lost_worker_that_was_stalled_is_lost() -> None:
+    text = status_text([a_view(state="lost", stalled_for=2.5)])
+    assert "lost" in text and "stalled" not in text
+
+
+def test_queues_left_out_of_a_gossip_are_mentioned() -> None:
+    assert "default, and 7 idle ones" in status_text([a_view(omitted=7)])
+
+
+def test_columns_stay_in_line_whatever_the_width_of_a_character() -> None:
+    names = ("default", "größe", "日本語", "e\u0301a", "ｗｉｄｅ")
+    table = status_text([a_view(checks=tuple(a_check(name, reserved=5) for name in names))]).split("\n\n")[0]
+    columns_of = {"default": 7, "größe": 5, "日本語": 6, "e\u0301a": 2, "ｗｉｄｅ": 8}
+    widths = set()
+    for line in table.splitlines()[1:]:
+        name = next(name for name in names if line.startswith(name))
+        widths.add(columns_of[name] + len(line) - len(name))
+    assert len(widths) == 1, table
+
+
+def test_numbers_are_set_to_the_right() -> None:
+    views = [a_view(hostname=f"w{n}", reserved=n, checks=(a_check("a" if n == 5 else "b", reserved=n),)) for n in (5, 12345)]
+    lines = status_text(views).split("\n\n")[0].splitlines()
+    assert lines[1].rindex("5") == lines[2].rindex("12345") + 4
+
+
+def test_no_line_ends_in_spaces() -> None:
+    text = status_text([a_view(), a_view(checks=(a_check("longer_name"),))])
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_tables_of_nobody_are_their_headers() -> None:
+    queues, workers = status_text([]).split("\n\n")
+    assert queues.startswith("QUEUE  WORKERS") and workers.startswith("WORKER  STATE")
+
+
+@pytest.fixture
+def at() -> float:
+    return time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
+
+
+def test_a_line_per_gossip_says_it_all(at: float) -> None:
+    checks = (a_check("mail", active_count=1, reserved=2, scheduled=3), a_check("reports", paused=True))
+    assert gossip_line(a_gossip(active=1, reserved=2, scheduled=3, checks=checks), at) == (
+        "03:04:05  celery@web1  online  active 1/4 reserved 2 scheduled 3  |  mail 1/2/3  reports 0/0/0 (paused)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [({"stalled_for": 1.25}, "stalled 1.2s"), ({"state": "draining"}, "draining"), ({"state": "offline"}, "offline")],
+)
+def test_a_line_names_the_state(at: float, fields: dict[str, Any], word: str) -> None:
+    assert f"  {word}  " in gossip_line(a_gossip(**fields), at)
