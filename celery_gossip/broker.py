@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kombu import Connection, Exchange
-from kombu.utils.url import maybe_sanitize_url
 
 from celery_gossip.errors import InvalidOption, UnsupportedTransport
-from celery_gossip.options import GossipOptions
+from celery_gossip.options import GossipOptions, without_password
 
 __all__ = ["TIMEOUT", "Broker", "Link", "is_refusal", "open_broker"]
 
@@ -83,8 +82,8 @@ def open_broker(app: Any, options: GossipOptions) -> Broker:
     except (KeyError, ValueError, ImportError) as exc:
         if options.broker_url is None:
             raise
-        url = maybe_sanitize_url(options.broker_url)
-        raise InvalidOption(f"gossip_broker_url: expected a URL that Kombu can use, got {url!r} ({exc})") from exc
+        url = without_password(options.broker_url)
+        raise InvalidOption(f"gossip_broker_url: expected a URL that Kombu can use, got {url!r}") from exc
     return broker
 
 
@@ -121,7 +120,8 @@ class Link:
     @contextmanager
     def bounded(self) -> Iterator[None]:
         """AMQP answers are awaited without a limit otherwise; Redis has its socket_timeout."""
-        transport = self.raw.transport if self.driver_type == "amqp" else None
+        # A py-amqp connection that was lost would reconnect when asked for its transport.
+        transport = self.raw.transport if self.driver_type == "amqp" and self.raw.connected else None
         with transport.having_timeout(TIMEOUT) if transport else nullcontext():
             yield
 

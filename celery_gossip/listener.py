@@ -24,7 +24,8 @@ __all__ = ["Listener"]
 _DRAIN_TIMEOUT = 0.2  #: seconds; how long close() waits for a quiet listener, about
 _EXPIRE_EVERY = 0.25  #: seconds between two looks for who is silent
 _CLOSE_TIMEOUT = 5.0  #: seconds for the last answers of a broker that hangs
-_SUSPICIOUS_SILENCE = 10.0  #: seconds, at least; see Listener._is_suspiciously_silent
+_SUSPICIOUS_SILENCE = 10.0  #: seconds without any message, at least; see Listener._is_suspiciously_silent
+_SUSPICIOUS_INTERVALS = 3.5  #: of the slowest worker heard
 
 _WORKER_SIGNALS = {
     "online": signals.worker_online,
@@ -136,8 +137,11 @@ class Listener:
 
     def _is_suspiciously_silent(self) -> bool:
         """Whether the connection may be half open: a subscriber of Redis is never told. A new one costs little."""
-        slowest = max((worker.gossip.interval for worker in self.cluster.workers() if not worker.is_gone), default=0.0)
-        return self._clock() - self._heard_at > max(_SUSPICIOUS_SILENCE, 3.5 * slowest)
+        silence = self._clock() - self._heard_at
+        if silence < _SUSPICIOUS_SILENCE:
+            return False
+        live = [worker.gossip.interval for worker in self.cluster.workers() if not worker.is_gone]
+        return silence > _SUSPICIOUS_INTERVALS * max(live, default=0.0)
 
     def _take(self, received: bytes | RejectedGossip) -> None:
         self._heard_at = self._clock()

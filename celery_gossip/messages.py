@@ -13,6 +13,7 @@ from celery_gossip.errors import OversizedGossip, RejectedGossip
 __all__ = [
     "CONTENT_TYPE",
     "MAX_BYTES",
+    "MAX_INTERVAL",
     "MAX_NAME",
     "REASONS",
     "VERSION",
@@ -42,6 +43,8 @@ REASONS = (
     "transport",  # the broker's envelope itself was broken
 )
 
+MAX_INTERVAL = 86_400.0  #: seconds between two rounds: silence is judged by it, so it has a bound
+
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -68,9 +71,9 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     v: Literal[1]  #: VERSION of the format
     app: Name  #: the Celery app's name
     hostname: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
-    boot: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]  #: new at every worker start
-    seq: Count  #: from 1, per boot
-    interval: Annotated[float, msgspec.Meta(gt=0)]  #: seconds between two rounds
+    boot: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: new at every worker start
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]  #: from 1, per boot
+    interval: Annotated[float, msgspec.Meta(gt=0, le=MAX_INTERVAL)]  #: seconds between two rounds
     sent_at: Seconds  #: Unix seconds
     state: Literal["online", "draining", "offline"]
     stalled_for: Seconds  #: seconds since the event loop last ticked; 0.0 while it ticks, and while draining

@@ -4,7 +4,6 @@ Precedence: worker flag, keyword of install(), setting, default.
 """
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -13,8 +12,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from celery_gossip.errors import InvalidOption
+from celery_gossip.messages import MAX_INTERVAL
 
-__all__ = ["GossipOptions", "keep_keywords", "keywords_of", "resolve"]
+__all__ = ["GossipOptions", "as_dict", "checked", "keep_keywords", "keywords_of", "resolve", "without_password"]
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
@@ -28,7 +28,7 @@ class GossipOptions:
     Raises InvalidOption on construction, so every instance is a valid one.
     """
 
-    interval: float = 1.0  #: seconds between two rounds; finite, above 0
+    interval: float = 1.0  #: seconds between two rounds; above 0, at most a day
     exchange: str = "celery_gossip"  #: name of the fanout exchange; no dots or slashes, Redis would not deliver them
     broker_url: str | None = None  #: a broker of its own; None is the app's write URL
     active_limit: int = 100  #: task ids listed per queue; counts stay exact; 0 lists none
@@ -79,7 +79,7 @@ def settings_of(conf: Any) -> dict[str, Any]:
 
     With a namespace (Django's `CELERY_`) only names that carry it are ours: another package may own `GOSSIP_…` there.
     """
-    namespace = conf.prefix or ""
+    namespace = conf.finalize().prefix or ""  # unknown until a lazy configuration has been read
     names = {_setting_name(key, namespace) for key in list(conf.keys()) if isinstance(key, str)}
     values = {name: conf.get(name) for name in names if name.lower().startswith(_PREFIX)}
     # A configuration module also holds what it has imported: a helper named gossip_… is no setting.
@@ -90,7 +90,7 @@ def settings_of(conf: Any) -> dict[str, Any]:
 
 def as_dict(options: GossipOptions) -> dict[str, Any]:
     """The options by name, fit to be shown: without a password."""
-    return {**asdict(options), "broker_url": options.broker_url and _without_password(options.broker_url)}
+    return {**asdict(options), "broker_url": options.broker_url and without_password(options.broker_url)}
 
 
 def _setting_name(key: str, namespace: str) -> str:
@@ -110,13 +110,17 @@ def _refuse_unknown(names: Iterable[str], known: Iterable[str], kind: str) -> No
 
 
 def _refuse(option: str, expected: str, got: object) -> InvalidOption:
-    return InvalidOption(f"{option}: expected {expected}, got {_without_password(repr(got))}")
+    try:
+        shown = without_password(repr(got))[:200]
+    except ValueError:  # an int of more than 4300 digits
+        shown = f"a {type(got).__name__} too large to show"
+    return InvalidOption(f"{option}: expected {expected}, got {shown}")
 
 
 def _require_seconds(option: str, value: object) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
-        raise _refuse(option, "a finite number of seconds above 0", value)
+    if not is_number or not 0 < value <= MAX_INTERVAL:  # type: ignore[operator]
+        raise _refuse(option, f"a finite number of seconds above 0 and at most {MAX_INTERVAL:.0f}", value)
 
 
 def _require_exchange(option: str, value: object) -> None:
@@ -139,5 +143,6 @@ def _require_bool(option: str, value: object) -> None:
         raise _refuse(option, "True or False", value)
 
 
-def _without_password(text: str) -> str:
+def without_password(text: str) -> str:
+    """This text with what stands before an `@`, as in a URL, blotted out."""
     return _CREDENTIALS.sub("***@", text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from celery.bootsteps import CLOSE, TERMINATE
 from celery.concurrency import ALIASES
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -77,6 +78,12 @@ class Probe:
         self._tags: dict[str, str] = {}
         self._bindings = Bindings(())
         self._concurrency = 0
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the worker shuts down; the step is not told when that happens during a reconnect."""
+        blueprint = getattr(self._consumer.controller, "blueprint", None)
+        return getattr(blueprint, "state", None) in (CLOSE, TERMINATE)
 
     def read(self, shutdown_started_at: float | None = None) -> Reading:
         """One pass. While draining the queues stay as they were: the worker has cancelled them only to leave."""

@@ -66,6 +66,8 @@ class Reporter:
 
     def speak_up(self) -> Gossip | None:
         """A round on the sender's thread, because none came from the event loop: says for how long it is stalled."""
+        if self._probe.is_leaving:
+            self._leave()
         state = "draining" if self.is_draining else "online"
         stalled_for = 0.0 if self.is_draining else self._clock() - self._ticked_at
         report = self._take(state=state, stalled_for=stalled_for)
@@ -73,13 +75,12 @@ class Reporter:
 
     def drain(self) -> Report | None:
         """The worker has begun to shut down; from now on its queues are frozen and it says `draining`."""
-        if self._shutdown_started_at is None:
-            self._shutdown_started_at = time.time()
+        self._leave()
         return self._take(state="draining", wait=_WAIT_AT_SHUTDOWN)
 
     def last_word(self) -> Report | None:
         """The gossip that says `offline`."""
-        self._shutdown_started_at = self._shutdown_started_at or time.time()
+        self._leave()
         return self._take(state="offline", wait=_WAIT_AT_SHUTDOWN)
 
     def restart(self) -> None:
@@ -92,6 +93,10 @@ class Reporter:
         """Called before the worker cancels its queues. See Probe.remember_tags."""
         with self._lock:
             self._probe.remember_tags()
+
+    def _leave(self) -> None:
+        if self._shutdown_started_at is None:
+            self._shutdown_started_at = time.time()
 
     def _take(self, state: str, stalled_for: float = 0.0, wait: float = 0.0) -> Report | None:
         if not self._lock.acquire(timeout=wait):

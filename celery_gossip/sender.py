@@ -151,7 +151,10 @@ class Sender:
             self._turn_began_at = self._clock()  # before it is at work, so that no fork takes it for stuck
             with self._parking:
                 self._turn_began_at = self._clock()
-                self._turn()
+                try:
+                    self._turn()
+                except Exception as exc:  # the thread must not end before its time, whatever is wrong
+                    self._notices.append(Notice("failed", "turn", exc))
 
     def _time_to_wait(self) -> float:
         now = self._clock()
@@ -164,15 +167,20 @@ class Sender:
         return self._heard_at + STALLED_AFTER * self._interval
 
     def _turn(self) -> None:
-        if self._clock() >= self._retry_at or self._is_finishing:
-            gossip, self._slot = self._slot, None
-            if gossip is None and self._clock() >= self._speak_up_at() and not self._is_finishing:
-                gossip = self._probe()
+        # The last word is in the slot before the flag is set: a turn that has seen the flag finds it.
+        is_last = self._is_over = self._is_finishing
+        if is_last or self._clock() >= self._retry_at:
+            gossip = self._take_newest(is_last)
             if gossip is not None and not self._send(gossip) and self._slot is None:
                 self._slot = gossip
-        if self._is_finishing:
-            self._is_over = True
+        if is_last:
             self._publisher.close()
+
+    def _take_newest(self, is_last: bool) -> Gossip | None:
+        gossip, self._slot = self._slot, None
+        if is_last or self._clock() < self._speak_up_at():
+            return gossip
+        return self._probe() or gossip  # what waits in the slot is older than the stall
 
     def _probe(self) -> Gossip | None:
         # The next turn by itself comes an interval from now, unless a round comes first.

@@ -8,6 +8,7 @@ import functools
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -158,10 +159,9 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         if tref is None:
             return
         # On gevent and eventlet the timer's handle is a greenlet: cancelling it leaves its entry armed.
-        entry = getattr(tref, "entry", None)
-        if entry is not None:
-            entry.cancel()
-        self._timer.cancel(tref)
+        with suppress(Exception):  # the generation has passed: a tick that cannot be cancelled ends by itself
+            getattr(tref, "entry", tref).cancel()
+            self._timer.cancel(tref)
 
     def _round(self, lag: float) -> None:
         began = time.monotonic()
@@ -194,13 +194,17 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def _failed(self, phase: str, exc: Exception, began: float | None) -> None:
         self._errors += 1
+        duration = 0.0 if began is None else time.monotonic() - began
+        with suppress(Exception):  # a logging handler of the user's own may raise too
+            self._say(phase, exc)
+            signals.emit(signals.gossip_exception, self.app, duration=duration, phase=phase, exception=exc)
+
+    def _say(self, phase: str, exc: Exception) -> None:
         if phase == "publish":
             text = "celery-gossip: cannot deliver to %s: %r; the worker goes on, trying again"
             self._log.warning(phase, text, self._broker_uri, exc)
         else:
             self._log.error(phase, "celery-gossip: %s failed: %r; the worker goes on", phase, exc, exc_info=exc)
-        duration = 0.0 if began is None else time.monotonic() - began
-        signals.emit(signals.gossip_exception, self.app, duration=duration, phase=phase, exception=exc)
 
 
 def install(app: Any, **options: Any) -> None:

@@ -358,7 +358,7 @@ def test_it_does_not_probe_while_the_broker_is_away(
 ) -> None:
     publisher.error = OSError()
     turns(speaker, clock, seconds=120, step=0.5)
-    assert speak_up.calls < 15
+    assert speak_up.calls <= publisher.attempts
 
 
 @pytest.mark.parametrize(

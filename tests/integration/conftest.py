@@ -1,0 +1,70 @@
+"""A corner of its own on each broker, for each test or for a whole module."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_gossip import signals
+from tests.integration.corner import Corner, corner_of
+from tests.support import brokers
+
+KINDS = [
+    "memory",
+    "filesystem",
+    pytest.param("redis", marks=pytest.mark.redis),
+    pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+]
+
+
+@pytest.fixture(params=KINDS)
+def corner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Corner]:
+    """A corner on every broker in turn; nothing of it stays there."""
+    corner = corner_of(request.param, tmp_path)
+    yield corner
+    corner.clean()
+
+
+@pytest.fixture
+def redis_corner(tmp_path: Path) -> Iterator[Corner]:
+    corner = corner_of("redis", tmp_path)
+    yield corner
+    corner.clean()
+
+
+@pytest.fixture
+def amqp_corner(tmp_path: Path) -> Iterator[Corner]:
+    corner = corner_of("rabbitmq", tmp_path)
+    yield corner
+    corner.clean()
+
+
+@pytest.fixture
+def private_redis() -> Iterator[brokers.PrivateBroker]:
+    """A Redis that the test may kill, freeze and start again."""
+    with brokers.running(brokers.private("redis")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def private_rabbitmq() -> Iterator[Any]:
+    """A RabbitMQ node of the module's own; a test that breaks it mends it again."""
+    with brokers.running(brokers.private("rabbitmq")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def telemetry() -> Iterator[list[tuple[str, Any, dict[str, Any]]]]:
+    """Every signal sent, in order, as (name, sender, data)."""
+    heard: list[tuple[str, Any, dict[str, Any]]] = []
+
+    def taker_of(name: str) -> Any:
+        return lambda sender, **data: heard.append((name, sender, data))
+
+    with ExitStack() as stack:
+        for name in signals.__all__:
+            if name != "emit":
+                stack.enter_context(getattr(signals, name).connected_to(taker_of(name)))
+        yield heard
