@@ -14,8 +14,7 @@ WITHOUT = ("--without-queue-gossip",)
 
 def run_tasks(project: Project, count: int) -> float:
     """Let the worker run `count` no-op tasks that are waiting already; gives the seconds from first to last."""
-    app = project.app()
-    with app.connection_for_write() as connection:
+    with project.app() as app, app.connection_for_write() as connection:
         project.control("cancel_consumer", f"w1@{project.prefix}", queue=project.queues[0])
         with app.amqp.Producer(connection) as producer:
             for _ in range(count):

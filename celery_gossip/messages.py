@@ -149,8 +149,10 @@ def plain(text: object) -> str:
 def _reason_of_invalid(body: bytes) -> str:
     try:
         return "invalid" if _head_decoder.decode(body).v == VERSION else "version"
-    except (ValueError, RecursionError):
+    except msgspec.ValidationError:
         return "invalid"
+    except (ValueError, RecursionError):  # broken further on than the first field that was wrong
+        return "malformed"
 
 
 def _has_plain_text(gossip: Gossip) -> bool:

@@ -12,10 +12,12 @@ from tests.support.ear import Ear
 from tests.support.workers import Project
 
 POOLS = ["prefork", "threads", "solo", "gevent", "eventlet"]
-NAP = 3.0  #: seconds
-IDLE_STOP = {"prefork": 1.0, "gevent": 2.5, "eventlet": 2.5}  #: seconds more that Celery alone takes to stop these pools
+NAP = 2.0  #: seconds
+NO_LOOP = 2.5  #: seconds more that Celery by itself takes to stop a worker without an event loop
+CELERYS_OWN = {"prefork": 1.0, "gevent": NO_LOOP, "eventlet": NO_LOOP}  #: seconds likewise, by pool
 
 
+@pytest.mark.redis
 def test_a_solo_worker_inside_a_task_keeps_speaking_and_is_stalled_ever_longer(redis_project: Project) -> None:
     redis_project.install = {"interval": 0.3}
     with redis_project.worker("--without-mingle", pool="solo") as worker, Ear(redis_project) as ear:
@@ -34,17 +36,18 @@ def test_a_solo_worker_inside_a_task_keeps_speaking_and_is_stalled_ever_longer(r
         assert worker.stop() == 0
 
 
+@pytest.mark.redis
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_told_to_stop_says_draining_with_its_tasks_until_they_end_then_offline(
     redis_project: Project, pool: str
 ) -> None:
-    check_farewell(redis_project, pool)
+    check_farewell(redis_project, pool, CELERYS_OWN.get(pool, 0.0))
 
 
 @pytest.mark.rabbitmq
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_on_rabbitmq_tasks_keep_their_queue_while_the_worker_drains(rabbitmq_project: Project, pool: str) -> None:
-    check_farewell(rabbitmq_project, pool)
+    check_farewell(rabbitmq_project, pool, CELERYS_OWN.get(pool, 0.0))
 
 
 def test_on_the_filesystem_a_worker_is_seen_to_work_drain_and_leave(tmp_path: Path) -> None:
@@ -52,12 +55,12 @@ def test_on_the_filesystem_a_worker_is_seen_to_work_drain_and_leave(tmp_path: Pa
     for folder in set(folders.values()):
         (tmp_path / folder).mkdir()
     options = {name: str(tmp_path / folder) for name, folder in folders.items()}
-    check_farewell(Project("filesystem://", broker_transport_options=options), "threads")
+    check_farewell(Project("filesystem://", broker_transport_options=options), "threads", NO_LOOP)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "gevent"])
-def test_a_worker_killed_at_work_is_lost_after_ten_silent_intervals(redis_project: Project, pool: str) -> None:
-    with redis_project.worker("--without-mingle", pool=pool) as worker, Ear(redis_project) as ear:
+@pytest.mark.redis
+def test_a_worker_killed_at_work_is_lost_after_ten_silent_intervals(redis_project: Project) -> None:
+    with redis_project.worker("--without-mingle") as worker, Ear(redis_project) as ear:
         task_id = redis_project.send("nap", 60)
         ear.wait(0.0, timeout=5, condition=lambda gossip: running(gossip) == (task_id,))
         worker.kill()
@@ -70,8 +73,12 @@ def test_a_worker_killed_at_work_is_lost_after_ten_silent_intervals(redis_projec
         assert ear.listener.cluster.queues() == ()
 
 
-def check_farewell(project: Project, pool: str) -> None:
-    """Stop a worker inside a task of each queue, and compare what it says with what it does."""
+def check_farewell(project: Project, pool: str, celerys_own: float) -> None:
+    """Stop a worker inside a task of each queue, and compare what it says with what it does.
+
+    `celerys_own`: seconds that Celery takes to stop such a worker beside its tasks.
+    """
+    project.install = {"interval": 0.25}
     with project.worker("--without-mingle", pool=pool) as worker, Ear(project) as ear:
         ear.wait(0.0, timeout=5)
         sent = {project.send("nap", NAP, queue=queue): f"{project.prefix}_{queue}" for queue in ("a", "b")}
@@ -81,7 +88,7 @@ def check_farewell(project: Project, pool: str) -> None:
         told_at = time.monotonic()
         worker.terminate()
         assert worker.process.wait(timeout=30) == 0, worker.output
-        assert time.monotonic() - told_at < NAP + 2.0 + IDLE_STOP.get(pool, 0.0)
+        assert time.monotonic() - told_at < NAP + celerys_own + 2.0
         eventually(partial(assert_said, ear, "offline"), timeout=2)
 
         said = ear.since(told_at)

@@ -14,7 +14,7 @@ INTERVAL = 0.5  #: seconds, of Project.install
 SOON = 2 * INTERVAL + 0.5  #: two intervals, a tenth of jitter, and the way through a busy machine
 
 
-@pytest.mark.parametrize("pool", ["prefork", "gevent", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_a_cancelled_queue_is_paused_until_it_is_consumed_again_as_a_new_consumer(project: Project, pool: str) -> None:
     queue, other = project.queues
     with project.worker("--without-mingle", pool=pool) as worker, Ear(project) as ear:
@@ -66,13 +66,23 @@ def test_a_queue_that_one_of_two_workers_has_cancelled_is_partly_paused(redis_pr
 
 
 def seconds_until(ear: Ear, worker: Worker, method: str, queue: str, *, is_paused: bool) -> float:
-    """From the worker's answer to the remote control command until its gossip says so."""
+    """From the moment when the worker has done so until its gossip says so; below 0 where inspect is the slower one.
+
+    A worker without an event loop, as on gevent, answers to the command up to 2 s before it obeys.
+    """
 
     def is_told(gossip: Any) -> bool:
         return any(check.queue == queue and check.paused is is_paused for check in gossip.checks)
 
+    def has_obeyed() -> float:
+        consumed = {consumer["name"] for consumer in worker.project.inspect("active_queues", worker.node)}
+        assert (queue in consumed) is not is_paused
+        return time.monotonic()
+
+    began = time.monotonic()
     worker.project.control(method, worker.node, queue=queue)
-    return ear.wait(time.monotonic(), timeout=10, condition=is_told)
+    obeyed_at = eventually(has_obeyed)
+    return began + ear.wait(began, timeout=10, condition=is_told) - obeyed_at
 
 
 def check_of(gossip: Any, queue: str) -> Any:

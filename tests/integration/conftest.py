@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from celery_gossip import signals
+from celery_gossip import exchange, signals
 from tests.integration.corner import Corner, corner_of
 from tests.support import brokers
 
@@ -17,6 +17,14 @@ KINDS = [
     pytest.param("redis", marks=pytest.mark.redis),
     pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_polling() -> Iterator[None]:
+    """Memory and filesystem are looked at every 0.1 s: most of the time of these tests would be that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchange, "_POLLING_INTERVAL", 0.01)
+        yield
 
 
 @pytest.fixture(params=KINDS)

@@ -161,7 +161,9 @@ def test_options_of_a_django_namespace_hold_before_the_app_was_used() -> None:
     assert Listener(app).options.exchange == "somewhere"
 
 
-@pytest.mark.parametrize("url", ["nosuch://user:s3cret@host", "redis://user:s3/cret@host", "redis://user:s3cret@h:port"])
+@pytest.mark.parametrize(
+    "url", ["nosuch://user:s3cret@host", "redis://user:s3/cret@host", "redis://user:s3cret@h:port"]
+)
 def test_a_broker_url_that_nobody_can_use_is_refused_at_once_without_its_password(url: str) -> None:
     app = Celery("shop", broker="memory://", set_as_current=False)
     with pytest.raises(InvalidOption, match="gossip_broker_url") as refused:
@@ -176,7 +178,9 @@ def test_a_broker_url_that_nobody_can_use_is_refused_at_once_without_its_passwor
 def test_a_broker_that_is_not_there_is_tried_for_ever_and_named_without_its_password(scheme: str) -> None:
     app = Celery("shop", broker=f"{scheme}://user:s3cret@127.0.0.1:{brokers.free_port()}/0", set_as_current=False)
     with Listener(app) as listener:
-        with pytest.raises(TimeoutError, match=r"heard 0 of 1 workers in 1\.0 s; .*127\.0\.0\.1.* cannot be reached") as vain:
+        with pytest.raises(
+            TimeoutError, match=r"heard 0 of 1 workers in 1\.0 s; .*127\.0\.0\.1.* cannot be reached"
+        ) as vain:
             listener.wait(timeout=1.0)
         assert "s3cret" not in str(vain.value) and "refused" in str(vain.value)
         assert listener.connected_at is None

@@ -1,4 +1,4 @@
-"""An ear in the test's process: every gossip of a project and every change of state, each with the time it was heard."""
+"""An ear in the test's process: every gossip of a project and every change of state, with the time it was heard."""
 
 import time
 from collections import deque
@@ -33,6 +33,7 @@ class Ear:
         self.listener.close()
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver, sender=self.app)
+        self.app.close()
 
     def since(self, moment: float) -> list[Any]:
         """The gossips heard after this monotonic moment, in order."""

@@ -64,8 +64,7 @@ class Project:
 
     def send(self, task: str, *args: Any, queue: str = "a", **options: Any) -> str:
         """Send `nap`, `shout` or `nothing` to queue `a` or `b`; gives the task's id."""
-        app = self.app()
-        with app.connection_for_write() as connection:
+        with self.app() as app, app.connection_for_write() as connection:
             name = f"tests.support.project.{task}"
             sent = app.send_task(name, args=args, queue=f"{self.prefix}_{queue}", connection=connection, **options)
         return str(sent.id)
@@ -91,22 +90,22 @@ class Project:
 
     def inspect(self, method: str, node: str) -> Any:
         """One worker's answer to `celery inspect`; an AssertionError when it does not answer in time."""
-        app = self.app()
-        with app.connection_for_write() as connection:
+        with self.app() as app, app.connection_for_write() as connection:
             reply = app.control.inspect(destination=[node], timeout=2.0, connection=connection)._request(method)
         assert reply, f"{node} does not answer to inspect {method}"
         return reply[node]
 
     def control(self, method: str, node: str, **arguments: Any) -> None:
-        app = self.app()
-        with app.connection_for_write() as connection:
+        with self.app() as app, app.connection_for_write() as connection:
             reply = app.control.broadcast(
                 method, arguments=arguments, destination=[node], reply=True, timeout=2.0, connection=connection
             )
         assert reply and "ok" in reply[0][node], reply
 
     @contextlib.contextmanager
-    def worker(self, *arguments: str, pool: str = "prefork", name: str = "w1", concurrency: int = 2) -> Iterator["Worker"]:
+    def worker(
+        self, *arguments: str, pool: str = "prefork", name: str = "w1", concurrency: int = 2
+    ) -> Iterator["Worker"]:
         """A worker that is ready; killed at the end if it still runs."""
         worker = Worker(self, f"{name}@{self.prefix}", ["-P", pool, "-c", str(concurrency), *arguments])
         try:

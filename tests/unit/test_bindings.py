@@ -89,7 +89,9 @@ def test_answers_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     find = Bindings._find
     monkeypatch.setattr(Bindings, "_find", lambda self, *key: asked.append(key) or find(self, *key))  # type: ignore[func-returns-value]
     bindings = Bindings([Queue("default")])
-    assert [bindings.queue_of("", key) for key in ("default", "default", "none", "none")] == ["default"] * 2 + [None] * 2
+    assert [bindings.queue_of("", key) for key in ("default", "default", "none", "none")] == ["default"] * 2 + [
+        None
+    ] * 2
     assert asked == [("", "default"), ("", "none")]
 
 

@@ -132,7 +132,10 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(app: Celery) -
 
 def test_a_bad_setting_is_named_with_its_prefix(app: Celery) -> None:
     app.conf.gossip_interval = "soon"
-    with pytest.raises(InvalidOption, match="gossip_interval: expected a finite number of seconds above 0, got 'soon'"):
+    with pytest.raises(
+        InvalidOption,
+        match="gossip_interval: expected a finite number of seconds above 0 and at most 86400, got 'soon'",
+    ):
         resolve(app)
 
 
@@ -144,7 +147,13 @@ def test_without_any_setting_the_defaults_hold(app: Celery) -> None:
 
 @pytest.mark.parametrize(
     ("flag", "keyword", "setting", "expected"),
-    [(None, None, None, 1.0), (None, None, 4.0, 4.0), (None, 3.0, 4.0, 3.0), (2.0, 3.0, 4.0, 2.0), (2.0, None, 4.0, 2.0)],
+    [
+        (None, None, None, 1.0),
+        (None, None, 4.0, 4.0),
+        (None, 3.0, 4.0, 3.0),
+        (2.0, 3.0, 4.0, 2.0),
+        (2.0, None, 4.0, 2.0),
+    ],
 )
 def test_a_flag_goes_before_a_keyword_before_a_setting_before_the_default(
     app: Celery, flag: float | None, keyword: float | None, setting: float | None, expected: float

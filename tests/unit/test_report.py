@@ -83,7 +83,9 @@ def test_columns_stay_in_line_whatever_the_width_of_a_character() -> None:
 
 
 def test_numbers_are_set_to_the_right() -> None:
-    views = [a_view(hostname=f"w{n}", reserved=n, checks=(a_check("a" if n == 5 else "b", reserved=n),)) for n in (5, 12345)]
+    views = [
+        a_view(hostname=f"w{n}", reserved=n, checks=(a_check("a" if n == 5 else "b", reserved=n),)) for n in (5, 12345)
+    ]
     lines = status_text(views).split("\n\n")[0].splitlines()
     assert lines[1].rindex("5") == lines[2].rindex("12345") + 4
 

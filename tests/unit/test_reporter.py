@@ -21,6 +21,7 @@ class FakeProbe:
         self.asked: list[float | None] = []
         self.calls: list[str] = []
         self.error: Exception | None = None
+        self.is_leaving = False
 
     def read(self, shutdown_started_at: float | None = None) -> Reading:
         self.asked.append(shutdown_started_at)
@@ -68,7 +69,13 @@ def gossip_of(report: Any) -> Any:
 
 def test_a_tick_tells_who_speaks_and_what_was_read(reporter: Reporter) -> None:
     gossip = gossip_of(reporter.tick(lag=0.25))
-    assert (gossip.v, gossip.app, gossip.hostname, gossip.boot, gossip.interval) == (1, "shop", "celery@web1", BOOT, 1.0)
+    assert (gossip.v, gossip.app, gossip.hostname, gossip.boot, gossip.interval) == (
+        1,
+        "shop",
+        "celery@web1",
+        BOOT,
+        1.0,
+    )
     assert (gossip.state, gossip.stalled_for, gossip.loop_lag, gossip.pool) == ("online", 0.0, 0.25, "prefork")
     assert (gossip.active, gossip.reserved, gossip.scheduled, gossip.processed) == (1, 2, 3, 4)
     assert (gossip.unattributed, gossip.concurrency, gossip.prefetch_count) == (5, 6, 7)
@@ -116,7 +123,9 @@ def test_a_restart_ends_a_stall_too(reporter: Reporter, probe: FakeProbe, clock:
     assert probe.calls == ["restart"]
 
 
-def test_draining_is_said_from_then_on_with_the_same_start(reporter: Reporter, probe: FakeProbe, clock: FakeClock) -> None:
+def test_draining_is_said_from_then_on_with_the_same_start(
+    reporter: Reporter, probe: FakeProbe, clock: FakeClock
+) -> None:
     reporter.tick(lag=0.0)
     assert not reporter.is_draining
     assert gossip_of(reporter.drain()).state == "draining"

@@ -152,7 +152,16 @@ def test_how_long_a_failure_took_is_noticed(sender: Sender, publisher: FakePubli
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(), TimeoutError(), KeyError("x"), AssertionError(), MemoryError(), RecursionError(), ValueError(), Exception()],
+    [
+        OSError(),
+        TimeoutError(),
+        KeyError("x"),
+        AssertionError(),
+        MemoryError(),
+        RecursionError(),
+        ValueError(),
+        Exception(),
+    ],
     ids=repr,
 )
 def test_no_failure_of_the_broker_escapes(sender: Sender, publisher: FakePublisher, error: Exception) -> None:
@@ -358,12 +367,10 @@ def test_it_does_not_probe_while_the_broker_is_away(
 ) -> None:
     publisher.error = OSError()
     turns(speaker, clock, seconds=120, step=0.5)
-    assert speak_up.calls <= publisher.attempts
+    assert speak_up.calls <= publisher.calls.count("publish")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.0, 3.0), (1.0, 2.0), (2.9, 0.1), (3.0, 0.0), (50.0, 0.0)]
-)
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 3.0), (1.0, 2.0), (2.9, 0.1), (3.0, 0.0), (50.0, 0.0)])
 def test_the_thread_sleeps_until_it_has_to_speak(
     speaker: Sender, clock: FakeClock, seconds: float, expected: float
 ) -> None:
@@ -411,9 +418,7 @@ def test_the_last_word_replaces_what_was_not_sent_yet(sender: Sender, publisher:
     assert [gossip.state for gossip in publisher.sent] == ["offline"]
 
 
-def test_the_last_word_is_sent_when_it_comes_during_a_publish(
-    publisher: FakePublisher, running: list[Sender]
-) -> None:
+def test_the_last_word_is_sent_when_it_comes_during_a_publish(publisher: FakePublisher, running: list[Sender]) -> None:
     sender = Sender(publisher, lambda: None, interval=60.0)
     running.append(sender)
     began, may_end = threading.Event(), threading.Event()

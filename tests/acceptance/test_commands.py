@@ -1,0 +1,150 @@
+"""The commands, as people and scripts use them."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from celery_gossip.messages import decode
+from tests.support import brokers
+from tests.support.workers import REPOSITORY, Project
+
+
+def test_status_prints_a_table_by_queue_and_one_by_worker(project: Project) -> None:
+    with (
+        project.worker("--without-mingle", pool="threads") as worker,
+        project.worker("--without-mingle", pool="solo", name="w2") as other,
+    ):
+        done = project.celery("gossip", "status")
+        assert done.returncode == 0, done.stderr
+        by_queue, by_worker = (table.splitlines() for table in done.stdout.strip().split("\n\n"))
+        assert by_queue[0].split() == ["QUEUE", "WORKERS", "ACTIVE", "RESERVED", "SCHEDULED", "PAUSED"]
+        assert [line.split() for line in by_queue[1:]] == [[name, "2", "0", "0", "0", "no"] for name in project.queues]
+        assert by_worker[0].split()[:5] == ["WORKER", "STATE", "AGE", "POOL", "ACTIVE"]
+        assert [line.split()[:2] for line in by_worker[1:]] == [[worker.node, "online"], [other.node, "online"]]
+        assert [line.split()[3] for line in by_worker[1:]] == ["threads", "solo"]
+        assert all(", ".join(project.queues) in line for line in by_worker[1:])
+        assert done.stderr == ""
+
+
+def test_status_says_what_to_do_when_nobody_is_heard(project: Project) -> None:
+    done = project.celery("gossip", "status", "--json")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: no worker is heard on exchange")
+    assert f"'{project.prefix}_gossip'" in line
+    assert "celery_gossip.install(app)" in line and "--wait" in line
+    assert "guest:guest" not in line
+    assert json.loads(done.stdout) == {"workers": [], "queues": []}
+
+
+@pytest.mark.parametrize("url", ["redis://:geheim@127.0.0.1:{port}/0", "amqp://guest:geheim@127.0.0.1:{port}//"])
+def test_status_says_soon_and_without_the_password_that_the_broker_cannot_be_reached(url: str) -> None:
+    project = Project(url.format(port=brokers.free_port()))
+    began = time.monotonic()
+    done = project.celery("gossip", "status")
+    assert time.monotonic() - began < 8.0
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: cannot reach the broker ")
+    assert "refused" in line
+    assert "geheim" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("wait", ["0", "-1", "nan", "inf", "soon"])
+def test_status_refuses_a_wait_that_is_no_time(wait: str) -> None:
+    done = Project("memory://").celery("gossip", "status", "--wait", wait)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("Error: Invalid value for '--wait': expected seconds above 0")
+    assert repr(wait) in done.stderr
+
+
+def test_watch_prints_a_line_per_gossip_until_ctrl_c(project: Project) -> None:
+    with project.worker("--without-mingle", pool="threads") as worker:
+        with watching(project) as watch:
+            assert watch.stdout is not None
+            lines = [watch.stdout.readline() for _ in range(3)]
+            assert interrupted(watch) == (0, "")
+        a, b = project.queues
+        for line in lines:
+            assert line.split()[1:3] == [worker.node, "online"]
+            assert f"{a} 0/0/0" in line and f"{b} 0/0/0" in line
+
+        with watching(project, "--json") as watch:
+            assert watch.stdout is not None
+            gossips = [decode(watch.stdout.readline().strip().encode()) for _ in range(3)]
+            assert interrupted(watch) == (0, "")
+        assert [gossip.seq - gossips[0].seq for gossip in gossips] == [0, 1, 2]
+        assert {gossip.hostname for gossip in gossips} == {worker.node}
+
+
+@pytest.mark.redis
+def test_watch_ends_quietly_when_its_reader_has_read_enough(redis_project: Project) -> None:
+    with redis_project.worker("--without-mingle", pool="threads"), watching(redis_project) as watch:
+        assert watch.stdout is not None and watch.stderr is not None
+        watch.stdout.readline()
+        watch.stdout.close()
+        watch.wait(timeout=10)
+        assert watch.stderr.read() == ""
+
+
+@pytest.mark.redis
+def test_watch_waits_for_a_broker_that_cannot_be_reached_and_still_ends_at_ctrl_c() -> None:
+    project = Project(f"redis://:geheim@127.0.0.1:{brokers.free_port()}/0")
+    with watching(project) as watch:
+        assert watch.stderr is not None
+        line = watch.stderr.readline()
+        assert "cannot listen on" in line and "refused" in line
+        code, rest = interrupted(watch)
+        assert code == 0
+        assert "geheim" not in line + rest and "Traceback" not in rest
+
+
+def test_inspect_gossip_gives_each_workers_own_latest(project: Project) -> None:
+    quiet = f"quiet@{project.prefix}"
+    with (
+        project.worker("--without-mingle", pool="threads") as worker,
+        project.worker("--without-mingle", "--without-queue-gossip", pool="threads", name="quiet"),
+    ):
+        done = project.celery("inspect", "gossip", "--json", "--timeout", "3")
+        assert done.returncode == 0, done.stderr
+        answers = json.loads(done.stdout)
+        assert set(answers) == {worker.node, quiet}
+        gossip = decode(json.dumps(answers[worker.node]).encode())
+        assert (gossip.hostname, gossip.state) == (worker.node, "online")
+        assert [check.queue for check in gossip.checks] == list(project.queues)
+        assert "does not gossip" in answers[quiet]["error"]
+
+        stats = project.inspect("stats", worker.node)
+        assert stats["pool"]["implementation"] == "celery.concurrency.thread:TaskPool"
+        assert stats["queue_gossip"]["boot"] == gossip.boot
+        assert (stats["queue_gossip"]["interval"], stats["queue_gossip"]["errors"]) == (0.5, 0)
+
+
+@contextlib.contextmanager
+def watching(project: Project, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """A `celery gossip watch` that runs; killed at the end if it still does."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "watch", *flags],
+        cwd=REPOSITORY,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watch:
+        try:
+            yield watch
+        finally:
+            watch.kill()
+
+
+def interrupted(watch: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Press Ctrl-C; the exit code, and what it wrote to stderr."""
+    watch.send_signal(signal.SIGINT)
+    _, errors = watch.communicate(timeout=10)
+    return watch.returncode, errors
