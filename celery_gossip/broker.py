@@ -3,11 +3,13 @@
 Called by exchange.py on the thread that owns the connection, and at start to check the options.
 """
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from amqp.exceptions import FrameSyntaxError
 from kombu import Connection, Exchange
 
 from celery_gossip.errors import InvalidOption, UnsupportedTransport
@@ -16,6 +18,7 @@ from celery_gossip.options import GossipOptions, without_password
 __all__ = ["TIMEOUT", "Broker", "Link", "is_refusal", "open_broker"]
 
 TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker
+_MOST_DATA_ERRORS = 10
 _REFUSALS = (403, 404, 405, 406, 530)  #: reply codes of AMQP
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
@@ -100,10 +103,15 @@ class Link:
 
     @property
     def data_errors(self) -> tuple[type[Exception], ...]:
-        """What a broken message raises on transports that stay in step all the same. Never a connection's error."""
+        """What a broken message raises while it is unpacked; never what a broken connection raises."""
         if self.driver_type == "amqp":
-            return ()
-        return (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+            return (FrameSyntaxError, OverflowError, RecursionError, ValueError, struct.error)
+        return (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+    @property
+    def most_data_errors(self) -> int:
+        """Broken messages in a row after which the connection is out of step: py-amqp is after the first."""
+        return 0 if self.driver_type == "amqp" else _MOST_DATA_ERRORS
 
     def open(self) -> Any:
         """Connect and open a channel; each step takes TIMEOUT at most."""

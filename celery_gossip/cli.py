@@ -64,11 +64,12 @@ def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
             click.echo(json.dumps(status_json(workers)))
         elif workers:
             click.echo(status_text(workers))
+        why_nobody = "" if workers else _why_nobody(listener)  # asked while it listens: afterwards it is not connected
     if listener.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
         click.echo(f"messages refused: {reasons}", err=True)
-    if not workers:
-        raise click.ClickException(_why_nobody(listener))
+    if why_nobody:
+        raise click.ClickException(why_nobody)
 
 
 @gossip.command()

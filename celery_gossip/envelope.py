@@ -4,8 +4,7 @@ Pure but for the Message class of Kombu; called by a Subscription on the listene
 """
 
 import base64
-import binascii
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from kombu.message import Message
@@ -13,12 +12,12 @@ from kombu.message import Message
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
 
-__all__ = ["body_of", "bounded_message", "check_envelope"]
+__all__ = ["body_of", "bounded_message", "unpack"]
 
 
 class _Properties(msgspec.Struct):
     delivery_tag: str
-    body_encoding: str | None = None
+    body_encoding: Literal["base64", "utf-8"] | None = None
 
 
 class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
@@ -33,16 +32,21 @@ class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
-def check_envelope(data: Any) -> None:
-    """Raise RejectedGossip unless Kombu can unpack these bytes without a surprise."""
+def unpack(data: Any) -> bytes | RejectedGossip:
+    """The body in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
     if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
-        raise RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
+        return RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
     try:
         envelope = _envelope_decoder.decode(data)
+        if "compression" in envelope.headers:
+            return RejectedGossip("compressed")
+        if envelope.content_type != CONTENT_TYPE:
+            return RejectedGossip("content_type", repr(envelope.content_type)[:200])
         if envelope.properties.body_encoding == "base64":
-            base64.b64decode(envelope.body)
-    except (ValueError, RecursionError, binascii.Error) as exc:
-        raise RejectedGossip("transport", str(exc)[:200]) from exc
+            return base64.b64decode(envelope.body, validate=True)
+        return envelope.body.encode()
+    except (ValueError, RecursionError) as exc:
+        return RejectedGossip("transport", str(exc)[:200])
 
 
 def bounded_message(message_class: Any) -> Any:

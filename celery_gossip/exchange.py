@@ -10,7 +10,7 @@ from uuid import uuid4
 from kombu import Consumer, Producer, Queue
 
 from celery_gossip.broker import Broker, Link, is_refusal, open_broker
-from celery_gossip.envelope import body_of, bounded_message, check_envelope
+from celery_gossip.envelope import body_of, bounded_message, unpack
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.messages import CONTENT_TYPE
 
@@ -22,7 +22,6 @@ _MOST_EXPIRY = 86_400.0  #: seconds
 _QUEUE_LENGTH = 200  #: messages that a listener who does not read leaves on the broker, at most
 _QUEUE_TTL = 3.0  #: seconds that they stay there
 _PREFETCH = 100
-_MOST_DATA_ERRORS = 10  #: broken messages in a row after which the connection itself is taken for broken
 _POLLING_INTERVAL = 0.1  #: seconds between looks of transports that cannot wait (memory, filesystem)
 
 
@@ -115,9 +114,11 @@ class Subscription:
         self._queue: Any = None
         self._inbox: list[bytes | RejectedGossip] = []
         self._data_errors = 0
+        self._out_of_step: Exception | None = None
 
     def open(self) -> None:
         """Connect, declare the queue, and consume. Raises whatever the transport raises; then call drop()."""
+        self._data_errors, self._out_of_step = 0, None
         channel = self._link.open()
         channel.Message = bounded_message(channel.Message)
         is_amqp = self._link.driver_type == "amqp"
@@ -128,19 +129,23 @@ class Subscription:
                 channel.basic_qos(0, _PREFETCH, False)
             self._queue = self._declare_queue(channel)
             Consumer(channel, [self._queue], on_message=self._on_message, no_ack=not is_amqp).consume()
+        if not is_amqp:  # Redis subscribes at the first look
+            self._inbox = self.receive(timeout=0)
 
     def receive(self, timeout: float) -> list[bytes | RejectedGossip]:
         """Bodies and rejections that came within `timeout` seconds; at least one wait, at most one event.
 
         Raises whatever the transport raises when the connection is gone or out of step; then call drop().
         """
+        if self._out_of_step is not None:
+            raise self._out_of_step
         try:
             self._link.drain(timeout)
             self._data_errors = 0
         except self._link.data_errors as exc:
             self._data_errors += 1
-            if self._data_errors > _MOST_DATA_ERRORS:
-                raise
+            if self._data_errors > self._link.most_data_errors:
+                self._out_of_step = exc  # told first, raised at the next look
             self._inbox.append(RejectedGossip("transport", repr(exc)[:200]))
         received, self._inbox = self._inbox, []
         return received
@@ -148,10 +153,11 @@ class Subscription:
     def close(self) -> None:
         """Delete the queue and say goodbye, bounded in time. Never raises."""
         try:
-            if self._queue is not None:
-                with self._link.bounded():
-                    self._queue.delete()
-        except Exception:  # the peer is gone, and an exclusive queue with it
+            # On AMQP the queue is exclusive and goes with the connection; deleting it first would make RabbitMQ send a
+            # Basic.Cancel, which py-amqp raises while it waits for the broker's goodbye, and the socket stays open.
+            if self._queue is not None and self._link.driver_type != "amqp":
+                self._queue.delete()
+        except Exception:  # the peer is gone
             self._link.drop()
         self._queue = None
         self._link.close()
@@ -180,17 +186,14 @@ class Subscription:
             message.ack()
 
     def _guard_redis(self, channel: Any) -> None:
-        """Check each pub/sub payload before Kombu unpacks it: anybody may PUBLISH anything there."""
+        """Take each pub/sub payload before Kombu unpacks it: anybody may PUBLISH anything there."""
         handle_message = channel._handle_message
 
         def guarded(client: Any, response: Any) -> Any:
             payload = handle_message(client, response)
             if payload and payload["type"] in (b"message", b"pmessage"):
-                try:
-                    check_envelope(payload["data"])
-                except RejectedGossip as exc:
-                    self._inbox.append(exc)
-                    payload["data"] = None
+                self._inbox.append(unpack(payload["data"]))
+                payload["data"] = None
             return payload
 
         channel._handle_message = guarded

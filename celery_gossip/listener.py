@@ -15,7 +15,7 @@ from celery_gossip.backoff import backoff
 from celery_gossip.cluster import Cluster, Transition
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.exchange import Subscription, is_refusal, open_broker
-from celery_gossip.log import LimitedLogger, logger
+from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.messages import decode
 from celery_gossip.options import GossipOptions, resolve
 
@@ -168,5 +168,6 @@ class Listener:
     def _fail(self, exc: Exception) -> None:
         self.error = exc
         self._failures += 1
-        self._log.warning("unreachable", "celery-gossip: cannot listen on %s: %r; trying again for ever", self.uri, exc)
+        text = "celery-gossip: cannot listen on %s: %s; trying again for ever"
+        self._log.warning("unreachable", text, self.uri, described(exc))
         self._closing.wait(backoff(self._failures, random.random(), is_refusal(exc)))

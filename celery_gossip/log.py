@@ -4,9 +4,14 @@ import logging
 import time
 from collections.abc import Callable
 
-__all__ = ["LimitedLogger", "logger"]
+__all__ = ["LimitedLogger", "described", "logger"]
 
 logger = logging.getLogger("celery_gossip")
+
+
+def described(exc: BaseException) -> str:
+    """An exception in one line: its repr() alone may hide what happened (redis-py 8: `network:ConnectionError`)."""
+    return f"{type(exc).__name__}: {exc}"
 
 
 class LimitedLogger:

@@ -65,7 +65,10 @@ def resolve(app: Any, **flags: Any) -> GossipOptions:
     Raises InvalidOption for an unknown `gossip_*` setting or keyword and for a value out of place.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    return checked({**settings_of(app.conf), **keywords_of(app), **given})
+    layers = (settings_of(app.conf), keywords_of(app), given)
+    for values in layers:  # a bad value is refused even where a better one goes before it
+        checked(values)
+    return checked({name: value for values in layers for name, value in values.items()})
 
 
 def checked(values: Mapping[str, Any]) -> GossipOptions:

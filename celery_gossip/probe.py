@@ -23,7 +23,7 @@ from celery_gossip.messages import QueueCheck, plain
 __all__ = ["Probe", "Reading"]
 
 _MOST_TAGS = 4096  #: consumer tags remembered; each reconnect brings new ones
-_MOST_PAUSED = 1024  #: paused queues remembered, the longest paused dropped first
+_MOST_PAUSED = 1024  #: paused queues remembered, those consumed earliest dropped first
 _COPY_TRIES = 10
 
 _POOL_NAMES = {path: alias for alias, path in reversed(ALIASES.items())}
@@ -82,8 +82,8 @@ class Probe:
     @property
     def is_leaving(self) -> bool:
         """Whether the worker shuts down; the step is not told when that happens during a reconnect."""
-        blueprint = getattr(self._consumer.controller, "blueprint", None)
-        return getattr(blueprint, "state", None) in (CLOSE, TERMINATE)
+        blueprint = getattr(getattr(self._consumer, "controller", None), "blueprint", None)
+        return getattr(blueprint, "state", None) in (CLOSE, TERMINATE) or _is_told_to_stop()
 
     def read(self, shutdown_started_at: float | None = None) -> Reading:
         """One pass. While draining the queues stay as they were: the worker has cancelled them only to leave."""
@@ -131,7 +131,7 @@ class Probe:
         for name, known in self._known.items():
             known.is_paused = name not in consumed
         if any(is_new):
-            self._forget_longest_paused()
+            self._forget_earliest_paused()
             self._bindings = Bindings(known.queue for known in self._known.values())
 
     def _start_or_keep(self, name: str, queue: Any) -> bool:
@@ -147,7 +147,7 @@ class Probe:
         known.started_at = self._wall()
         return known
 
-    def _forget_longest_paused(self) -> None:
+    def _forget_earliest_paused(self) -> None:
         paused = [name for name, known in self._known.items() if known.is_paused]
         for name in paused[: max(0, len(paused) - _MOST_PAUSED)]:
             del self._known[name]
@@ -200,6 +200,12 @@ class Probe:
         with suppress(AttributeError, TypeError):  # a pool that has been stopped: what it was
             self._concurrency = int(self._consumer.pool.num_processes)
         return self._concurrency
+
+
+def _is_told_to_stop() -> bool:
+    """Whether a signal has asked the worker to shut down, begun or not. An exit code of 0 is a yes."""
+    flags = (worker_state.should_stop, worker_state.should_terminate)
+    return any(flag is not None and flag is not False for flag in flags)
 
 
 def _copied(collection: Iterable[Any]) -> list[Any]:

@@ -62,13 +62,11 @@ class Reporter:
         """A round on the event loop, `lag` seconds after its time. None while the sender's thread is probing."""
         self._ticked_at = self._clock()
         self._lag = max(0.0, lag)
-        return self._take(state="draining" if self.is_draining else "online")
+        return self._take(state=self._state())
 
     def speak_up(self) -> Gossip | None:
         """A round on the sender's thread, because none came from the event loop: says for how long it is stalled."""
-        if self._probe.is_leaving:
-            self._leave()
-        state = "draining" if self.is_draining else "online"
+        state = self._state()
         stalled_for = 0.0 if self.is_draining else self._clock() - self._ticked_at
         report = self._take(state=state, stalled_for=stalled_for)
         return report.gossip if report else None
@@ -93,6 +91,12 @@ class Reporter:
         """Called before the worker cancels its queues. See Probe.remember_tags."""
         with self._lock:
             self._probe.remember_tags()
+
+    def _state(self) -> str:
+        """Draining from the signal on: a solo worker begins to leave after its task, one without a hub 2 s later."""
+        if self._probe.is_leaving:
+            self._leave()
+        return "draining" if self.is_draining else "online"
 
     def _leave(self) -> None:
         if self._shutdown_started_at is None:

@@ -20,7 +20,7 @@ from celery_gossip import control as control  # noqa: PLC0414 - registers `celer
 from celery_gossip import signals
 from celery_gossip.errors import InvalidOption, UnsupportedTransport
 from celery_gossip.exchange import Broker, Publisher, open_broker
-from celery_gossip.log import LimitedLogger, logger
+from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.messages import Gossip
 from celery_gossip.options import as_dict, checked, keep_keywords, keywords_of, resolve
 from celery_gossip.probe import Probe
@@ -201,8 +201,8 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def _say(self, phase: str, exc: Exception) -> None:
         if phase == "publish":
-            text = "celery-gossip: cannot deliver to %s: %r; the worker goes on, trying again"
-            self._log.warning(phase, text, self._broker_uri, exc)
+            text = "celery-gossip: cannot deliver to %s: %s; the worker goes on, trying again"
+            self._log.warning(phase, text, self._broker_uri, described(exc))
         else:
             self._log.error(phase, "celery-gossip: %s failed: %r; the worker goes on", phase, exc, exc_info=exc)
 

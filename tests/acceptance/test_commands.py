@@ -15,7 +15,9 @@ from tests.support import brokers
 from tests.support.workers import REPOSITORY, Project
 
 
-def test_status_prints_a_table_by_queue_and_one_by_worker(project: Project) -> None:
+@pytest.mark.redis
+def test_status_prints_a_table_by_queue_and_one_by_worker(redis_project: Project) -> None:
+    project = redis_project
     with (
         project.worker("--without-mingle", pool="threads") as worker,
         project.worker("--without-mingle", pool="solo", name="w2") as other,
@@ -32,7 +34,9 @@ def test_status_prints_a_table_by_queue_and_one_by_worker(project: Project) -> N
         assert done.stderr == ""
 
 
-def test_status_says_what_to_do_when_nobody_is_heard(project: Project) -> None:
+@pytest.mark.redis
+def test_status_says_what_to_do_when_nobody_is_heard(redis_project: Project) -> None:
+    project = redis_project
     done = project.celery("gossip", "status", "--json")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

@@ -45,9 +45,8 @@ def test_a_worker_told_to_stop_says_draining_with_its_tasks_until_they_end_then_
 
 
 @pytest.mark.rabbitmq
-@pytest.mark.parametrize("pool", ["prefork", "gevent"])
-def test_on_rabbitmq_tasks_keep_their_queue_while_the_worker_drains(rabbitmq_project: Project, pool: str) -> None:
-    check_farewell(rabbitmq_project, pool, CELERYS_OWN.get(pool, 0.0))
+def test_on_rabbitmq_tasks_keep_their_queue_while_the_worker_drains(rabbitmq_project: Project) -> None:
+    check_farewell(rabbitmq_project, "prefork", CELERYS_OWN["prefork"])
 
 
 def test_on_the_filesystem_a_worker_is_seen_to_work_drain_and_leave(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_status_shows_the_task_inside_which_a_solo_worker_is(project: Project) -
         eventually(partial(assert_counts, project, worker, scheduled=3))
         before = inspected(project, worker)
         for queue in ("a", "b"):
-            task_id = project.send("nap", 3, queue=queue)
+            task_id = project.send("nap", 2.5, queue=queue)
             told = eventually(partial(status_with_active, project, count=1))
             expected = expected_checks(project, {**before, "active": {task_id}}, {**scheduled, task_id: queue})
             assert checks_by_queue(told) == expected

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from celery_gossip import exchange, signals
+from celery_gossip import exchange, listener, signals
 from tests.integration.corner import Corner, corner_of
 from tests.support import brokers
 
@@ -20,10 +20,18 @@ KINDS = [
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_polling() -> Iterator[None]:
-    """Memory and filesystem are looked at every 0.1 s: most of the time of these tests would be that."""
+def quick_looks() -> Iterator[None]:
+    """Most of the time of these tests would be looks at a quiet memory, and listeners that close."""
+    options_of = exchange._polling_options
+
+    def polling_options(broker: Any) -> dict[str, Any]:
+        # Not the filesystem: the more often it is looked at, the likelier a file that is half written.
+        is_memory = broker.options.broker_url is None and broker.app.conf.broker_url == "memory://"
+        return {"polling_interval": 0.01} if is_memory else options_of(broker)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exchange, "_POLLING_INTERVAL", 0.01)
+        patch.setattr(exchange, "_polling_options", polling_options)
+        patch.setattr(listener, "_DRAIN_TIMEOUT", 0.05)
         yield
 
 

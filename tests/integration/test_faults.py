@@ -161,7 +161,7 @@ def test_a_listener_that_does_not_read_costs_the_broker_little_and_finds_the_new
             assert received[-1:] == [b"999"]
 
         eventually(is_read, every=0.0)
-    assert len(received) <= 300
+    assert len(received) <= 400  # 100 prefetched, 200 queued, and what was in flight
 
 
 @pytest.mark.rabbitmq

@@ -19,7 +19,6 @@ from tests.integration.corner import Corner, corner_of
 from tests.support import eventually
 from tests.unit.build import BOOT, a_gossip, a_wire_gossip, wire
 
-
 VALID_WORKER = a_gossip().hostname
 STRANGER = "celery@stranger"
 
@@ -41,14 +40,16 @@ class Scene:
         publish()
 
         def is_rejected() -> None:
-            assert len(self.reasons) == told + 1, f"not refused: {self.reasons[told:]}, {self.listener.error!r}"
+            assert len(self.reasons) > told, f"not refused, {self.listener.error!r}"
 
         eventually(is_rejected, timeout=5, every=0.02)
         self.assert_valid_worker_is_heard()
+        new = self.reasons[told:]
+        if self.corner.kind == "filesystem" and "transport" in new:  # read while it was still being written
+            return self.assert_rejected(publish)
+        assert len(new) == 1 and new[0] in REASONS
         assert self.listener.rejected.total() == counted + 1
-        assert len(self.reasons) == told + 1
-        assert self.reasons[-1] in REASONS
-        return self.reasons[-1]
+        return new[0]
 
     def assert_valid_worker_is_heard(self) -> None:
         self.corner._seq += 1
@@ -142,10 +143,7 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_that_is_no_gossip_is_refused(scene: Scene, name: str) -> None:
     body, reason = BODIES[name]
-    refused_as = scene.assert_rejected(lambda: scene.corner.inject(body))
-    if name == "10 MB" and scene.corner.kind == "filesystem":
-        reason = refused_as  # a file so long can be read before it is written
-    assert refused_as == reason
+    assert scene.assert_rejected(lambda: scene.corner.inject(body)) == reason
 
 
 @pytest.mark.parametrize(
@@ -194,7 +192,7 @@ def test_a_flood_is_refused_message_by_message_and_the_valid_worker_stays(scene:
     for n in range(10):
         scene.corner.inject(f"junk {n}".encode())
         scene.assert_valid_worker_is_heard()
-    eventually(lambda: assert_count(scene.reasons[told:], 10))
+    eventually(lambda: assert_count([reason for reason in scene.reasons[told:] if reason == "malformed"], 10))
 
 
 def assert_count(items: list[Any], expected: int) -> None:
@@ -278,6 +276,13 @@ ENVELOPES: dict[str, Any] = {
     "NaN": json.dumps(envelope(headers={"a": float("nan")})).encode(),
     "1e400": json.dumps(envelope()).replace('"priority": 0', '"priority": 1e400x').encode(),
     "huge": b'{"body": "' + b"a" * 10_000_000 + b'"}',
+    "properties that become bytes": {**envelope(), "properties": typed("bytes", "x")},
+    "an envelope that becomes bytes": typed("bytes", "x"),
+}
+
+
+#: Traps for Kombu's own decoder, round a body that is a gossip: what we read is right, and nothing else is read.
+TRAPS: dict[str, Any] = {
     "a huge number": json.dumps(envelope()).replace('"priority": 0', '"priority": ' + "9" * 5000).encode(),
     "an unknown type": envelope(headers={"x": typed("nosuch", 1)}),
     "a type of []": envelope(headers={"x": typed([], 1)}),
@@ -290,8 +295,6 @@ ENVELOPES: dict[str, Any] = {
     "base64 of a number": envelope(headers={"x": typed("base64", 1)}),
     "headers that become bytes": envelope(headers=typed("bytes", "compression")),
     "headers that become a decimal": envelope(headers=typed("decimal", "1")),
-    "properties that become bytes": {**envelope(), "properties": typed("bytes", "x")},
-    "an envelope that becomes bytes": typed("bytes", "x"),
 }
 
 
@@ -308,18 +311,29 @@ def test_an_empty_message_on_the_redis_channel_is_refused(redis_scene: Scene) ->
     redis_scene.assert_rejected(lambda: redis_scene.corner.publish_on_redis(b""))
 
 
-def test_an_envelope_that_is_well_formed_is_heard(redis_scene: Scene) -> None:
+def by_hand(raw: bytes) -> bytes:
+    """The same envelope round the gossip of a worker that no test minds."""
     gossip = encode(a_gossip(hostname="celery@by-hand", state="offline"))
-    body = base64.b64encode(gossip).decode()
+    return raw.replace(base64.b64encode(VALID), base64.b64encode(gossip))
+
+
+@pytest.mark.parametrize("name", ["none at all", *TRAPS])
+def test_a_trap_for_the_decoder_of_kombu_is_not_read_at_all(redis_scene: Scene, name: str) -> None:
+    payload = TRAPS.get(name, envelope())
     redis_scene.assert_valid_worker_is_heard()
+    connected_at = redis_scene.listener.connected_at
     heard: list[str] = []
 
     def on_gossip(sender: Any, gossip: Any) -> None:
         heard.append(gossip.hostname)
 
     with signals.gossip_received.connected_to(on_gossip):
-        redis_scene.corner.publish_on_redis(json.dumps(envelope(body=body)).encode())
+        redis_scene.corner.publish_on_redis(
+            by_hand(payload if isinstance(payload, bytes) else json.dumps(payload).encode())
+        )
         eventually(lambda: assert_count(heard, 1))
+    assert heard == ["celery@by-hand"]
+    assert redis_scene.listener.connected_at == connected_at
 
 
 # Properties, on AMQP itself.

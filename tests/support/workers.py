@@ -27,7 +27,7 @@ class Project:
     def __init__(self, broker_url: str, **conf: Any) -> None:
         self.prefix = f"gossip_test_{uuid4().hex[:8]}"
         self.broker_url = broker_url
-        self.conf = {"gossip_exchange": f"{self.prefix}_gossip", **conf}
+        self.conf = {"gossip_exchange": f"{self.prefix}_gossip", **_own_keys(broker_url, self.prefix), **conf}
         self.install: dict[str, Any] | None = {"interval": 0.5}
         self.extra_environment: dict[str, str] = {}
         self.extra_queues: list[str] = []  # made by the test beside a and b
@@ -129,6 +129,14 @@ class Project:
                 Exchange(exchange)(connection.default_channel).delete()
             for exchange in (*self.queues, *self.extra_queues, f"{self.prefix}_gossip"):
                 Exchange(exchange)(connection.default_channel).delete()
+
+
+def _own_keys(broker_url: str, prefix: str) -> dict[str, Any]:
+    """Settings that keep what a killed worker had not acknowledged out of the keys that all users of a Redis share."""
+    if not broker_url.startswith("redis"):
+        return {}
+    names = ("unacked_key", "unacked_index_key", "unacked_mutex_key")
+    return {"broker_transport_options": {name: f"{prefix}_{name}" for name in names}}
 
 
 class Worker:

@@ -87,7 +87,12 @@ def test_what_is_no_text_leads_nowhere(hostile: Any) -> None:
 def test_answers_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     find = Bindings._find
-    monkeypatch.setattr(Bindings, "_find", lambda self, *key: asked.append(key) or find(self, *key))  # type: ignore[func-returns-value]
+
+    def asking(self: Bindings, *key: str) -> str | None:
+        asked.append(key)
+        return find(self, *key)
+
+    monkeypatch.setattr(Bindings, "_find", asking)
     bindings = Bindings([Queue("default")])
     assert [bindings.queue_of("", key) for key in ("default", "default", "none", "none")] == ["default"] * 2 + [
         None

@@ -1,4 +1,4 @@
-"""The reporter puts identity and reading together, and never lets event loop and sender's thread wait for each other."""
+"""The reporter puts identity and reading together; event loop and sender's thread never wait for each other in it."""
 
 import threading
 from typing import Any
