@@ -1,10 +1,11 @@
 """What gossip costs a worker: CPU of its main process per 1000 no-op tasks, with and without the step.
 
-`python -m benchmarks.overhead [--tasks 5000] [--pairs 7] [--interval 1.0] [--pool prefork] [--broker URL]`
+`python -m benchmarks.overhead [--tasks 5000] [--pairs 7] [--idle 20] [--interval 1.0] [--pool prefork] [--broker URL]`
 
 Each pair runs one worker without and one with the step, in turned order, with queues of its own on the broker; the
-ratio is taken pair by pair, because machines drift. Idle CPU counts too: it is what the worker spends from the first
-task to the last. Needs what the tests need: `make test` has installed it.
+ratio is taken pair by pair, because machines drift. What gossip costs does not depend on the tasks, so the CPU of two
+idle workers side by side shows it with less noise; it is given as a share of what the tasks cost. Needs what the tests
+need: `make test` has installed it.
 """
 
 import argparse
@@ -25,6 +26,27 @@ def main() -> None:
         ratios.append(cost[()] / cost[WITHOUT])
         print(f"{pair + 1:>4}  {cost[WITHOUT]:>10.1f}  {cost[()]:>10.1f}  {ratios[-1]:.3f}", flush=True)
     print(f"ratio with/without: median {statistics.median(ratios):.3f}, min {min(ratios):.3f}, max {max(ratios):.3f}")
+    idle = measure_idle(options)
+    print(f"idle, CPU ms per second: without {idle[WITHOUT]:.2f}, with {idle[()]:.2f}; the difference is gossip's cost")
+
+
+def measure_idle(options: argparse.Namespace) -> dict[tuple[str, ...], float]:
+    """CPU milliseconds per second of two idle main processes, measured over the same seconds."""
+    project = Project(options.broker)
+    project.install = {"interval": options.interval}
+    try:
+        with (
+            project.worker(*WORKER, *WITHOUT, pool=options.pool, name="without") as without,
+            project.worker(*WORKER, pool=options.pool, name="with") as with_gossip,
+        ):
+            time.sleep(3.0)  # what starting leaves to do
+            before = without.cpu_seconds, with_gossip.cpu_seconds
+            time.sleep(options.idle)
+            after = without.cpu_seconds, with_gossip.cpu_seconds
+        spent = [(then - now) / options.idle * 1e3 for now, then in zip(before, after, strict=True)]
+        return {WITHOUT: spent[0], (): spent[1]}
+    finally:
+        project.clean()
 
 
 def measure(options: argparse.Namespace, flags: tuple[str, ...]) -> float:
@@ -47,6 +69,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.overhead", description="CPU cost of gossip in the worker")
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--idle", type=float, default=20.0, help="seconds of the idle comparison")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
     parser.add_argument("--pool", default="prefork")
     parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))

@@ -1,7 +1,6 @@
-"""What the benchmarks have in common: a worker on a broker's corner of its own, and no-op tasks for it."""
+"""What the benchmarks have in common: no-op tasks for a worker on a broker's corner of its own."""
 
 import time
-from typing import Any
 
 from kombu import Queue
 
@@ -14,19 +13,38 @@ WITHOUT = ("--without-queue-gossip",)
 
 def run_tasks(project: Project, count: int) -> float:
     """Let the worker run `count` no-op tasks that are waiting already; gives the seconds from first to last."""
+    paused(project)
+    fill(project, count)
+    began = time.monotonic()
+    resume(project)
+    eventually(lambda: _assert_empty(project), timeout=300, every=0.05)
+    return time.monotonic() - began
+
+
+def paused(project: Project) -> None:
+    """Stop the worker's consuming, so that tasks wait."""
+    project.control("cancel_consumer", f"w1@{project.prefix}", queue=project.queues[0])
+
+
+def resume(project: Project) -> None:
+    project.control("add_consumer", f"w1@{project.prefix}", queue=project.queues[0])
+
+
+def fill(project: Project, count: int) -> None:
+    """Send this many no-op tasks."""
+    with project.app() as app, app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+        for _ in range(count):
+            app.send_task("tests.support.project.nothing", queue=project.queues[0], producer=producer)
+
+
+def remaining(project: Project) -> int:
+    """Messages that wait on the broker."""
     with project.app() as app, app.connection_for_write() as connection:
-        project.control("cancel_consumer", f"w1@{project.prefix}", queue=project.queues[0])
-        with app.amqp.Producer(connection) as producer:
-            for _ in range(count):
-                app.send_task("tests.support.project.nothing", queue=project.queues[0], producer=producer)
-        began = time.monotonic()
-        project.control("add_consumer", f"w1@{project.prefix}", queue=project.queues[0])
-        eventually(lambda: _assert_empty(connection, project), timeout=300, every=0.02)
-        return time.monotonic() - began
+        return int(Queue(project.queues[0])(connection.default_channel).queue_declare().message_count)
 
 
-def _assert_empty(connection: Any, project: Project) -> None:
-    assert Queue(project.queues[0])(connection.default_channel).queue_declare().message_count == 0
+def _assert_empty(project: Project) -> None:
+    assert remaining(project) == 0
 
 
 def in_turn(pair: int) -> list[tuple[str, ...]]:
