@@ -4,8 +4,7 @@
 
 Each pair runs one worker without and one with the step, in turned order, with queues of its own on the broker; the
 ratio is taken pair by pair, because machines drift. What gossip costs does not depend on the tasks, so the CPU of two
-idle workers side by side shows it with less noise; it is given as a share of what the tasks cost. Needs what the tests
-need: `make test` has installed it.
+idle workers side by side shows it with less noise. Needs what the tests need: `make test` has installed it.
 """
 
 import argparse

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from amqp.exceptions import FrameSyntaxError
@@ -46,11 +47,15 @@ class Broker:
         with self._connection({}) as connection:
             return str(connection.as_uri())
 
+    @cached_property
+    def driver_type(self) -> str:
+        """The transport's kind, in Kombu's word: redis, amqp, memory, …"""
+        with self._connection({}) as connection:
+            return str(connection.transport.driver_type)
+
     def connection(self, **transport_options: Any) -> Any:
         """A new kombu.Connection, not connected yet. Blocks for nothing but imports."""
-        with self._connection({}) as plain:
-            driver = plain.transport.driver_type
-        return self._connection({**_TUNED.get(driver, {}), **transport_options})
+        return self._connection({**_TUNED.get(self.driver_type, {}), **transport_options})
 
     def require_fanout(self) -> None:
         """Raise UnsupportedTransport where messages to a fanout exchange would silently go nowhere."""

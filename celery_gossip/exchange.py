@@ -209,6 +209,4 @@ def _queue_name(exchange: str, driver_type: str) -> str:
 
 
 def _polling_options(broker: Broker) -> dict[str, Any]:
-    with broker.connection() as connection:
-        polls = connection.transport.driver_type in ("memory", "filesystem")
-    return {"polling_interval": _POLLING_INTERVAL} if polls else {}
+    return {"polling_interval": _POLLING_INTERVAL} if broker.driver_type in ("memory", "filesystem") else {}

@@ -22,7 +22,6 @@ __all__ = [
     "as_dict",
     "decode",
     "encode",
-    "is_plain",
     "plain",
 ]
 
@@ -131,11 +130,6 @@ def as_dict(gossip: Gossip) -> dict[str, Any]:
     """The gossip's fields as JSON knows them, `{name: built-in value}`."""
     fields: dict[str, Any] = msgspec.to_builtins(gossip)
     return fields
-
-
-def is_plain(text: str) -> bool:
-    """Whether a terminal, a log and a metric's label can show this text as it is."""
-    return text.isprintable() and len(text) <= MAX_NAME
 
 
 def plain(text: object) -> str:
