@@ -7,9 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import amqp
+import pytest
 from celery import Celery
 from kombu import Connection, Exchange, Producer
-from kombu.transport import memory
+from kombu.transport import filesystem, memory
 
 from celery_gossip import GossipOptions, Listener
 from celery_gossip.exchange import Publisher, Subscription, open_broker
@@ -108,6 +109,8 @@ class Corner:
 
     def _left_in_folder(self) -> list[str]:
         assert self.folder is not None
+        if "_delete" not in vars(filesystem.Channel):
+            pytest.skip("this release of Kombu never takes a deleted queue out of the folder's tables")
         files = [path.name for path in self.folder.rglob("*.msg")]
         tables = [path for path in self.folder.rglob("*.exchange") if path.read_text().strip() not in ("", "[]")]
         return files + [f"{path.name}: {path.read_text()}" for path in tables]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -60,9 +61,10 @@ def assert_state(listener: Listener, state: str) -> None:
 
 def test_signals_tell_what_is_heard_and_what_changes(corner: Corner, telemetry: list[Any]) -> None:
     with corner.listener() as listener:
-        for fields in ({}, {"stalled_for": 1.0}, {"state": "draining"}, {"state": "offline"}):
-            corner.say(**fields)
-        eventually(lambda: assert_state(listener, "offline"))
+        told = {"online": {}, "stalled": {"stalled_for": 1.0}, "draining": {"state": "draining"}}
+        for state, fields in {**told, "offline": {"state": "offline"}}.items():
+            corner.say(**fields)  # one by one: the filesystem keeps no order within a millisecond
+            eventually(partial(assert_state, listener, state))
     assert [name for name in names(telemetry) if name.startswith("worker")] == [
         "worker_online",
         "worker_stalled",
