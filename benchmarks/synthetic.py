@@ -1,0 +1,218 @@
+"""What the workers of a synthetic fleet say, and when: pure, and the same for the same seed.
+
+Used by benchmarks.fleet, which publishes it, and by tests. Each worker speaks at its own moment of every interval,
+evenly spread and without the jitter of real ones: what is late then is whoever publishes or listens.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heapify, heapreplace
+from itertools import count
+from random import Random
+from typing import Literal
+
+from celery_gossip.messages import MAX_NAME, VERSION, Gossip, QueueCheck, plain
+
+__all__ = ["NAMES", "SILENCE", "Fleet", "Plan"]
+
+NAMES = ("plain", "hostile")
+SILENCE = 15  #: intervals for which a silent worker says nothing: longer than it takes to be lost
+
+#: What breaks a display that trusts a name: markup, escapes, formats, wide and right-to-left letters, length.
+_HOSTILE = (
+    "[bold red]mail[/]",
+    "<script>alert(1)</script>",
+    "\x1b[31mred\x1b[0m",
+    "仕事場の行列",
+    "%s %(name)s {0} {{x}}",
+    "مرحبا",
+    "'; DROP TABLE jobs; --",
+    "a\tb\r\nc",
+    "👩‍🚒🇨🇭",
+    "é" * 40,
+    'back\\slash "quoted"',
+    "x" * MAX_NAME,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a fleet is, and what befalls it."""
+
+    workers: int = 1000
+    queues: int = 10  #: of each worker; all of them serve the same ones
+    interval: float = 1.0  #: seconds
+    churn: float = 0.0  #: workers a minute that say goodbye, each followed by one of a new hostname
+    restarts: float = 0.0  #: workers a minute that start anew under their hostname, without a goodbye
+    silences: float = 0.0  #: workers a minute that say nothing for SILENCE intervals, and then go on
+    names: str = "plain"  #: one of NAMES
+    seed: int = 0
+    began_at: float = 1_000_000_000.0  #: Unix seconds at which the schedule begins
+
+
+class Fleet:
+    """The workers of a plan; schedule() is to be taken once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._random = Random(plan.seed)
+        self._numbers = count(1)
+        self._queues = [_name("queue", number, plan.names) for number in range(1, plan.queues + 1)]
+        self._workers = [self._new_worker(due=0.0) for _ in range(plan.workers)]
+        self._rates = {"churn": plan.churn, "restart": plan.restarts, "silence": plan.silences}
+        self._events = [(self._gap(kind), kind) for kind in self._rates if self._rates[kind] > 0]
+        heapify(self._events)
+
+    def schedule(self) -> Iterator[tuple[float, Gossip]]:
+        """`(due, gossip)` in order and without end; due in seconds from the beginning."""
+        for turn in count():
+            for place in range(len(self._workers)):
+                due = (turn + place / len(self._workers)) * self._plan.interval
+                self._befall(due)
+                gossip = self._turn_of(place, due)
+                if gossip is not None:
+                    yield due, gossip
+
+    def goodbyes(self, due: float) -> Iterator[Gossip]:
+        """The last word of every worker that speaks at this moment."""
+        for worker in self._workers:
+            if worker.has_spoken and due >= worker.silent_until:
+                yield worker.say(self._time(due), "offline")
+
+    def _turn_of(self, place: int, due: float) -> Gossip | None:
+        worker = self._workers[place]
+        if due < worker.silent_until:
+            return None
+        if worker.is_leaving:
+            self._workers[place] = self._new_worker(due)
+            return worker.say(self._time(due), "offline")
+        return worker.say(self._time(due), "online")
+
+    def _befall(self, due: float) -> None:
+        """Let happen what was to happen until now, each to a worker that is there and speaks."""
+        while self._events and self._events[0][0] <= due:
+            at, kind = self._events[0]
+            heapreplace(self._events, (at + self._gap(kind), kind))
+            present = [worker for worker in self._workers if due >= worker.silent_until and not worker.is_leaving]
+            if present:
+                self._strike(self._random.choice(present), kind, due)
+
+    def _strike(self, worker: "_Worker", kind: str, due: float) -> None:
+        if kind == "churn":
+            worker.is_leaving = True
+        elif kind == "restart":
+            worker.start(self._time(due))
+        else:
+            worker.silent_until = due + SILENCE * self._plan.interval
+
+    def _gap(self, kind: str) -> float:
+        return self._random.expovariate(self._rates[kind] / 60)
+
+    def _new_worker(self, due: float) -> "_Worker":
+        hostname = _name("celery@web", next(self._numbers), self._plan.names)
+        worker = _Worker(hostname, self._queues, self._plan.interval, self._random)
+        worker.start(self._time(due))
+        return worker
+
+    def _time(self, due: float) -> float:
+        return self._plan.began_at + due
+
+
+class _Worker:
+    """One worker: tasks come and go on its queues, and its figures agree with each other as those of a real one do."""
+
+    def __init__(self, hostname: str, queues: list[str], interval: float, random: Random) -> None:
+        self.hostname = hostname
+        self.silent_until = 0.0  #: due time
+        self.is_leaving = False
+        self._queues = queues
+        self._interval = interval
+        self._random = random
+        self._concurrency = random.choice((4, 8, 16))
+
+    @property
+    def has_spoken(self) -> bool:
+        return self._seq > 0
+
+    def start(self, at: float) -> None:
+        """Start, or start anew, at Unix time `at`."""
+        self._boot = f"{self._random.getrandbits(64):016x}"
+        self._seq = self._processed = 0
+        self._started_at = at
+        self._uuids = [self._new_id() for _ in self._queues]
+        self._running: list[tuple[str, int]] = []  # (task id, index of its queue), the longest running first
+        self._reserved = [0] * len(self._queues)
+        self._scheduled = [self._random.randrange(3) for _ in self._queues]
+
+    def say(self, at: float, state: Literal["online", "offline"]) -> Gossip:
+        """What it says at Unix time `at`, its figures having moved on."""
+        self._seq += 1
+        self._work(is_leaving=state == "offline")
+        return Gossip(
+            v=VERSION,
+            app="bottle",
+            hostname=self.hostname,
+            boot=self._boot,
+            seq=self._seq,
+            interval=self._interval,
+            sent_at=at,
+            state=state,
+            stalled_for=0.0,
+            loop_lag=self._random.random() * 0.003,
+            pool="prefork",
+            concurrency=self._concurrency,
+            prefetch_count=4 * self._concurrency,
+            active=len(self._running),
+            reserved=sum(self._reserved),
+            scheduled=sum(self._scheduled),
+            processed=self._processed,
+            unattributed=0,
+            checks=self._checks(at, shutdown_started_at=at if state == "offline" else None),
+        )
+
+    def _work(self, is_leaving: bool) -> None:
+        """Some tasks end, some begin; one is left at least, and only a worker without a free slot holds others back.
+
+        So that no worker looks idle beside one that hoards: nothing is wrong with this fleet but what the plan says.
+        """
+        random, queues = self._random, range(len(self._queues))
+        if is_leaving:
+            self._running, self._reserved, self._scheduled = [], [0 for _ in queues], [0 for _ in queues]
+            return
+        del self._running[: random.randrange(3)]
+        begun = random.randrange(min(3, self._concurrency - len(self._running)) + 1) or int(not self._running)
+        self._running += [(self._new_id(), random.choice(queues)) for _ in range(begun)]
+        self._processed += begun
+        is_full = len(self._running) == self._concurrency
+        self._reserved = [random.randrange(3) if is_full else 0 for _ in queues]
+        self._scheduled[random.choice(queues)] = random.randrange(5)
+
+    def _checks(self, at: float, shutdown_started_at: float | None) -> tuple[QueueCheck, ...]:
+        active: list[list[str]] = [[] for _ in self._queues]
+        for task_id, index in self._running:
+            active[index].append(task_id)
+        return tuple(
+            QueueCheck(
+                queue=queue,
+                uuid=self._uuids[index],
+                paused=False,
+                active=tuple(active[index]),
+                active_count=len(active[index]),
+                reserved=self._reserved[index],
+                scheduled=self._scheduled[index],
+                started_at=self._started_at,
+                updated_at=at,
+                shutdown_started_at=shutdown_started_at,
+            )
+            for index, queue in enumerate(self._queues)
+        )
+
+    def _new_id(self) -> str:
+        digits = f"{self._random.getrandbits(128):032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _name(prefix: str, number: int, names: str) -> str:
+    """A name as a worker would send it: unique, and plain text whatever it was."""
+    added = _HOSTILE[number % len(_HOSTILE)] if names == "hostile" else ""
+    return plain(f"{prefix}{number:02d}{added}")
