@@ -76,7 +76,7 @@ class Fleet:
     def goodbyes(self, due: float) -> Iterator[Gossip]:
         """The last word of every worker that speaks at this moment."""
         for worker in self._workers:
-            if worker.has_spoken and due >= worker.silent_until:
+            if worker.is_heard(due):
                 yield worker.say(self._time(due), "offline")
 
     def _turn_of(self, place: int, due: float) -> Gossip | None:
@@ -89,11 +89,11 @@ class Fleet:
         return worker.say(self._time(due), "online")
 
     def _befall(self, due: float) -> None:
-        """Let happen what was to happen until now, each to a worker that is there and speaks."""
+        """Let happen what was to happen until now, each to a worker that is heard."""
         while self._events and self._events[0][0] <= due:
             at, kind = self._events[0]
             heapreplace(self._events, (at + self._gap(kind), kind))
-            present = [worker for worker in self._workers if due >= worker.silent_until and not worker.is_leaving]
+            present = [worker for worker in self._workers if worker.is_heard(due) and not worker.is_leaving]
             if present:
                 self._strike(self._random.choice(present), kind, due)
 
@@ -130,9 +130,9 @@ class _Worker:
         self._random = random
         self._concurrency = random.choice((4, 8, 16))
 
-    @property
-    def has_spoken(self) -> bool:
-        return self._seq > 0
+    def is_heard(self, due: float) -> bool:
+        """Whether this boot has spoken, and is not silent."""
+        return self._seq > 0 and due >= self.silent_until
 
     def start(self, at: float) -> None:
         """Start, or start anew, at Unix time `at`."""

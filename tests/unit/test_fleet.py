@@ -55,10 +55,10 @@ def test_what_it_says_passes_the_wire_unchanged(names: str) -> None:
 
 
 def test_hostile_names_tell_workers_and_queues_apart() -> None:
-    plan = replace(PLAN, names="hostile", queues=15)
+    plan = replace(PLAN, workers=30, names="hostile", queues=30)
     gossips = [gossip for _, gossip in spoken(plan, 0.5)]
-    assert len({gossip.hostname for gossip in gossips}) == 20
-    assert all(len({check.queue for check in gossip.checks}) == 15 for gossip in gossips)
+    assert len({gossip.hostname for gossip in gossips}) == 30
+    assert all(len({check.queue for check in gossip.checks}) == 30 for gossip in gossips)
     assert max(len(gossip.hostname) for gossip in gossips) == 255
 
 
@@ -105,6 +105,11 @@ def test_churn_ends_in_a_goodbye_and_a_new_hostname_takes_the_place() -> None:
         assert all(check.shutdown_started_at and not check.active for check in heard[-1][1].checks)
     assert len(speeches) in (PLAN.workers + len(left), PLAN.workers + len(left) - 1)
     assert len(spoken(plan)) == len(spoken(PLAN))
+
+
+def test_nothing_befalls_a_worker_that_has_not_spoken_yet_or_is_leaving() -> None:
+    for speeches in by_boot(replace(PLAN, churn=1200, restarts=1200)).values():
+        assert speeches[0][1].state == "online"
 
 
 def test_a_restart_is_a_new_boot_without_a_goodbye() -> None:
