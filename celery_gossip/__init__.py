@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celery_gossip.cluster import Cluster as Cluster
-    from celery_gossip.cluster import QueueView as QueueView
-    from celery_gossip.cluster import WorkerView as WorkerView
+    from celery_gossip.diagnosis import Finding as Finding
     from celery_gossip.errors import GossipError as GossipError
     from celery_gossip.errors import InvalidOption as InvalidOption
     from celery_gossip.errors import OversizedGossip as OversizedGossip
@@ -21,11 +20,15 @@ if TYPE_CHECKING:
     from celery_gossip.options import GossipOptions as GossipOptions
     from celery_gossip.step import GossipStep as GossipStep
     from celery_gossip.step import install as install
+    from celery_gossip.view import QueueView as QueueView
+    from celery_gossip.view import View as View
+    from celery_gossip.view import WorkerView as WorkerView
 
 __version__ = "0.1.0"
 
 _ROOM_OF = {
     "Cluster": "cluster",
+    "Finding": "diagnosis",
     "Gossip": "messages",
     "GossipError": "errors",
     "GossipOptions": "options",
@@ -34,15 +37,17 @@ _ROOM_OF = {
     "Listener": "listener",
     "OversizedGossip": "errors",
     "QueueCheck": "messages",
-    "QueueView": "cluster",
+    "QueueView": "view",
     "RejectedGossip": "errors",
     "UnsupportedTransport": "errors",
-    "WorkerView": "cluster",
+    "View": "view",
+    "WorkerView": "view",
     "install": "step",
 }
 
 __all__ = [
     "Cluster",
+    "Finding",
     "Gossip",
     "GossipError",
     "GossipOptions",
@@ -54,6 +59,7 @@ __all__ = [
     "QueueView",
     "RejectedGossip",
     "UnsupportedTransport",
+    "View",
     "WorkerView",
     "install",
 ]

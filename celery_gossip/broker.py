@@ -16,11 +16,12 @@ from kombu import Connection, Exchange
 from celery_gossip.errors import InvalidOption, UnsupportedTransport
 from celery_gossip.options import GossipOptions, without_password
 
-__all__ = ["TIMEOUT", "Broker", "Link", "is_refusal", "open_broker"]
+__all__ = ["TIMEOUT", "Broker", "Link", "is_refusal", "open_broker", "open_task_broker"]
 
 TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker
 _MOST_DATA_ERRORS = 10
 _REFUSALS = (403, 404, 405, 406, 530)  #: reply codes of AMQP
+_REDIS_REFUSAL = "NoPermissionError"  #: by name: redis-py need not be installed
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
 _TUNED: dict[str, dict[str, Any]] = {
@@ -95,6 +96,11 @@ def open_broker(app: Any, options: GossipOptions) -> Broker:
     return broker
 
 
+def open_task_broker(app: Any) -> Broker:
+    """The app's own broker, where its tasks wait, wherever gossip goes."""
+    return Broker(app, GossipOptions())
+
+
 class Link:
     """A connection with one channel, rebuilt from scratch after any error; failover URLs are tried in turn.
 
@@ -160,4 +166,4 @@ class Link:
 
 def is_refusal(exc: Exception) -> bool:
     """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
-    return getattr(exc, "reply_code", None) in _REFUSALS
+    return getattr(exc, "reply_code", None) in _REFUSALS or type(exc).__name__ == _REDIS_REFUSAL

@@ -1,49 +1,23 @@
-"""Cluster: what a listener knows of the workers. A state machine without thread or broker; its clock is passed in.
+"""Cluster: what a listener knows of the workers. A pure state machine: time is passed in, no thread, no broker.
 
-One thread changes it (apply, expire); any thread reads its snapshots, which are immutable.
+One thread changes it (apply, expire, isolate, heal), another may note backlogs; any thread reads its snapshots, which
+are immutable.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from celery_gossip.messages import Gossip, QueueCheck
+from celery_gossip.member import LOST_AFTER, SUSPECT_AFTER, Member, Patience
+from celery_gossip.messages import Gossip
+from celery_gossip.view import GONE, QueueView, View, WorkerView, gather_queues
 
-__all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WORKERS", "Cluster", "QueueView", "Transition", "WorkerView"]
+__all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WORKERS", "SUSPECT_AFTER", "Cluster", "Transition"]
 
-LOST_AFTER = 10.0  #: silence that ends as lost, in units of the worker's own interval
 FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost leaves the view
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
-_MIN_INTERVAL = 0.5  #: seconds; no worker is judged faster than this
-
-GONE = frozenset({"offline", "lost"})
-
-
-@dataclass(frozen=True)
-class WorkerView:
-    """One start (`boot`) of one worker, as last heard."""
-
-    gossip: Gossip  #: its latest
-    state: str  #: online, stalled, draining, offline or lost
-    heard_at: float  #: the listener's monotonic seconds
-    age: float = 0.0  #: seconds since, when the snapshot was taken
-
-    @property
-    def is_gone(self) -> bool:
-        return self.state in GONE
-
-
-@dataclass(frozen=True)
-class QueueView:
-    """One queue, gathered from the workers that are neither offline nor lost."""
-
-    queue: str
-    workers: int  #: that consume it, paused ones included
-    active: int
-    reserved: int
-    scheduled: int
-    paused: str  #: "no", "partly" or "yes": on none, some or all of its workers
+_BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
 
 
 @dataclass(frozen=True)
@@ -55,102 +29,132 @@ class Transition:
 
 
 class Cluster:
-    """The view: the latest gossip of every `hostname` and `boot`, ordered by `seq`.
+    """The view: the latest gossip of every worker, by hostname; `boot` and `seq` order what it said.
 
-    apply() and expire() return the transitions that they caused, in order. Bounded: MAX_WORKERS entries, and gone
-    ones are forgotten after FORGET_AFTER seconds, the longest gone first when room is needed.
+    apply() and expire() return the transitions that they caused, in order. Bounded: MAX_WORKERS hostnames, and gone
+    ones are forgotten after FORGET_AFTER seconds, the longest gone first when room is needed. `clock` gives the
+    snapshots their ages; nothing is decided by it.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, patience: Patience | None = None) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._workers: dict[tuple[str, str], WorkerView] = {}
+        self._patience = patience or Patience()
+        self._members: dict[str, Member] = {}
+        self._gone: dict[str, None] = {}  #: hostnames, the longest gone first
+        self._backlogs: dict[str, tuple[int | None, float]] = {}
+        self._isolated_since: float | None = None
+
+    @property
+    def isolated_since(self) -> float | None:
+        """Monotonic seconds since when the listener is cut off and the view is frozen; None while it hears."""
+        return self._isolated_since
 
     def apply(self, gossip: Gossip, now: float) -> list[Transition]:
-        """Take a gossip heard at monotonic `now`. An older `seq` of the same boot changes nothing."""
-        key = (gossip.hostname, gossip.boot)
-        with self._lock:
-            known = self._workers.get(key)
-            if known is not None and gossip.seq <= known.gossip.seq:
-                return []
-            if known is None and not self._make_room():
-                return []
-            worker = WorkerView(gossip=gossip, state=_state_told_by(gossip), heard_at=now)
-            self._workers[key] = worker
-        return _transitions(known, worker)
+        """Take a gossip heard at monotonic `now`. An older `seq` of the same boot changes nothing.
 
-    def expire(self, now: float) -> list[Transition]:
-        """Declare lost who has been silent for LOST_AFTER of its own intervals, and forget who is long gone."""
-        transitions = []
+        While the view is isolated a gossip is late: it tells what was, not that its worker lives.
+        """
         with self._lock:
-            for key, worker in list(self._workers.items()):
-                silence = now - worker.heard_at
-                if worker.is_gone and silence > FORGET_AFTER + _patience(worker):
-                    del self._workers[key]
-                elif not worker.is_gone and silence > _patience(worker):
-                    lost = self._workers[key] = replace(worker, state="lost")
-                    transitions += _transitions(worker, lost)
-        return transitions
+            member = self._members.get(gossip.hostname)
+            if member is None:
+                if not self._make_room():
+                    return []
+                member = self._members[gossip.hostname] = Member(gossip, now)
+            elif not member.hear(gossip, now, is_late=self._patience.is_frozen):
+                return []
+            return self._judge(gossip.hostname, member, now)
+
+    def expire(self, now: float, lag: float = 0.0) -> list[Transition]:
+        """Judge everybody's silence, and forget who is long gone. Nothing at all while the view is isolated.
+
+        `lag` is by how many seconds the listener itself may be behind; every limit is that much wider until the next
+        call.
+        """
+        with self._lock:
+            if self._patience.is_frozen:
+                return []
+            if lag != self._patience.lag:
+                self._patience = replace(self._patience, lag=lag)
+            transitions = []
+            for hostname, member in self._members.items():
+                transitions += self._judge(hostname, member, now)
+            self._forget(now)
+            return transitions
+
+    def isolate(self, now: float) -> bool:
+        """The listener does not hear itself: freeze the view. False where it was frozen already."""
+        with self._lock:
+            if self._isolated_since is not None:
+                return False
+            self._isolated_since = now
+            self._patience = replace(self._patience, is_frozen=True)
+            return True
+
+    def heal(self, now: float) -> bool:
+        """The listener hears itself again: silence counts anew, after a grace. False where it never ceased to."""
+        with self._lock:
+            if self._isolated_since is None:
+                return False
+            self._isolated_since = None
+            self._patience = replace(self._patience, is_frozen=False, healed_at=now)
+            return True
+
+    def note_backlogs(self, backlogs: Mapping[str, int | None], now: float) -> None:
+        """Messages that wait on the broker, `{queue: count, or None where it cannot be told}`, read at `now`."""
+        with self._lock:
+            for queue, (_, at) in list(self._backlogs.items()):
+                if now - at > _BACKLOG_HOLDS:
+                    del self._backlogs[queue]
+            self._backlogs.update({queue: (count, now) for queue, count in backlogs.items()})
+
+    def queue_names(self) -> list[str]:
+        """Every queue that a known worker serves or served, in the order in which they were heard of."""
+        with self._lock:
+            gossips = [member.gossip for member in self._members.values()]
+        return list(dict.fromkeys(check.queue for gossip in gossips for check in gossip.checks))
 
     def workers(self) -> tuple[WorkerView, ...]:
         """A snapshot of every worker known, by hostname, with its age now."""
         now = self._clock()
         with self._lock:
-            workers = list(self._workers.values())
-        aged = (replace(worker, age=max(0.0, now - worker.heard_at)) for worker in workers)
-        return tuple(sorted(aged, key=lambda worker: (worker.gossip.hostname, worker.gossip.boot)))
+            views = [member.view(member.state, now) for member in self._members.values()]
+        return tuple(sorted(views, key=lambda worker: worker.gossip.hostname))
 
     def queues(self) -> tuple[QueueView, ...]:
-        """The same facts gathered by queue, by name; workers that are offline or lost are left out."""
-        return gather_queues(self.workers())
+        """The same facts gathered by queue, by name; workers that are offline or lost are counted as such only."""
+        return self.view().queues
+
+    def view(self) -> View:
+        """Workers and queues of one moment, and whether the listener is isolated."""
+        workers = self.workers()
+        now = self._clock()
+        with self._lock:
+            backlogs = {queue: count for queue, (count, at) in self._backlogs.items() if now - at <= _BACKLOG_HOLDS}
+            isolated_since = self._isolated_since
+        return View(workers, gather_queues(workers, backlogs), taken_at=now, isolated_since=isolated_since)
+
+    def _judge(self, hostname: str, member: Member, now: float) -> list[Transition]:
+        states = member.judge(now, self._patience)
+        if states:
+            self._gone.pop(hostname, None)
+            if member.state in GONE:
+                self._gone[hostname] = None
+        return [Transition(state, member.view(state, now)) for state in states]
+
+    def _forget(self, now: float) -> None:
+        for hostname in list(self._gone):
+            if now - self._members[hostname].since <= FORGET_AFTER:
+                return
+            self._drop(hostname)
 
     def _make_room(self) -> bool:
-        if len(self._workers) < MAX_WORKERS:
+        if len(self._members) < MAX_WORKERS:
             return True
-        gone = [item for item in self._workers.items() if item[1].is_gone]
-        if gone:
-            del self._workers[min(gone, key=lambda item: item[1].heard_at)[0]]
-        return bool(gone)
+        if not self._gone:
+            return False
+        self._drop(next(iter(self._gone)))
+        return True
 
-
-def gather_queues(workers: Iterable[WorkerView]) -> tuple[QueueView, ...]:
-    """Queue views of these workers' checks, by queue name. Pure."""
-    checks: dict[str, list[QueueCheck]] = {}
-    for worker in workers:
-        if not worker.is_gone:
-            for check in worker.gossip.checks:
-                checks.setdefault(check.queue, []).append(check)
-    return tuple(_gather(queue, checks[queue]) for queue in sorted(checks))
-
-
-def _gather(queue: str, checks: list[QueueCheck]) -> QueueView:
-    return QueueView(
-        queue=queue,
-        workers=len(checks),
-        active=sum(check.active_count for check in checks),
-        reserved=sum(check.reserved for check in checks),
-        scheduled=sum(check.scheduled for check in checks),
-        paused=_how_paused([check.paused for check in checks]),
-    )
-
-
-def _how_paused(paused: list[bool]) -> str:
-    if all(paused):
-        return "yes"
-    return "partly" if any(paused) else "no"
-
-
-def _state_told_by(gossip: Gossip) -> str:
-    if gossip.state == "online" and gossip.stalled_for > 0:
-        return "stalled"
-    return gossip.state
-
-
-def _patience(worker: WorkerView) -> float:
-    return LOST_AFTER * max(worker.gossip.interval, _MIN_INTERVAL)
-
-
-def _transitions(before: WorkerView | None, after: WorkerView) -> list[Transition]:
-    if before is not None and before.state == after.state:
-        return []
-    return [Transition(after.state, after)]
+    def _drop(self, hostname: str) -> None:
+        del self._gone[hostname], self._members[hostname]

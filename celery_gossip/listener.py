@@ -1,6 +1,6 @@
 """Listener: a subscription that feeds a Cluster, in a thread of its own, reconnecting for ever.
 
-Used by whoever is interested in the workers: Python code, the commands, later the dashboards. Workers never listen.
+Used by whoever is interested in the workers: Python code, the commands, the dashboards. Workers never listen.
 """
 
 import random
@@ -11,68 +11,105 @@ from collections.abc import Callable
 from typing import Any
 
 from celery_gossip import signals
+from celery_gossip.backlog import BacklogWatch
 from celery_gossip.backoff import backoff
-from celery_gossip.cluster import Cluster, Transition
+from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
+from celery_gossip.diagnosis import Diagnosis, Evidence, Finding
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.exchange import Subscription, is_refusal, open_broker
+from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.hearing import Hearing
 from celery_gossip.log import LimitedLogger, described, logger
-from celery_gossip.messages import decode
+from celery_gossip.member import Patience
+from celery_gossip.messages import Echo, decode
 from celery_gossip.options import GossipOptions, resolve
+from celery_gossip.sounder import EchoSounder
+from celery_gossip.view import View
 
 __all__ = ["Listener"]
 
 _DRAIN_TIMEOUT = 0.2  #: seconds; how long close() waits for a quiet listener, about
 _EXPIRE_EVERY = 0.25  #: seconds between two looks for who is silent
+_REVIEW_EVERY = 1.0  #: seconds between two diagnoses
+_STRANGER_HOLDS = 60.0  #: seconds for which a message of another version is remembered
 _CLOSE_TIMEOUT = 5.0  #: seconds for the last answers of a broker that hangs
-_SUSPICIOUS_SILENCE = 10.0  #: seconds without any message, at least; see Listener._is_suspiciously_silent
-_SUSPICIOUS_INTERVALS = 3.5  #: of the slowest worker heard
 
 _WORKER_SIGNALS = {
     "online": signals.worker_online,
     "stalled": signals.worker_stalled,
     "draining": signals.worker_draining,
     "offline": signals.worker_offline,
+    "suspect": signals.worker_suspect,
     "lost": signals.worker_lost,
+    "conflict": signals.worker_conflict,
 }
 
 
+class Deaf(ConnectionError):
+    """Nothing is heard on a connection that looks healthy: it may be half open."""
+
+
 class Listener:
-    """Hears every worker of an app; `cluster` holds what they said.
+    """Hears every worker of an app; `cluster` holds what they said, `findings` what is wrong with it.
 
-    A context manager: entering starts the thread, leaving ends it and leaves nothing behind. Signals are sent on that
-    thread. `cluster` may be read from any thread at any time. Not to be shared with a forked child.
+    A context manager: entering starts its threads, leaving ends them and leaves nothing behind. Signals are sent on one
+    thread. Everything public may be read from any thread at any time. Not to be shared with a forked child.
 
-    `options` default to those of the app (see GossipOptions). Raises InvalidOption and UnsupportedTransport at once;
-    a broker that cannot be reached is tried again for ever, see `error`.
+    `options` default to those of the app (see GossipOptions). `suspect_after` and `lost_after` are the silence, in
+    units of each worker's own interval, after which it is suspect and lost; no less than half a second. Raises
+    InvalidOption and UnsupportedTransport at once; a broker that cannot be reached is tried again for ever, see `error`.
     """
 
     def __init__(
-        self, app: Any, options: GossipOptions | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        app: Any,
+        options: GossipOptions | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        suspect_after: float = SUSPECT_AFTER,
+        lost_after: float = LOST_AFTER,
     ) -> None:
         self.app = app
         self.options = options or resolve(app)
-        self.cluster = Cluster(clock)
+        self.cluster = Cluster(clock, Patience(suspect=suspect_after, lost=lost_after))
         self.rejected: Counter[str] = Counter()  #: messages refused, by reason
         self.error: Exception | None = None  #: why the broker cannot be reached just now
         self._broker = open_broker(app, self.options)
         self._clock = clock
+        self._hearing = Hearing(clock())
+        self._echo = EchoSounder(Publisher(self._broker), self._hearing)
+        self._backlogs = BacklogWatch(app, self.cluster.queue_names, self._note_backlogs)
+        self._diagnosis = Diagnosis()
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._connected_at: float | None = None
-        self._heard_at = 0.0
+        self._expire_at = self._review_at = 0.0
+        self._stranger: tuple[str, float] | None = None
         self._failures = 0
         self._log = LimitedLogger()
 
     @property
     def connected_at(self) -> float | None:
         """Monotonic seconds since when it hears; None while it is not connected."""
-        return self._connected_at
+        return self._hearing.connected_at
 
     @property
     def uri(self) -> str:
         """The broker's address without its password."""
         return self._broker.uri
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong just now, the critical first."""
+        return self._diagnosis.findings
+
+    @property
+    def is_diagnosing(self) -> bool:
+        """Whether something looks wrong that has not lasted long enough to be a finding."""
+        return self._diagnosis.is_pending
+
+    def view(self) -> View:
+        """Workers and queues of one moment. See Cluster.view."""
+        return self.cluster.view()
 
     def __enter__(self) -> "Listener":
         return self.start()
@@ -81,10 +118,11 @@ class Listener:
         self.close()
 
     def start(self) -> "Listener":
-        """Start the thread; once. Does not wait for the broker."""
+        """Start the threads; once. Does not wait for the broker."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="celery-gossip-listener", daemon=True)
             self._thread.start()
+            self._backlogs.start()
         return self
 
     def wait(self, workers: int = 1, timeout: float | None = None) -> None:
@@ -99,10 +137,13 @@ class Listener:
         raise TimeoutError(f"heard {self._live_workers()} of {workers} workers in {timeout} s{why}")
 
     def close(self) -> None:
-        """End the thread and delete its queue; returns when that is done, or after 5 s with a broker that hangs."""
+        """End the threads and delete the queue; returns when that is done, or after 5 s with a broker that hangs."""
         self._closing.set()
+        give_up_at = time.monotonic() + _CLOSE_TIMEOUT
+        self._backlogs.stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_TIMEOUT)
+        self._backlogs.join(give_up_at - time.monotonic())
 
     def _live_workers(self) -> int:
         return sum(not worker.is_gone for worker in self.cluster.workers())
@@ -117,46 +158,67 @@ class Listener:
                 self._fail(exc)
             else:
                 subscription.close()
-            self._connected_at = None
+        self._hearing.cut_off()
+        self._echo.close()
 
     def _listen(self, subscription: Subscription) -> None:
         subscription.open()
-        self._connected_at = self._heard_at = self._clock()
+        self._hearing.connect(self._clock())
         if self.error is not None:
             self.error = None
             logger.info("celery-gossip: listening on %s again", self.uri)
-        expire_at = self._connected_at
-        while not self._closing.is_set() and not self._is_suspiciously_silent():
-            for received in subscription.receive(_DRAIN_TIMEOUT):
+        while not self._closing.is_set():
+            self._echo.say_if_due(self._clock())
+            received = subscription.receive(_DRAIN_TIMEOUT)
+            self._attend(self._clock())  # before anything is taken: it may have waited through a long sleep of ours
+            for message in received:
                 self._failures = 0
-                self._take(received)
-            now = self._clock()
-            if now >= expire_at:
-                expire_at = now + _EXPIRE_EVERY
-                self._announce(self.cluster.expire(now))
+                self._take(message)
+            if self._hearing.is_deaf(self._clock(), self._slowest()):
+                raise Deaf("no echo comes back")
 
-    def _is_suspiciously_silent(self) -> bool:
-        """Whether the connection may be half open: a subscriber of Redis is never told. A new one costs little."""
-        silence = self._clock() - self._heard_at
-        if silence < _SUSPICIOUS_SILENCE:
-            return False
-        live = [worker.gossip.interval for worker in self.cluster.workers() if not worker.is_gone]
-        return silence > _SUSPICIOUS_INTERVALS * max(live, default=0.0)
+    def _slowest(self) -> float:
+        """The longest interval of the workers heard; asked only where there is no echo."""
+        if self._hearing.has_echo:
+            return 0.0
+        return max((one.gossip.interval for one in self.cluster.workers() if not one.is_gone), default=0.0)
+
+    def _attend(self, now: float) -> None:
+        """What has to be done by the clock: is it isolated, who is silent, what is wrong."""
+        self._hearing.look(now, expected=_DRAIN_TIMEOUT)
+        is_isolated = self._hearing.is_isolated(now)
+        if self.cluster.isolate(now) if is_isolated else self.cluster.heal(now):
+            self._review_at = now
+        if now >= self._expire_at:
+            self._expire_at = now + _EXPIRE_EVERY
+            self._announce(self.cluster.expire(now, self._hearing.lag(now)))
+        if now >= self._review_at:
+            self._review_at = now + _REVIEW_EVERY
+            self._review(now)
 
     def _take(self, received: bytes | RejectedGossip) -> None:
-        self._heard_at = self._clock()
+        now = self._clock()
+        self._hearing.hear_message(now)
         try:
             if isinstance(received, RejectedGossip):
                 raise received
-            gossip = decode(received)
+            message = decode(received)
         except RejectedGossip as exc:
-            self.rejected[exc.reason] += 1
-            self._log.warning(exc.reason, "celery-gossip: refused a message on %s: %s", self.options.exchange, exc)
-            signals.emit(signals.gossip_rejected, self.app, reason=exc.reason)
+            self._refuse(exc, now)
             return
-        transitions = self.cluster.apply(gossip, self._heard_at)
-        signals.emit(signals.gossip_received, self.app, gossip=gossip)
+        if isinstance(message, Echo):
+            self._echo.take(message, now)
+            return
+        transitions = self.cluster.apply(message, now)
+        signals.emit(signals.gossip_received, self.app, gossip=message)
         self._announce(transitions)
+
+    def _refuse(self, exc: RejectedGossip, now: float) -> None:
+        self.rejected[exc.reason] += 1
+        if exc.reason == "version":
+            self._stranger = (str(exc), now)
+        self._log.warning(exc.reason, "celery-gossip: refused a message on %s: %s", self.options.exchange, exc)
+        signals.emit(signals.gossip_rejected, self.app, reason=exc.reason)
 
     def _announce(self, transitions: list[Transition]) -> None:
         for transition in transitions:
@@ -165,9 +227,35 @@ class Listener:
             with self._changed:
                 self._changed.notify_all()
 
+    def _review(self, now: float) -> None:
+        raised, cleared = self._diagnosis.review(self._evidence(now), now)
+        for finding in raised:
+            signals.emit(signals.finding_raised, self.app, finding=finding)
+        for finding in cleared:
+            signals.emit(signals.finding_cleared, self.app, finding=finding)
+
+    def _evidence(self, now: float) -> Evidence:
+        connected_at = self._hearing.connected_at
+        stranger, heard_at = self._stranger or ("", now)
+        return Evidence(
+            view=self.view(),
+            listening_for=0.0 if connected_at is None else now - connected_at,
+            where=f"exchange {self.options.exchange!r} of {self.uri}",
+            trouble="" if self.error is None else described(self.error),
+            stranger=stranger if now - heard_at < _STRANGER_HOLDS else "",
+        )
+
+    def _note_backlogs(self, backlogs: dict[str, int | None]) -> None:
+        self.cluster.note_backlogs(backlogs, self._clock())
+
     def _fail(self, exc: Exception) -> None:
+        self._hearing.cut_off()
+        self._echo.drop()
         self.error = exc
         self._failures += 1
         text = "celery-gossip: cannot listen on %s: %s; trying again for ever"
         self._log.warning("unreachable", text, self.uri, described(exc))
-        self._closing.wait(backoff(self._failures, random.random(), is_refusal(exc)))
+        try_again_at = self._clock() + backoff(self._failures, random.random(), is_refusal(exc))
+        while not self._closing.is_set() and (pause := try_again_at - self._clock()) > 0:
+            self._attend(self._clock())
+            self._closing.wait(min(pause, _DRAIN_TIMEOUT))

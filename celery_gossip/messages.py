@@ -17,11 +17,13 @@ __all__ = [
     "MAX_NAME",
     "REASONS",
     "VERSION",
+    "Echo",
     "Gossip",
     "QueueCheck",
     "as_dict",
     "decode",
     "encode",
+    "encode_echo",
     "plain",
 ]
 
@@ -89,12 +91,21 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     omitted: Count = 0  #: checks of the idlest queues, left out to keep to MAX_BYTES; absent on the wire when 0
 
 
+class Echo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listener says to itself on the exchange, to learn whether it hears; all others ignore it."""
+
+    echo: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: the listener's own
+    number: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+
+
 class _Head(msgspec.Struct):
     v: int
+    hostname: Any = ""
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Gossip)
+_echo_decoder = msgspec.json.Decoder(Echo)
 _head_decoder = msgspec.json.Decoder(_Head)
 
 
@@ -111,14 +122,22 @@ def encode(gossip: Gossip) -> bytes:
     return body
 
 
-def decode(body: bytes) -> Gossip:
-    """The gossip in these bytes; raises RejectedGossip, and nothing else, whatever they are."""
+def encode_echo(echo: Echo) -> bytes:
+    """The bytes on the wire."""
+    return _encoder.encode(echo)
+
+
+def decode(body: bytes) -> Gossip | Echo:
+    """The gossip or echo in these bytes; raises RejectedGossip, and nothing else, whatever they are."""
     if len(body) > MAX_BYTES:
         raise RejectedGossip("oversized", f"{len(body)} bytes, {MAX_BYTES} allowed")
     try:
         gossip = _decoder.decode(body)
     except msgspec.ValidationError as exc:
-        raise RejectedGossip(_reason_of_invalid(body), str(exc)) from exc
+        echo = _echo_in(body)
+        if echo is not None:
+            return echo
+        raise _rejected(body, exc) from exc
     except (ValueError, RecursionError) as exc:
         raise RejectedGossip("malformed", str(exc)) from exc
     if not _has_plain_text(gossip):
@@ -140,13 +159,23 @@ def plain(text: object) -> str:
     return name[:MAX_NAME]
 
 
-def _reason_of_invalid(body: bytes) -> str:
+def _echo_in(body: bytes) -> Echo | None:
     try:
-        return "invalid" if _head_decoder.decode(body).v == VERSION else "version"
+        return _echo_decoder.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rejected(body: bytes, exc: Exception) -> RejectedGossip:
+    try:
+        head = _head_decoder.decode(body)
     except msgspec.ValidationError:
-        return "invalid"
+        return RejectedGossip("invalid", str(exc))
     except (ValueError, RecursionError):  # broken further on than the first field that was wrong
-        return "malformed"
+        return RejectedGossip("malformed", str(exc))
+    if head.v == VERSION:
+        return RejectedGossip("invalid", str(exc))
+    return RejectedGossip("version", f"{head.v} of {plain(head.hostname)!r}, {VERSION} is spoken here")
 
 
 def _has_plain_text(gossip: Gossip) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from celery_gossip.cluster import QueueView, WorkerView, gather_queues
 from celery_gossip.messages import Gossip, QueueCheck, as_dict
+from celery_gossip.view import QueueView, WorkerView, gather_queues
 
 __all__ = ["gossip_line", "status_json", "status_text"]
 

@@ -11,9 +11,11 @@ ones on the listener's thread; a receiver that is slow there is slow there.
 | `gossip_exception` | a round, a check or a delivery failed | `duration` (seconds), `phase`, `exception` |
 | `gossip_received` | a listener took a gossip | `gossip` (Gossip) |
 | `gossip_rejected` | a listener refused a message | `reason` (see `messages.REASONS`) |
-| `worker_online`, `worker_stalled`, `worker_draining`, `worker_offline`, `worker_lost` | the view changed | `worker` |
+| `worker_online`, `worker_stalled`, `worker_draining`, `worker_offline`, `worker_suspect`, `worker_lost`, \
+  `worker_conflict` | a worker entered this state | `worker` (WorkerView) |
+| `finding_raised`, `finding_cleared` | something is wrong, or is no longer | `finding` (Finding) |
 
-`worker_suspect` and `worker_conflict` are named here and sent by a later version. Ported from the telemetry events of
+Ported from the telemetry events of
 Oban's Gossip plugin (`[:oban, :plugin, :start | :stop | :exception]`, `gossip_count`).
 """
 
@@ -25,6 +27,8 @@ from celery_gossip.log import LimitedLogger
 
 __all__ = [
     "emit",
+    "finding_cleared",
+    "finding_raised",
     "gossip_exception",
     "gossip_init",
     "gossip_received",
@@ -49,6 +53,8 @@ gossip_stop = _namespace.signal("gossip_stop")
 gossip_exception = _namespace.signal("gossip_exception")
 gossip_received = _namespace.signal("gossip_received")
 gossip_rejected = _namespace.signal("gossip_rejected")
+finding_raised = _namespace.signal("finding_raised")
+finding_cleared = _namespace.signal("finding_cleared")
 worker_online = _namespace.signal("worker_online")
 worker_stalled = _namespace.signal("worker_stalled")
 worker_draining = _namespace.signal("worker_draining")

@@ -1,0 +1,256 @@
+"""The rules of diagnosis: each looks at the evidence and names what seems wrong with it just now. Pure.
+
+Whether it lasts, and is therefore a finding, is the Diagnosis's to tell. What each means, and how it is mended, is in
+docs/findings.md.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from celery_gossip.messages import Gossip, QueueCheck
+from celery_gossip.view import QueueView, View, WorkerView
+
+__all__ = ["CRITICAL", "KINDS", "WARNING", "Evidence", "Suspicion", "suspicions"]
+
+CRITICAL, WARNING = "critical", "warning"
+
+_NOBODY_FOR = 5.0  #: seconds of listening in vain
+_STALLED_FOR = 5.0  #: seconds, and intervals, of an event loop that does not tick
+_MOST_IDS = 10  #: task ids told in one text
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What seems wrong just now."""
+
+    kind: str
+    severity: str
+    subject: str
+    text: str
+    hold: float = 0.0  #: seconds for which it must last to be a finding
+    witness: Any = None  #: it begins anew when this changes
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """One queue consumer of one boot of a worker."""
+
+    worker: WorkerView
+    gossip: Gossip
+    check: QueueCheck
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it would take a message. A silent worker has the benefit of the doubt."""
+        return not self.check.paused and self.gossip.state == "online"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is there for certain, and has nothing to do for any queue."""
+        return self.is_open and self.worker.state == "online" and not self.gossip.active and not self.gossip.reserved
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a listener has to go by."""
+
+    view: View
+    listening_for: float  #: seconds since it is connected; 0.0 while it is not
+    where: str = ""  #: the exchange and the broker that it listens on, in words
+    trouble: str = ""  #: what its broker said last, if it cannot be reached
+    stranger: str = ""  #: the latest message of another version of the wire format, if one came in the last minute
+
+    @cached_property
+    def consumers(self) -> dict[str, list[Consumer]]:
+        """`{queue: its consumers}`, of workers that are neither offline nor lost."""
+        found: dict[str, list[Consumer]] = {}
+        for worker in self.view.workers:
+            if not worker.is_gone:
+                for gossip in worker.gossips:
+                    for check in gossip.checks:
+                        found.setdefault(check.queue, []).append(Consumer(worker, gossip, check))
+        return found
+
+
+def suspicions(evidence: Evidence) -> Iterator[Suspicion]:
+    """All that seems wrong. Of a view that is isolated only this much can be told."""
+    if evidence.view.isolated_since is not None:
+        yield from _isolated(evidence)
+        return
+    for rule in _RULES:
+        yield from rule(evidence)
+
+
+def _isolated(evidence: Evidence) -> Iterator[Suspicion]:
+    why = f": {evidence.trouble}" if evidence.trouble else ""
+    text = (
+        f"This listener does not hear its own echo on {evidence.where}{why}. The view is frozen, and nobody is called "
+        "lost. Check that the broker runs and that this host reaches it."
+    )
+    yield Suspicion("isolated", CRITICAL, "listener", text)
+
+
+def _nobody_heard(evidence: Evidence) -> Iterator[Suspicion]:
+    if not evidence.view.workers and evidence.listening_for >= _NOBODY_FOR:
+        text = (
+            f"No worker is heard on {evidence.where}. Check that one runs, that it uses this broker and exchange, and "
+            "that it gossips: `celery_gossip.install(app)`."
+        )
+        yield Suspicion("nobody_heard", CRITICAL, "listener", text)
+
+
+def _mixed_versions(evidence: Evidence) -> Iterator[Suspicion]:
+    if evidence.stranger:
+        text = (
+            f"Gossip of another version is heard ({evidence.stranger}); who sends it is not shown. "
+            "Bring the workers and this listener to one version of celery-gossip."
+        )
+        yield Suspicion("mixed_versions", WARNING, "listener", text)
+
+
+def _backlog_without_consumer(evidence: Evidence) -> Iterator[Suspicion]:
+    for queue in evidence.view.queues:
+        consumers = evidence.consumers.get(queue.queue, [])
+        if not queue.backlog or queue.paused == "yes" or any(consumer.is_open for consumer in consumers):
+            continue
+        text = (
+            f"{_messages(queue.backlog)} in queue {queue.queue!r} and no worker takes them{_why_none(queue)}. "
+            f"Start one with `-Q {queue.queue}`, or add the queue to one: `celery control add_consumer {queue.queue}`."
+        )
+        yield Suspicion("backlog_without_consumer", CRITICAL, queue.queue, text, hold=5.0)
+
+
+def _consumes_nothing(evidence: Evidence) -> Iterator[Suspicion]:
+    for queue in evidence.view.queues:
+        consumers = evidence.consumers.get(queue.queue, []) if queue.backlog else []
+        idle = [consumer for consumer in consumers if consumer.is_idle]
+        others_work = any(consumer.check.active_count or consumer.check.reserved for consumer in consumers)
+        for consumer in idle:
+            hostname = consumer.gossip.hostname
+            text = (
+                f"{hostname} is online and idle, and takes nothing from queue {queue.queue!r}, where "
+                f"{_messages(queue.backlog or 0)}. Its consumer has stopped, as Celery's do after some reconnects: "
+                "restart this worker."
+            )
+            severity = WARNING if others_work else CRITICAL
+            witness = (consumer.gossip.boot, consumer.gossip.processed)
+            yield Suspicion("consumes_nothing", severity, hostname, text, hold=10.0, witness=witness)
+
+
+def _stalled(evidence: Evidence) -> Iterator[Suspicion]:
+    for worker in evidence.view.workers:
+        gossip = worker.gossip
+        if worker.state != "stalled" or gossip.stalled_for < _STALLED_FOR * max(1.0, gossip.interval):
+            continue
+        if gossip.pool == "solo" and gossip.active:  # a solo pool runs its tasks on the event loop
+            continue
+        text = (
+            f"{gossip.hostname} lives, but its event loop has not ticked for {gossip.stalled_for:.0f} s: it takes no "
+            "tasks and no commands. Something blocks its main process (a signal receiver, a DNS lookup, a broker that "
+            f"does not answer): look with `py-spy dump`, or restart it. {_running(gossip)}"
+        )
+        yield Suspicion("stalled", CRITICAL, gossip.hostname, text.rstrip())
+
+
+def _prefetch_hoarding(evidence: Evidence) -> Iterator[Suspicion]:
+    for queue in evidence.view.queues:
+        consumers = evidence.consumers.get(queue.queue, []) if queue.reserved and not queue.backlog else []
+        hoarders = [one for one in consumers if one.check.reserved and one.gossip.active >= one.gossip.concurrency]
+        idle = [consumer for consumer in consumers if consumer.is_idle]
+        if not hoarders or not idle:
+            continue
+        hoarder = max(hoarders, key=lambda one: one.check.reserved)
+        text = (
+            f"{hoarder.gossip.hostname} holds {hoarder.check.reserved} reserved tasks of queue {queue.queue!r} while "
+            f"all its slots are busy, and {idle[0].gossip.hostname}, which serves it too, is idle. Lower "
+            "worker_prefetch_multiplier to 1, set task_acks_late, or give long tasks a queue of their own."
+        )
+        witness = tuple(sorted((one.gossip.hostname, one.gossip.processed) for one in idle))
+        yield Suspicion("prefetch_hoarding", WARNING, queue.queue, text, hold=10.0, witness=witness)
+
+
+def _all_paused(evidence: Evidence) -> Iterator[Suspicion]:
+    for queue in evidence.view.queues:
+        if queue.paused != "yes":
+            continue
+        waiting = f", and {_messages(queue.backlog)}" if queue.backlog else ""
+        text = (
+            f"Every worker that serves queue {queue.queue!r} has paused it{waiting}. Resume it with "
+            f"`celery control add_consumer {queue.queue}`."
+        )
+        yield Suspicion("all_paused", CRITICAL if queue.backlog else WARNING, queue.queue, text, hold=2.0)
+
+
+def _duplicate_hostname(evidence: Evidence) -> Iterator[Suspicion]:
+    for worker in evidence.view.workers:
+        if worker.state == "conflict":
+            hostname = worker.gossip.hostname
+            text = (
+                f"{1 + len(worker.rivals)} live workers call themselves {hostname}: remote control reaches both, and "
+                "neither can be told apart. Give each a name of its own: `celery worker -n NAME@%h`."
+            )
+            yield Suspicion("duplicate_hostname", WARNING, hostname, text)
+
+
+def _lost_with_tasks(evidence: Evidence) -> Iterator[Suspicion]:
+    for worker in evidence.view.workers:
+        hostname = worker.gossip.hostname
+        if worker.state == "lost" and worker.gossip.active:
+            text = (
+                f"{hostname} fell silent without a goodbye. {_running(worker.gossip)} Look at its host; tasks with "
+                "acks_late come back to the queue, the others have to be sent again."
+            )
+            yield Suspicion("lost_with_tasks", CRITICAL, hostname, text)
+        elif worker.replaced is not None:
+            text = (
+                f"{hostname} was started again after an end without a goodbye. {_running(worker.replaced)} Tasks with "
+                "acks_late come back to the queue, the others have to be sent again."
+            )
+            yield Suspicion("lost_with_tasks", WARNING, hostname, text)
+
+
+_RULES: tuple[Callable[[Evidence], Iterable[Suspicion]], ...] = (
+    _nobody_heard,
+    _backlog_without_consumer,
+    _consumes_nothing,
+    _stalled,
+    _lost_with_tasks,
+    _all_paused,
+    _duplicate_hostname,
+    _prefetch_hoarding,
+    _mixed_versions,
+)
+
+#: Every kind of finding, in the order of docs/findings.md.
+KINDS = (
+    "nobody_heard",
+    "isolated",
+    "backlog_without_consumer",
+    "consumes_nothing",
+    "stalled",
+    "lost_with_tasks",
+    "all_paused",
+    "duplicate_hostname",
+    "prefetch_hoarding",
+    "mixed_versions",
+)
+
+
+def _messages(count: int) -> str:
+    return "1 message waits" if count == 1 else f"{count} messages wait"
+
+
+def _why_none(queue: QueueView) -> str:
+    gone = [f"{count} {state}" for state, count in queue.states.items()]
+    return f" ({', '.join(gone)})" if gone else ""
+
+
+def _running(gossip: Gossip) -> str:
+    if not gossip.active:
+        return ""
+    ids = [task_id for check in gossip.checks for task_id in check.active]
+    more = gossip.active - len(ids[:_MOST_IDS])
+    told = ", ".join(ids[:_MOST_IDS]) + (f" and {more} more" if more > 0 else "")
+    return f"1 task ran there: {told}." if gossip.active == 1 else f"{gossip.active} tasks ran there: {told}."

@@ -1,0 +1,55 @@
+"""EchoSounder: says a listener's echo and knows it again; owned by the Listener, used on its thread."""
+
+import os
+
+from celery_gossip.exchange import Publisher
+from celery_gossip.hearing import Hearing
+from celery_gossip.log import described, logger
+from celery_gossip.messages import Echo, encode_echo
+
+__all__ = ["EchoSounder"]
+
+
+class EchoSounder:
+    """A Publisher of echoes on a connection of its own; what comes back is told to Hearing."""
+
+    def __init__(self, publisher: Publisher, hearing: Hearing) -> None:
+        self._publisher = publisher
+        self._hearing = hearing
+        self._me = os.urandom(8).hex()
+
+    def say_if_due(self, now: float) -> None:
+        """Publish an echo when it is time; takes about a second at most. Never raises."""
+        if not self._hearing.is_due(now):
+            return
+        number = self._hearing.say(now)
+        try:
+            if not self._publisher.publish(encode_echo(Echo(echo=self._me, number=number))):
+                self._hearing.hold(now)
+        except Exception as exc:
+            self._publisher.drop()
+            if self._publisher.is_refusal(exc):
+                self._go_without(now, exc)
+            else:
+                self._hearing.postpone(now)
+
+    def take(self, echo: Echo, now: float) -> None:
+        """An echo was heard: its own, or that of another listener, which means nothing here."""
+        if echo.echo == self._me:
+            self._hearing.hear_echo(echo.number, now)
+
+    def drop(self) -> None:
+        """Throw the connection away. Never raises."""
+        self._publisher.drop()
+
+    def close(self) -> None:
+        """Say goodbye to the broker, bounded in time. Never raises."""
+        self._publisher.close()
+
+    def _go_without(self, now: float, exc: Exception) -> None:
+        logger.warning(
+            "celery-gossip: this listener may not publish, so it cannot hear its own echo, and cannot tell a silent "
+            "fleet from a broken connection; it goes on without: %s",
+            described(exc),
+        )
+        self._hearing.refuse(now)
