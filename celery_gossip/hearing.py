@@ -91,7 +91,7 @@ class Hearing:
             self._sure_at, self._was_cut_off = sent_at, False
 
     def look(self, now: float, expected: float) -> None:
-        """Called at every turn of the loop, which should take `expected` seconds: the rest is the listener's own lag."""
+        """Called at every turn of the loop, which should take `expected` seconds: the rest is the listener's lag."""
         late = now - self._looked_at - expected
         if late > 0:
             self._note_lag(late, now)

@@ -55,8 +55,10 @@ class Listener:
     thread. Everything public may be read from any thread at any time. Not to be shared with a forked child.
 
     `options` default to those of the app (see GossipOptions). `suspect_after` and `lost_after` are the silence, in
-    units of each worker's own interval, after which it is suspect and lost; no less than half a second. Raises
-    InvalidOption and UnsupportedTransport at once; a broker that cannot be reached is tried again for ever, see `error`.
+    units of each worker's own interval, after which it is suspect and lost; no less than half a second.
+
+    Raises InvalidOption and UnsupportedTransport at once; a broker that cannot be reached is tried again for ever, see
+    `error`.
     """
 
     def __init__(
