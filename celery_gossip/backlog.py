@@ -18,7 +18,7 @@ from celery_gossip.log import LimitedLogger, described
 
 __all__ = ["READ_EVERY", "BacklogReader", "BacklogWatch"]
 
-_LOOK_EVERY = 0.5  #: seconds between two looks for queues that are due
+_LOOK_EVERY = 0.25  #: seconds between two looks for queues that are due
 READ_EVERY = 2.0  #: seconds between two readings of one queue, at least
 _MISSING_FOR = 60.0  #: seconds for which a queue that is not there is not asked for: RabbitMQ logs each such question
 _MOST_QUEUES = 500  #: read in one round
