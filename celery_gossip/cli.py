@@ -6,8 +6,8 @@ the program the setting `worker_bootsteps` and the command `celery inspect gossi
 
 import json
 import logging
-import queue
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,13 +17,16 @@ from celery_gossip import control as control  # noqa: PLC0414 - registers its co
 from celery_gossip.errors import GossipError
 
 if TYPE_CHECKING:
+    from celery_gossip.diagnosis import Finding
     from celery_gossip.listener import Listener
+    from celery_gossip.view import WorkerView
 
 __all__ = ["gossip"]
 
 _CONNECT_TIMEOUT = 3.0  #: seconds after which a broker that does not answer is reported
 _INTERVALS_TO_HEAR = 1.7  #: a stalled worker speaks after 1.5 of its intervals, and all of them jitter by a tenth
 _EXTRA = 0.3  #: seconds
+_LONGEST_DIAGNOSIS = 15.0  #: seconds for which status goes on listening because something looks wrong
 
 
 class _Seconds(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -49,52 +52,44 @@ def gossip(**_: Any) -> None:
 @click.option("--wait", type=_Seconds(), metavar="SECONDS", help="How long to listen.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
-    """Show every queue and every worker that is heard.
+    """Show every queue, every worker that is heard, and what is wrong with them.
 
-    Listens for a little more than the slowest worker's interval. Exit code 1 when nobody is heard.
+    Listens for a little more than the slowest worker's interval, and longer where something looks wrong. Exit code 1
+    when nobody is heard, 2 on a critical finding.
     """
     from celery_gossip.report import status_json, status_text
 
     logging.getLogger("celery_gossip").addHandler(logging.NullHandler())  # what went wrong is said below, once
-    listener = _listener(ctx)
-    with listener:
+    with _listener(ctx) as listener:
         _hear(listener, wait)
-        workers = listener.cluster.workers()
+        view, findings = listener.view(), listener.findings
         if as_json:
-            click.echo(json.dumps(status_json(workers)))
-        elif workers:
-            click.echo(status_text(workers))
-        why_nobody = "" if workers else _why_nobody(listener)  # asked while it listens: afterwards it is not connected
+            click.echo(json.dumps(status_json(view, findings)))
+        elif view.workers or findings:
+            click.echo(status_text(view, findings))
+        why_nobody = "" if view.workers else _why_nobody(listener)  # asked while it listens
     if listener.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
         click.echo(f"messages refused: {reasons}", err=True)
     if why_nobody:
-        raise click.ClickException(why_nobody)
+        click.echo(f"Error: {why_nobody}", err=True)
+    ctx.exit(_exit_code(view.workers, findings))
 
 
 @gossip.command()
-@click.option("--json", "as_json", is_flag=True, help="Print each gossip as on the wire, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print each gossip as on the wire, and each event, one a line.")
 @click.pass_context
 def watch(ctx: click.Context, as_json: bool) -> None:
-    """Print a line per gossip until Ctrl-C."""
-    from celery_gossip import signals
-    from celery_gossip.messages import encode
-    from celery_gossip.report import gossip_line
-
-    heard: queue.Queue[Any] = queue.Queue()
-
-    def on_gossip(sender: Any, gossip: Any) -> None:
-        heard.put(gossip)
+    """Print a line per gossip, per worker that falls silent, and per finding, until Ctrl-C."""
+    from celery_gossip.watch import watch_lines
 
     listener = _listener(ctx)
-    with signals.gossip_received.connected_to(on_gossip, sender=listener.app):
-        try:
-            with listener:
-                while True:
-                    latest = heard.get()
-                    click.echo(encode(latest) if as_json else gossip_line(latest, time.time()))
-        except KeyboardInterrupt:
-            ctx.exit(0)
+    try:
+        with listener:
+            for line in watch_lines(listener, as_json=as_json):
+                click.echo(line)
+    except KeyboardInterrupt:
+        ctx.exit(0)
 
 
 def _listener(ctx: click.Context) -> "Listener":
@@ -107,17 +102,24 @@ def _listener(ctx: click.Context) -> "Listener":
 
 
 def _hear(listener: "Listener", wait: float | None) -> None:
-    """Block for `wait` seconds of listening, or for as long as every worker heard needs to be heard again."""
+    """Block for `wait` seconds of listening, or for as long as every worker heard needs to be heard again.
+
+    Then on, unless `wait` is given, while something looks wrong that has not lasted long enough to be told.
+    """
     began = time.monotonic()
-    while True:
-        now = time.monotonic()
-        connected_at = listener.connected_at
-        if connected_at is None:
-            if now - began > max(_CONNECT_TIMEOUT, wait or 0.0):
-                return
-        elif now - connected_at > (wait or _patience(listener)):
-            return
+    while not _has_heard(listener, wait, time.monotonic(), began):
         time.sleep(0.05)
+
+
+def _has_heard(listener: "Listener", wait: float | None, now: float, began: float) -> bool:
+    connected_at = listener.connected_at
+    if connected_at is None:
+        return now - began > max(_CONNECT_TIMEOUT, wait or 0.0)
+    listened = now - connected_at
+    if wait is not None:
+        return listened > wait
+    patience = _patience(listener)
+    return listened > patience and (not listener.is_diagnosing or listened > patience + _LONGEST_DIAGNOSIS)
 
 
 def _patience(listener: "Listener") -> float:
@@ -135,3 +137,11 @@ def _why_nobody(listener: "Listener") -> str:
         "this broker, and does it gossip? See `celery_gossip.install(app)`; a worker with a long gossip_interval "
         "needs --wait SECONDS."
     )
+
+
+def _exit_code(workers: "Sequence[WorkerView]", findings: "Sequence[Finding]") -> int:
+    """2: something is critically wrong with what is heard; 1: nothing can be told, for nobody is heard."""
+    critical = {finding.kind for finding in findings if finding.severity == "critical"}
+    if critical - {"nobody_heard", "isolated"} or (workers and critical):
+        return 2
+    return 0 if workers else 1

@@ -6,36 +6,75 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from celery_gossip.diagnosis import Finding
 from celery_gossip.messages import Gossip, QueueCheck, as_dict
-from celery_gossip.view import QueueView, WorkerView, gather_queues
+from celery_gossip.view import QueueView, View, WorkerView
 
-__all__ = ["gossip_line", "status_json", "status_text"]
+__all__ = ["finding_json", "finding_line", "gossip_line", "status_json", "status_text", "worker_json", "worker_line"]
 
 
-def status_json(workers: Sequence[WorkerView]) -> dict[str, Any]:
-    """`{"workers": [{the gossip's fields, "state", "age"}], "queues": [{"queue", "workers", …, "paused"}]}`.
+def status_json(view: View, findings: Sequence[Finding]) -> dict[str, Any]:
+    """`{"workers": […], "queues": […], "findings": […], "isolated_for": seconds or None}`. See the parts."""
+    isolated_since = view.isolated_since
+    return {
+        "workers": [worker_json(worker) for worker in view.workers],
+        "queues": [asdict(queue) for queue in view.queues],
+        "findings": [finding_json(finding, view.taken_at) for finding in findings],
+        "isolated_for": None if isolated_since is None else round(view.taken_at - isolated_since, 3),
+    }
+
+
+def worker_json(worker: WorkerView) -> dict[str, Any]:
+    """`{the gossip's fields, "state", "age", "rivals": [boots], "replaced": boot or None}`.
 
     A worker's `state` is the listener's word (it may be stalled or lost), `age` is in seconds.
     """
     return {
-        "workers": [
-            {**as_dict(worker.gossip), "state": worker.state, "age": round(worker.age, 3)} for worker in workers
-        ],
-        "queues": [asdict(queue) for queue in gather_queues(workers)],
+        **as_dict(worker.gossip),
+        "state": worker.state,
+        "age": round(worker.age, 3),
+        "rivals": [gossip.boot for gossip in worker.rivals],
+        "replaced": worker.replaced and worker.replaced.boot,
     }
 
 
-def status_text(workers: Sequence[WorkerView]) -> str:
-    """One table by queue and one by worker."""
-    return "\n\n".join([_queue_table(gather_queues(workers)), _worker_table(workers)])
+def finding_json(finding: Finding, now: float) -> dict[str, Any]:
+    """`{"kind", "severity", "subject", "age": seconds, "text"}`; `now` on the listener's clock."""
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "subject": finding.subject,
+        "age": round(max(0.0, now - finding.since), 3),
+        "text": finding.text,
+    }
+
+
+def status_text(view: View, findings: Sequence[Finding]) -> str:
+    """One table by queue, one by worker, and a line per finding."""
+    told = "\n".join(finding_line(finding, view.taken_at) for finding in findings) or "No findings."
+    return "\n\n".join([_queue_table(view.queues), _worker_table(view.workers), told])
 
 
 def gossip_line(gossip: Gossip, at: float) -> str:
     """One line, `at` in Unix seconds: time, worker, state, totals, then active/reserved/scheduled by queue."""
-    clock = time.strftime("%H:%M:%S", time.localtime(at))
     totals = f"active {gossip.active}/{gossip.concurrency} reserved {gossip.reserved} scheduled {gossip.scheduled}"
     checks = "  ".join(_check_word(check) for check in gossip.checks)
-    return f"{clock}  {gossip.hostname}  {_state_word(gossip)}  {totals}  |  {checks}"
+    return f"{_clock(at)}  {gossip.hostname}  {_state_word(gossip)}  {totals}  |  {checks}"
+
+
+def worker_line(worker: WorkerView, at: float) -> str:
+    """One line on a worker that entered a state which no gossip tells: suspect, lost, conflict."""
+    told = f"silent for {worker.age:.1f}s" if worker.state != "conflict" else "two live workers have this name"
+    return f"{_clock(at)}  {worker.gossip.hostname}  {worker.state}  {told}"
+
+
+def finding_line(finding: Finding, now: float) -> str:
+    """One line: how grave, for how long, and what to do; `now` on the listener's clock."""
+    return f"{finding.severity.upper()} for {max(0.0, now - finding.since):.0f}s: {finding.text}"
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def _check_word(check: QueueCheck) -> str:
@@ -50,10 +89,21 @@ def _state_word(gossip: Gossip, state: str | None = None) -> str:
 
 
 def _queue_table(queues: Iterable[QueueView]) -> str:
-    rows = [
-        (queue.queue, queue.workers, queue.active, queue.reserved, queue.scheduled, queue.paused) for queue in queues
-    ]
-    return _table(("QUEUE", "WORKERS", "ACTIVE", "RESERVED", "SCHEDULED", "PAUSED"), rows)
+    header = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED")
+    return _table(header, [_queue_row(queue) for queue in queues])
+
+
+def _queue_row(queue: QueueView) -> tuple[object, ...]:
+    return (
+        queue.queue,
+        queue.workers,
+        queue.active,
+        queue.free_slots,
+        queue.reserved,
+        queue.scheduled,
+        "unknown" if queue.backlog is None else queue.backlog,
+        queue.paused,
+    )
 
 
 def _worker_table(workers: Iterable[WorkerView]) -> str:
@@ -89,7 +139,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     rows = list(rows)
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(header, *cells, strict=True)]
-    is_number = [bool(rows) and all(isinstance(row[at], int) for row in rows) for at in range(len(header))]
+    is_number = [any(isinstance(row[at], int) for row in rows) for at in range(len(header))]
     lines = (
         "  ".join(_pad(cell, width, right) for cell, width, right in zip(line, widths, is_number, strict=True))
         for line in [list(header), *cells]

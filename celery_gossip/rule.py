@@ -4,6 +4,7 @@ Whether it lasts, and is therefore a finding, is the Diagnosis's to tell. What e
 docs/findings.md.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -185,13 +186,15 @@ def _all_paused(evidence: Evidence) -> Iterator[Suspicion]:
 
 def _duplicate_hostname(evidence: Evidence) -> Iterator[Suspicion]:
     for worker in evidence.view.workers:
-        if worker.state == "conflict":
+        rivals = [gossip for gossip in worker.rivals if gossip.state == "online"]
+        if rivals and not worker.is_gone:
             hostname = worker.gossip.hostname
             text = (
-                f"{1 + len(worker.rivals)} live workers call themselves {hostname}: remote control reaches both, and "
+                f"{1 + len(rivals)} live workers call themselves {hostname}: remote control reaches both, and "
                 "neither can be told apart. Give each a name of its own: `celery worker -n NAME@%h`."
             )
-            yield Suspicion("duplicate_hostname", WARNING, hostname, text)
+            hold = 0.0 if worker.state == "conflict" else math.inf  # a message may be late: the cluster judges it
+            yield Suspicion("duplicate_hostname", WARNING, hostname, text, hold=hold)
 
 
 def _lost_with_tasks(evidence: Evidence) -> Iterator[Suspicion]:

@@ -1,6 +1,7 @@
 """The commands, as people and scripts use them."""
 
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from tests.support.workers import REPOSITORY, Project
 
 
 @pytest.mark.redis
-def test_status_prints_a_table_by_queue_and_one_by_worker(redis_project: Project) -> None:
+def test_status_prints_a_table_by_queue_one_by_worker_and_the_findings(redis_project: Project) -> None:
     project = redis_project
     with (
         project.worker("--without-mingle", pool="threads") as worker,
@@ -24,14 +25,38 @@ def test_status_prints_a_table_by_queue_and_one_by_worker(redis_project: Project
     ):
         done = project.celery("gossip", "status")
         assert done.returncode == 0, done.stderr
-        by_queue, by_worker = (table.splitlines() for table in done.stdout.strip().split("\n\n"))
-        assert by_queue[0].split() == ["QUEUE", "WORKERS", "ACTIVE", "RESERVED", "SCHEDULED", "PAUSED"]
-        assert [line.split() for line in by_queue[1:]] == [[name, "2", "0", "0", "0", "no"] for name in project.queues]
+        by_queue, by_worker, findings = (table.splitlines() for table in done.stdout.strip().split("\n\n"))
+        header = ["QUEUE", "WORKERS", "ACTIVE", "FREE", "SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED"]
+        assert by_queue[0].split() == header
+        idle = ["2", "0", "3", "0", "0", "0", "no"]  # a solo pool has one slot
+        assert [line.split() for line in by_queue[1:]] == [[name, *idle] for name in project.queues]
         assert by_worker[0].split()[:5] == ["WORKER", "STATE", "AGE", "POOL", "ACTIVE"]
         assert [line.split()[:2] for line in by_worker[1:]] == [[worker.node, "online"], [other.node, "online"]]
         assert [line.split()[3] for line in by_worker[1:]] == ["threads", "solo"]
         assert all(", ".join(project.queues) in line for line in by_worker[1:])
+        assert findings == ["No findings."]
         assert done.stderr == ""
+
+
+@pytest.mark.redis
+def test_status_ends_with_2_and_tells_what_to_do_when_a_queue_is_not_served(redis_project: Project) -> None:
+    project = redis_project
+    queue, other = project.queues
+    with project.worker("--without-mingle", "-Q", other, pool="threads"):
+        for _ in range(3):
+            project.send("nothing")
+        done = project.celery("gossip", "status")
+        assert done.returncode == 2, done.stdout + done.stderr
+        (finding,) = done.stdout.strip().split("\n\n")[2].splitlines()
+        assert finding.startswith("CRITICAL for ")
+        assert f"3 messages wait in queue '{queue}' and no worker takes them. Start one with `-Q {queue}`" in finding
+        row = next(line.split() for line in done.stdout.splitlines() if line.startswith(queue))
+        assert row == [queue, "0", "0", "0", "0", "0", "3", "no"]
+
+        told = json.loads(project.celery("gossip", "status", "--json").stdout)
+        (shown,) = told["findings"]
+        assert (shown["kind"], shown["subject"]) == ("backlog_without_consumer", queue)
+        assert {row["queue"]: row["backlog"] for row in told["queues"]} == {queue: 3, other: 0}
 
 
 @pytest.mark.redis
@@ -44,7 +69,7 @@ def test_status_says_what_to_do_when_nobody_is_heard(redis_project: Project) -> 
     assert f"'{project.prefix}_gossip'" in line
     assert "celery_gossip.install(app)" in line and "--wait" in line
     assert "guest:guest" not in line
-    assert json.loads(done.stdout) == {"workers": [], "queues": []}
+    assert json.loads(done.stdout) == {"workers": [], "queues": [], "findings": [], "isolated_for": None}
 
 
 @pytest.mark.parametrize("url", ["redis://:geheim@127.0.0.1:{port}/0", "amqp://guest:geheim@127.0.0.1:{port}//"])
@@ -85,6 +110,22 @@ def test_watch_prints_a_line_per_gossip_until_ctrl_c(project: Project) -> None:
             assert interrupted(watch) == (0, "")
         assert [gossip.seq - gossips[0].seq for gossip in gossips] == [0, 1, 2]
         assert {gossip.hostname for gossip in gossips} == {worker.node}
+
+
+@pytest.mark.redis
+def test_watch_tells_of_a_worker_that_falls_silent_and_of_what_that_means(redis_project: Project) -> None:
+    project = redis_project
+    with project.worker("--without-mingle", pool="threads") as worker, watching(project, "--json") as watch:
+        task_id = project.send("nap", 60)
+        assert watch.stdout is not None
+        lines = (json.loads(line) for line in watch.stdout)
+        next(line for line in lines if line.get("active") == 1)
+        worker.kill()
+        events = list(itertools.islice((line for line in lines if "event" in line), 3))
+        assert interrupted(watch) == (0, "")
+    assert [line["event"] for line in events] == ["worker_suspect", "worker_lost", "finding_raised"]
+    assert (events[0]["worker"]["hostname"], events[0]["worker"]["state"]) == (worker.node, "suspect")
+    assert events[2]["finding"]["kind"] == "lost_with_tasks" and task_id in events[2]["finding"]["text"]
 
 
 @pytest.mark.redis

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from celery_gossip.cluster import WorkerView
-from celery_gossip.report import gossip_line, status_json, status_text
+from celery_gossip.diagnosis import Finding
+from celery_gossip.report import finding_line, gossip_line, status_json, status_text, worker_line
+from celery_gossip.view import View, WorkerView, gather_queues
 from tests.unit.build import a_check, a_gossip, a_wire_gossip
 
 
@@ -15,43 +16,91 @@ def a_view(state: str = "online", age: float = 0.25, **fields: Any) -> WorkerVie
     return WorkerView(gossip=a_gossip(**fields), state=state, heard_at=1000.0, age=age)
 
 
+def a_whole(*workers: WorkerView, backlogs: dict[str, int | None] | None = None, **fields: Any) -> View:
+    return View(workers, gather_queues(workers, backlogs), taken_at=1010.0, **fields)
+
+
+def a_finding(**fields: Any) -> Finding:
+    values = {
+        "kind": "stalled",
+        "severity": "critical",
+        "subject": "w1",
+        "since": 1000.0,
+        "text": "It hangs. Restart it.",
+    }
+    return Finding(**{**values, **fields})
+
+
+def as_json(*workers: WorkerView) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(json.dumps(status_json(a_whole(*workers), [])))
+    return shown
+
+
+def tables(*workers: WorkerView) -> str:
+    return status_text(a_whole(*workers), [])
+
+
 def columns(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def test_json_is_one_object_of_workers_and_queues() -> None:
-    shown = json.loads(json.dumps(status_json([a_view()])))
-    assert list(shown) == ["workers", "queues"]
-    assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), "state": "online", "age": 0.25}]
-    assert shown["queues"] == [
-        {"queue": "default", "workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "paused": "no"}
-    ]
+def test_json_is_one_object_of_workers_queues_and_findings() -> None:
+    shown = as_json(a_view())
+    assert list(shown) == ["workers", "queues", "findings", "isolated_for"]
+    told = {"state": "online", "age": 0.25, "rivals": [], "replaced": None}
+    assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **told}]
+    (queue,) = shown["queues"]
+    counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}
+    rest = {"paused": "no", "states": {"online": 1}, "active_ids": [], "backlog": None}
+    assert queue == {"queue": "default", **counts, **rest}
+    assert (shown["findings"], shown["isolated_for"]) == ([], None)
+
+
+def test_json_tells_findings_with_their_age() -> None:
+    (shown,) = status_json(a_whole(), [a_finding()])["findings"]
+    text = "It hangs. Restart it."
+    assert shown == {"kind": "stalled", "severity": "critical", "subject": "w1", "age": 10.0, "text": text}
+
+
+def test_json_tells_for_how_long_the_view_is_isolated() -> None:
+    assert status_json(a_whole(isolated_since=1007.5), [])["isolated_for"] == 2.5
+
+
+def test_json_names_the_boots_of_rivals_and_of_what_was_replaced() -> None:
+    worker = WorkerView(
+        a_gossip(), "conflict", 1000.0, rivals=(a_gossip(boot="f" * 16),), replaced=a_gossip(boot="e" * 16)
+    )
+    (shown,) = as_json(worker)["workers"]
+    assert (shown["rivals"], shown["replaced"]) == (["f" * 16], "e" * 16)
 
 
 def test_the_state_in_json_is_the_listeners_word() -> None:
-    shown = status_json([a_view(state="lost"), a_view(state="stalled", stalled_for=2.0)])
+    shown = as_json(a_view(state="lost"), a_view(state="stalled", stalled_for=2.0))
     assert [worker["state"] for worker in shown["workers"]] == ["lost", "stalled"]
 
 
 def test_queues_in_json_leave_out_workers_that_are_gone() -> None:
-    shown = status_json([a_view(state="lost"), a_view(state="offline"), a_view(hostname="b", state="draining")])
+    shown = as_json(a_view(state="lost"), a_view(state="offline"), a_view(hostname="b", state="draining"))
     assert [queue["workers"] for queue in shown["queues"]] == [1]
     assert len(shown["workers"]) == 3
 
 
 def test_json_of_nobody_is_empty() -> None:
-    assert status_json([]) == {"workers": [], "queues": []}
+    assert as_json() == {"workers": [], "queues": [], "findings": [], "isolated_for": None}
 
 
 def test_text_is_one_table_by_queue_and_one_by_worker() -> None:
     checks = (a_check("mail", active_count=2, reserved=3, scheduled=4), a_check("reports", paused=True))
-    text = status_text([a_view(active=2, reserved=3, scheduled=4, processed=99, loop_lag=0.0123, checks=checks)])
-    queues, workers = (table.splitlines() for table in text.split("\n\n"))
-    assert columns(queues[0]) == ["QUEUE", "WORKERS", "ACTIVE", "RESERVED", "SCHEDULED", "PAUSED"]
+    worker = a_view(active=2, reserved=3, scheduled=4, processed=99, loop_lag=0.0123, checks=checks)
+    text = status_text(a_whole(worker, backlogs={"mail": 5}), [])
+    queues, workers, findings = (table.splitlines() for table in text.split("\n\n"))
+    header = ["QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED"]
+    assert columns(queues[0]) == header
     assert [columns(line) for line in queues[1:]] == [
-        ["mail", "1", "2", "3", "4", "no"],
-        ["reports", "1", "0", "0", "0", "yes"],
+        ["mail", "1", "2", "2", "3", "4", "5", "no"],
+        ["reports", "1", "0", "0", "0", "0", "unknown", "yes"],
     ]
+    assert findings == ["No findings."]
     assert columns(workers[0])[:4] == ["WORKER", "STATE", "AGE", "POOL"]
     assert columns(workers[1]) == [
         *("celery@web1", "online", "0.2s", "prefork", "2/4", "3", "4", "99", "12ms", "mail, reports (paused)")
@@ -59,21 +108,21 @@ def test_text_is_one_table_by_queue_and_one_by_worker() -> None:
 
 
 def test_a_stalled_worker_says_for_how_long() -> None:
-    assert "stalled 2.5s" in status_text([a_view(state="stalled", stalled_for=2.5)])
+    assert "stalled 2.5s" in tables(a_view(state="stalled", stalled_for=2.5))
 
 
 def test_a_lost_worker_that_was_stalled_is_lost() -> None:
-    text = status_text([a_view(state="lost", stalled_for=2.5)])
+    text = tables(a_view(state="lost", stalled_for=2.5))
     assert "lost" in text and "stalled" not in text
 
 
 def test_queues_left_out_of_a_gossip_are_mentioned() -> None:
-    assert "default, and 7 idle ones" in status_text([a_view(omitted=7)])
+    assert "default, and 7 idle ones" in tables(a_view(omitted=7))
 
 
 def test_columns_stay_in_line_whatever_the_width_of_a_character() -> None:
     names = ("default", "größe", "日本語", "e\u0301a", "ｗｉｄｅ")
-    table = status_text([a_view(checks=tuple(a_check(name, reserved=5) for name in names))]).split("\n\n")[0]
+    table = tables(a_view(checks=tuple(a_check(name, reserved=5) for name in names))).split("\n\n")[0]
     columns_of = {"default": 7, "größe": 5, "日本語": 6, "e\u0301a": 2, "ｗｉｄｅ": 8}
     widths = set()
     for line in table.splitlines()[1:]:
@@ -86,17 +135,17 @@ def test_numbers_are_set_to_the_right() -> None:
     views = [
         a_view(hostname=f"w{n}", reserved=n, checks=(a_check("a" if n == 5 else "b", reserved=n),)) for n in (5, 12345)
     ]
-    lines = status_text(views).split("\n\n")[0].splitlines()
+    lines = tables(*views).split("\n\n")[0].splitlines()
     assert lines[1].rindex("5") == lines[2].rindex("12345") + 4
 
 
 def test_no_line_ends_in_spaces() -> None:
-    text = status_text([a_view(), a_view(checks=(a_check("longer_name"),))])
+    text = tables(a_view(), a_view(checks=(a_check("longer_name"),)))
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
 def test_tables_of_nobody_are_their_headers() -> None:
-    queues, workers = status_text([]).split("\n\n")
+    queues, workers, _ = tables().split("\n\n")
     assert queues.startswith("QUEUE  WORKERS") and workers.startswith("WORKER  STATE")
 
 
@@ -118,3 +167,19 @@ def test_a_line_per_gossip_says_it_all(at: float) -> None:
 )
 def test_a_line_names_the_state(at: float, fields: dict[str, Any], word: str) -> None:
     assert f"  {word}  " in gossip_line(a_gossip(**fields), at)
+
+
+def test_a_finding_says_how_grave_it_is_for_how_long_and_what_to_do() -> None:
+    text = status_text(a_whole(), [a_finding(), a_finding(severity="warning", since=1009.0)])
+    assert text.split("\n\n")[2].splitlines() == [
+        "CRITICAL for 10s: It hangs. Restart it.",
+        "WARNING for 1s: It hangs. Restart it.",
+    ]
+    assert finding_line(a_finding(since=1011.0), 1010.0).startswith("CRITICAL for 0s")
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("suspect", "silent for 4.2s"), ("lost", "silent for 4.2s"), ("conflict", "two live workers")]
+)
+def test_a_line_tells_what_no_gossip_tells(at: float, state: str, told: str) -> None:
+    assert worker_line(a_view(state=state, age=4.2), at).startswith(f"03:04:05  celery@web1  {state}  {told}")

@@ -1,0 +1,64 @@
+"""The lines of `celery gossip watch`: what a listener is told, as it comes. Called by the command, on its thread."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Any
+
+from celery_gossip import signals
+from celery_gossip.diagnosis import Finding
+from celery_gossip.listener import Listener
+from celery_gossip.messages import Gossip, encode
+from celery_gossip.report import finding_json, finding_line, gossip_line, worker_json, worker_line
+from celery_gossip.view import WorkerView
+
+__all__ = ["watch_lines"]
+
+#: What no gossip tells, beside the gossips themselves.
+_EVENTS = ("worker_suspect", "worker_lost", "worker_conflict", "finding_raised", "finding_cleared")
+
+
+def watch_lines(listener: Listener, *, as_json: bool) -> Iterator[str]:
+    """A line per gossip, per worker that falls silent or into conflict, per finding raised or cleared; for ever.
+
+    Starts the listener, and closes it when the iterator is closed.
+    """
+    heard: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    line_of = _json_line if as_json else _text_line
+    with ExitStack() as stack:
+        for name in ("gossip_received", *_EVENTS):
+            receiver = _taker(heard, name)
+            stack.enter_context(getattr(signals, name).connected_to(receiver, sender=listener.app))
+        stack.enter_context(listener)
+        while True:
+            yield line_of(*heard.get())
+
+
+def _taker(heard: "SimpleQueue[tuple[str, Any]]", name: str) -> Callable[..., None]:
+    def take(sender: Any, **data: Any) -> None:
+        (subject,) = data.values()
+        heard.put((name, subject))
+
+    return take
+
+
+def _text_line(name: str, subject: Any) -> str:
+    at = time.time()
+    if isinstance(subject, Gossip):
+        return gossip_line(subject, at)
+    if isinstance(subject, WorkerView):
+        return worker_line(subject, at)
+    verb = "raised" if name == "finding_raised" else "cleared"
+    clock = time.strftime("%H:%M:%S", time.localtime(at))
+    return f"{clock}  {verb}  {finding_line(subject, time.monotonic())}"
+
+
+def _json_line(name: str, subject: Gossip | WorkerView | Finding) -> str:
+    """A gossip as on the wire; anything else as `{"event": the signal's name, "worker" or "finding": {…}}`."""
+    if isinstance(subject, Gossip):
+        return encode(subject).decode()
+    if isinstance(subject, WorkerView):
+        return json.dumps({"event": name, "worker": worker_json(subject)})
+    return json.dumps({"event": name, "finding": finding_json(subject, time.monotonic())})
