@@ -6,6 +6,7 @@ the program the setting `worker_bootsteps` and the command `celery inspect gossi
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,22 @@ def watch(ctx: click.Context, as_json: bool) -> None:
                 click.echo(line)
     except KeyboardInterrupt:
         ctx.exit(0)
+
+
+@gossip.command()
+@click.pass_context
+def top(ctx: click.Context) -> None:
+    """Watch queues, workers and findings in a dashboard. Needs the extra: celery-gossip[top]."""
+    try:
+        from celery_gossip.tui import run_top
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] not in ("rich", "textual"):
+            raise
+        raise click.ClickException('celery gossip top needs Textual: pip install "celery-gossip[top]"') from exc
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.ClickException("celery gossip top needs a terminal; elsewhere use celery gossip status, or watch")
+    with _listener(ctx) as listener:
+        run_top(listener)
 
 
 def _listener(ctx: click.Context) -> "Listener":
