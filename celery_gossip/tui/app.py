@@ -63,21 +63,23 @@ class Top(App[None]):
         self._detail = Detail()
         self._slash = Board("slash")
         self._input = Input(id="search", placeholder="hostname, queue or state; enter keeps, esc clears")
+        self._search_line = Horizontal(self._slash, self._input, id="search-line")
         by_name = Order("QUEUES", is_descending=False), Order("WORKERS", is_descending=False)
         self._finding_table = Table("findings", FINDINGS, finding_key, None)
         self._queue_table = Table("queues", QUEUES, queue_key, by_name[0])
         self._worker_table = Table("workers", WORKERS, worker_key, by_name[1])
         self._tables = (self._finding_table, self._queue_table, self._worker_table)
+        self._panes = Vertical(*self._tables, id="panes")
         self._current = self._worker_table
 
     def compose(self) -> ComposeResult:
         yield self._head
         yield self._banner
         with Horizontal(id="body"):
-            yield Vertical(*self._tables, id="panes")
+            yield self._panes
             yield self._detail
         yield self._keys
-        yield Horizontal(self._slash, self._input, id="search-line")
+        yield self._search_line
 
     def on_mount(self) -> None:
         self.set_interval(REFRESH, self.tick)
@@ -140,10 +142,9 @@ class Top(App[None]):
         for table, lines in zip(self._tables, heights, strict=True):
             table.display = table is self._current or not self._is_zoomed
             table.styles.height = height if self._is_zoomed else lines
-        screen = self.screen_stack[0]
-        screen.set_class(self._subject is not None, "with-detail")
-        screen.set_class(width >= _WIDE, "wide")
-        screen.set_class(width < _WIDE, "narrow")
+        self._detail.display = self._subject is not None
+        self._detail.set_class(width >= _WIDE, "beside")
+        self._panes.display = self._subject is None or width >= _WIDE
 
     def _show_detail(self, *, is_other: bool = False) -> None:
         if self._subject is not None and self._detail.room:
@@ -152,7 +153,7 @@ class Top(App[None]):
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         self._open(event.table)
-        self._detail.focus()
+        self.screen.set_focus(self._detail)
 
     def on_table_moved(self) -> None:
         """Beside the tables the detail follows the cursor."""
@@ -181,7 +182,7 @@ class Top(App[None]):
             self._close_detail()
         self._current = self._tables[number - 1]
         self._lay_out()
-        self._current.focus()
+        self._refocus()
 
     def action_sort(self) -> None:
         self._current.turn_order()
@@ -190,8 +191,8 @@ class Top(App[None]):
         self._current.reverse_order()
 
     def action_search(self) -> None:
-        self.screen.add_class("searching")
-        self._input.focus()
+        self._search_line.display, self._keys.display = True, False
+        self.screen.set_focus(self._input)
 
     def action_leave(self) -> None:
         """Out of what is open, the innermost first."""
@@ -222,11 +223,15 @@ class Top(App[None]):
     def _close_detail(self) -> None:
         self._subject = None
         self._lay_out()
-        self._current.focus()
+        self._refocus()
+
+    def _refocus(self) -> None:
+        """At once, not when Textual is idle: keys that were typed ahead are meant for it."""
+        self.screen.set_focus(self._current)
 
     def _close_input(self) -> None:
-        self.screen.remove_class("searching")
-        self._current.focus()
+        self._search_line.display, self._keys.display = False, True
+        self._refocus()
 
 
 def queue_key(queue: QueueView) -> str:
