@@ -1,7 +1,7 @@
 """What a listener costs, and how fresh its view is, while a fleet in a bottle speaks.
 
 `python -m benchmarks.listening [--workers 1000] [--queues 10] [--interval 1] [--broker URL] [--seconds 30]
-[--warmup 5] [--exchange NAME]`
+[--warmup 5] [--cap 2000] [--exchange NAME]`
 
 The fleet runs in a process of its own, on an exchange of its own. Two windows follow each other: in the first nobody
 looks, so CPU and memory are the listener's alone; in the second the view is looked at every 50 ms for the age of what
@@ -26,8 +26,8 @@ from kombu import Exchange
 
 from benchmarks.fleet import add_size
 from benchmarks.synthetic import Fleet, Plan
-from celery_gossip import GossipOptions, Listener
-from celery_gossip.cluster import MAX_WORKERS, Cluster
+from celery_gossip import GossipOptions, Listener, cluster
+from celery_gossip.diagnosis import Diagnosis, Evidence
 from celery_gossip.messages import decode, encode
 
 LOOK_EVERY = 0.05  #: seconds
@@ -36,6 +36,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 def main() -> None:
     options = parse()
+    cluster.MAX_WORKERS = options.cap
     app = Celery("bottle", broker=options.broker, set_as_current=False)
     try:
         measure(app, options)
@@ -48,7 +49,7 @@ def measure(app: Celery, options: argparse.Namespace) -> None:
     """Print what listening to a fleet costs, nobody looking, and then how fresh the view is."""
     before = memory()
     with fleet(options), Listener(app, GossipOptions(exchange=options.exchange)) as listener:
-        listener.wait(workers=min(options.workers, MAX_WORKERS), timeout=30 + 3 * options.interval)
+        listener.wait(workers=min(options.workers, options.cap), timeout=30 + 3 * options.interval)
         time.sleep(options.warmup)
         cpu, peak = cost(options.seconds)
         print(
@@ -124,18 +125,28 @@ def print_pure(options: argparse.Namespace) -> None:
     scheduled = list(islice(Fleet(plan).schedule(), 5 * options.workers))
     gossips = [gossip for _, gossip in scheduled]
     bodies = [encode(gossip) for gossip in gossips]
-    cluster = Cluster()
+    view = cluster.Cluster(clock=lambda: scheduled[-1][0])
     steps: dict[str, Iterator[object]] = {
         "encode()": map(encode, gossips),
         "decode()": map(decode, bodies),
-        "Cluster.apply()": (cluster.apply(gossip, due) for due, gossip in scheduled),
+        "Cluster.apply()": (view.apply(gossip, due) for due, gossip in scheduled),
     }
     print(f"pure, {len(bodies)} messages of {sum(map(len, bodies)) / len(bodies):.0f} bytes:", end="")
     for name, step in steps.items():
         began = time.process_time()
         deque(step, maxlen=0)
         print(f"  {name} {len(bodies) / (time.process_time() - began):,.0f} a second", end="")
-    print(flush=True)
+    print(f"\nonce a second: {'  '.join(looks(view))}", flush=True)
+
+
+def looks(view: cluster.Cluster) -> Iterator[str]:
+    """What it takes to look at the view and to diagnose it, in words."""
+    began = time.process_time()
+    evidence = Evidence(view.view(), listening_for=60.0)
+    yield f"Cluster.view() {(time.process_time() - began) * 1e3:.1f} ms"
+    began = time.process_time()
+    Diagnosis().review(evidence, evidence.view.taken_at)
+    yield f"Diagnosis.review() {(time.process_time() - began) * 1e3:.1f} ms"
 
 
 @contextlib.contextmanager
@@ -163,6 +174,7 @@ def clean(app: Celery, exchange: str) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.listening", description="What a listener to a large fleet costs")
     add_size(parser)
+    parser.add_argument("--cap", type=int, default=cluster.MAX_WORKERS, help="workers that the view keeps")
     parser.add_argument("--exchange", default=f"gossip_listening_{uuid4().hex[:8]}", help="deleted afterwards")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of the two windows")
     parser.add_argument("--warmup", type=float, default=5.0, help="seconds after every worker was heard")
