@@ -5,6 +5,8 @@ Bounded: of ids and workers only the first hundreds are told, and how many more 
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.cells import chop_cells
+
 from celery_gossip.diagnosis import Finding
 from celery_gossip.messages import Gossip, QueueCheck
 from celery_gossip.tui.frame import Frame
@@ -12,7 +14,7 @@ from celery_gossip.tui.row import severity_cell, state_cell
 from celery_gossip.tui.text import Cell, Line, age, count, fit, shown, sparkline, wrap
 from celery_gossip.view import QueueView, WorkerView
 
-__all__ = ["detail_lines"]
+__all__ = ["detail_lines", "finding_key"]
 
 _MOST = 300  #: ids, workers or checks told one by one
 _LABEL = 14  #: cells
@@ -31,7 +33,7 @@ def finding_key(finding: Finding) -> str:
 def _finding_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     for finding in frame.findings:
         if finding_key(finding) == key:
-            yield _title("Finding", finding.kind)
+            yield from _title("Finding", finding.kind, width)
             yield _fact("severity", severity_cell(finding))
             yield _fact("subject", finding.subject)
             yield _fact("since", age(frame.now - finding.since))
@@ -47,7 +49,7 @@ def _queue_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     if queue is None:
         return
     past = frame.past.get(key, ())
-    yield _title("Queue", key)
+    yield from _title("Queue", key, width)
     yield _fact("workers", ", ".join(f"{number} {state}" for state, number in queue.states.items()) or "none")
     yield _fact("paused", queue.paused)
     yield _fact("slots", f"{count(queue.slots)}, {count(queue.free_slots)} free; shared with other queues")
@@ -77,7 +79,7 @@ def _worker_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     if worker is None:
         return
     gossip = worker.gossip
-    yield _title("Worker", key)
+    yield from _title("Worker", key, width)
     yield (*_fact("state", state_cell(worker.state)), Cell(f" for {age(frame.now - worker.state_since)}"))
     yield _fact("last heard", f"{age(frame.now - worker.heard_at)} ago, speaks every {gossip.interval:g}s")
     yield _fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {age(gossip.stalled_for)}")
@@ -138,8 +140,12 @@ def _padded(state: str) -> Cell:
     return Cell(fit(text, 10), style)
 
 
-def _title(kind: str, name: str) -> Line:
-    return Cell(f"{kind} "), Cell(shown(name), "strong")
+def _title(kind: str, name: str, width: int) -> Iterator[Line]:
+    """The whole name, here at least."""
+    first, *others = chop_cells(shown(name), max(2, width - len(kind) - 1)) or [""]
+    yield Cell(f"{kind} "), Cell(first, "strong")
+    for part in others:
+        yield Cell(" " * (len(kind) + 1)), Cell(part, "strong")
 
 
 def _fact(label: str, value: str | Cell) -> Line:

@@ -64,11 +64,13 @@ class Recorder:
         self._clock = clock
         self._past: dict[str, tuple[Sample, ...]] = {}
         self._seen: dict[str, float] = {}
+        self._remembered_at: float | None = None
 
     def take(self) -> Frame:
         view = self._source.view()
         now = self._clock()
-        if view.isolated_since is None:
+        if view.isolated_since is None and self._remembered_at != now:
+            self._remembered_at = now
             self._remember(view, now)
         error = self._source.error
         return Frame(

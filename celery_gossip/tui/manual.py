@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import ModalScreen
@@ -41,7 +42,7 @@ def manual_lines() -> list[Line]:
     for state in STATES:
         text, style = state_cell(state)
         states.append((Cell(fit(text, 12), style), Cell(_MEANINGS[state])))
-    return [(Cell("celery gossip top", "title"),), (), *keys, (), *states, (), (Cell("Any key closes this.", "dim"),)]
+    return [(Cell("celery gossip top", "title"), Cell("  any key closes this", "dim")), (), *keys, (), *states]
 
 
 class Manual(ModalScreen[None]):
@@ -55,7 +56,8 @@ class Manual(ModalScreen[None]):
     def on_mount(self) -> None:
         self.query_one(Board).show(manual_lines())
 
-    def on_key(self) -> None:
+    def on_key(self, event: events.Key) -> None:
+        event.prevent_default()  # or the screen below would take it, too
         self.dismiss()
 
     def on_click(self) -> None:

@@ -1,0 +1,94 @@
+"""A dashboard on a screen without a terminal, with a source and a clock that the test moves."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from textual.pilot import Pilot
+
+from celery_gossip.diagnosis import Finding
+from celery_gossip.tui.app import Top
+from celery_gossip.view import View
+from tests.tui.screen import picture, screen_text
+from tests.unit.build import FakeClock
+
+
+class FakeSource:
+    """What a Listener offers to a dashboard, as the test puts it."""
+
+    def __init__(self, view: View, findings: tuple[Finding, ...] = (), error: Exception | None = None) -> None:
+        self.shown = view
+        self.findings = findings
+        self.error = error
+        self.uri = "redis://localhost:6379/0"
+        self.rejected: Counter[str] = Counter()
+
+    def view(self) -> View:
+        return self.shown
+
+
+class Stage:
+    """A dashboard that runs."""
+
+    def __init__(self, source: FakeSource, clock: FakeClock, app: Top, pilot: Pilot[None]) -> None:
+        self.source = source
+        self.clock = clock
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def lines(self) -> list[str]:
+        return screen_text(self.app.export_screenshot(), *self.app.size)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def picture(self) -> str:
+        return picture(self.app.export_screenshot(), *self.app.size)
+
+    @property
+    def cursor(self) -> str:
+        """The line of the focused pane that the cursor stands on."""
+        marked = [line for line in self.lines if line.startswith(">")]
+        return marked[1] if len(marked) > 1 else ""
+
+    def pane(self, title: str) -> list[str]:
+        """The rows under this title."""
+        lines = iter(self.lines)
+        next(line for line in lines if title in line[:16])
+        rows = []
+        for line in lines:
+            if not line or (line[2:3] in "123" and line[3:4] == " "):
+                break
+            rows.append(line)
+        return rows
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause()
+
+    async def tick(self, seconds: float = 1.0) -> None:
+        """Let that much time pass, and the next frame be taken."""
+        self.clock.advance(seconds)
+        self.app.tick()
+        await self.pilot.pause()
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+        await self.pilot.pause()
+
+
+def play(scenario: Callable[[Stage], Awaitable[None]], source: FakeSource, size: tuple[int, int] = (80, 24)) -> None:
+    """Run the scenario on a dashboard of this source."""
+
+    async def run() -> None:
+        clock = FakeClock(source.shown.taken_at)
+        app = Top(source, clock)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await scenario(Stage(source, clock, app, pilot))
+
+    asyncio.run(run())

@@ -1,0 +1,77 @@
+"""The dashboard looks as it did when somebody last looked at it.
+
+After a change that is wanted: `GOSSIP_TEST_PICTURES=new python -m pytest tests/tui/test_pictures.py`, and look at
+what git then shows.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from celery_gossip.tui.text import shown
+from tests.tui.scenes import HOSTILE, a_view, findings, hostile, isolated, many_workers, three_workers
+from tests.tui.stage import FakeSource, Stage, play
+
+PICTURES = Path(__file__).parent / "pictures"
+SMALL, LARGE = (80, 24), (200, 50)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is shown, and the keys that are pressed."""
+
+    source: FakeSource
+    size: tuple[int, int] = SMALL
+    keys: tuple[str, ...] = ()
+
+
+SCENES = {
+    "nobody": Scene(FakeSource(a_view())),
+    "unreachable": Scene(FakeSource(a_view(), error=OSError("[Errno 111] Connection refused"))),
+    "three": Scene(FakeSource(three_workers(), findings())),
+    "three_large": Scene(FakeSource(three_workers(), findings()), LARGE),
+    "thousand": Scene(FakeSource(many_workers())),
+    "thousand_large": Scene(FakeSource(many_workers()), LARGE),
+    "isolated": Scene(FakeSource(isolated(), findings(), ConnectionError("Connection closed by server."))),
+    "hostile": Scene(FakeSource(*hostile())),
+    "hostile_large": Scene(FakeSource(*hostile()), LARGE),
+    "help": Scene(FakeSource(three_workers()), keys=("question_mark",)),
+    "filter": Scene(FakeSource(many_workers()), keys=("slash", *"w012", "enter")),
+    "paused": Scene(FakeSource(three_workers()), keys=("space",)),
+    "finding": Scene(FakeSource(three_workers(), findings()), keys=("1", "enter")),
+    "queue": Scene(FakeSource(three_workers(), findings()), keys=("2", "down", "enter")),
+    "worker": Scene(FakeSource(three_workers(), findings()), keys=("end", "enter")),
+    "worker_large": Scene(FakeSource(three_workers(), findings()), LARGE, ("end", "enter")),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_it_looks_as_it_did(name: str) -> None:
+    drawn: list[str] = []
+
+    async def scenario(stage: Stage) -> None:
+        await stage.tick()
+        await stage.press(*scene.keys)
+        drawn.append(stage.picture)
+
+    scene = SCENES[name]
+    play(scenario, scene.source, scene.size)
+    kept = PICTURES / f"{name}.txt"
+    if os.environ.get("GOSSIP_TEST_PICTURES") == "new":
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(drawn[0], encoding="utf-8")
+    assert drawn[0] == kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE, (40, 12), (20, 5), (1, 1)])
+def test_hostile_names_stay_text_within_their_column_at_any_size(size: tuple[int, int]) -> None:
+    async def scenario(stage: Stage) -> None:
+        for keys in ((), ("2",), ("enter",), ("escape", "3", "end", "enter"), ("question_mark",)):
+            await stage.press(*keys)
+            assert "\x1b" not in stage.text and "\u202e" not in stage.text
+            if size == LARGE and keys == ():
+                assert all(shown(name)[:20] in stage.text for name in HOSTILE)
+
+    play(scenario, FakeSource(*hostile()), size)
