@@ -50,7 +50,8 @@ def place(columns: Sequence[Column[R]], width: int, rows: Sequence[R], title: st
     gap = GAP if width < WIDE else WIDE_GAP
     first, *others = sorted(columns, key=lambda column: column.rank)
     spare = max(1, width - GUTTER)
-    widths = {first.title: min(spare, max(first.width, width_of(title) + 1))}
+    least = max(first.width, width_of(title) + 1, min(width // 4, _wanted(first, rows)))
+    widths = {first.title: min(spare, least)}
     spare -= widths[first.title]
     for column in others:
         if column.width + gap <= spare:

@@ -57,7 +57,7 @@ class Manual(ModalScreen[None]):
         self.query_one(Board).show(manual_lines())
 
     def on_key(self, event: events.Key) -> None:
-        event.prevent_default()  # or the screen below would take it, too
+        event.prevent_default().stop()  # or the screen below would take it, too
         self.dismiss()
 
     def on_click(self) -> None:

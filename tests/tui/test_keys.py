@@ -197,7 +197,7 @@ async def test_help_opens_and_any_key_closes_it(stage: Stage) -> None:
         assert "any key closes this" in stage.text
         await stage.press(key)
         assert "any key closes this" not in stage.text
-        assert "PAUSED" not in stage.text
+        assert " PAUSED " not in stage.lines[0]
     assert stage.app.is_running
 
 
