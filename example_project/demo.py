@@ -1,10 +1,12 @@
-"""The demo: two workers of the shop on an embedded broker, some traffic, and their gossip as it comes.
+"""The demo: two workers of the shop on an embedded broker, some traffic, and what is heard of them.
 
-`python -m example_project.demo` (or `make demo`). Lasts 20 s or until Ctrl-C. BROKER_URL chooses a real broker; without
-it Kombu's filesystem transport serves, in a temporary folder that is gone afterwards.
+`python -m example_project.demo` (or `make demo`). In a terminal, with Textual, it is the dashboard until q; elsewhere
+their gossip as it comes, for 20 s or until Ctrl-C. DEMO_SECONDS ends both. BROKER_URL chooses a real broker; without it
+Kombu's filesystem transport serves, in a temporary folder that is gone afterwards.
 """
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -13,8 +15,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-DURATION = float(os.environ.get("DEMO_SECONDS", "20"))  #: seconds of live output
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from celery_gossip import Listener
+    from celery_gossip.messages import Gossip
+
+DURATION = float(os.environ.get("DEMO_SECONDS", "20"))  #: seconds of live output; without end for the dashboard
 WORKERS = {"shop1": ["-Q", "default,mail"], "shop2": ["-Q", "mail,reports"]}
 
 
@@ -33,28 +42,68 @@ def main() -> None:
 
 
 def _show() -> None:
-    """Send traffic, and print a line per gossip and at last the status tables."""
-    from celery_gossip import Listener, signals
-    from celery_gossip.report import gossip_line, status_text
+    """Send traffic, show what is heard, and print the status tables at last."""
+    from celery_gossip import Listener
+    from celery_gossip.report import status_text
     from example_project import app
 
-    def on_gossip(sender: object, gossip: object) -> None:
+    with Listener(app) as listener:
+        print(f"Two workers start on {_broker(app)}.", flush=True)
+        listener.wait(workers=len(WORKERS), timeout=30)
+        with _traffic():
+            if _has_dashboard():
+                _show_top(listener)
+            else:
+                _show_lines(app)
+        print(f"\n{status_text(listener.view(), listener.findings)}\n", flush=True)
+
+
+def _broker(app: "Celery") -> str:
+    return "an embedded broker" if "BROKER_FOLDER" in os.environ else str(app.connection_for_write().as_uri())
+
+
+def _has_dashboard() -> bool:
+    is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return is_terminal and importlib.util.find_spec("textual") is not None
+
+
+def _show_top(listener: "Listener") -> None:
+    """The dashboard, until the user has seen enough."""
+    from celery_gossip.tui import run_top
+
+    limit = threading.Timer(DURATION, os.kill, (os.getpid(), signal.SIGTERM))
+    if "DEMO_SECONDS" in os.environ:
+        limit.start()
+    try:
+        run_top(listener)
+    finally:
+        limit.cancel()
+
+
+def _show_lines(app: "Celery") -> None:
+    """A line per gossip."""
+    from celery_gossip import signals
+    from celery_gossip.report import gossip_line
+
+    def on_gossip(sender: object, gossip: "Gossip") -> None:
         print(gossip_line(gossip, time.time()), flush=True)
 
-    broker = "an embedded broker" if "BROKER_FOLDER" in os.environ else app.connection_for_write().as_uri()
-    print(f"Two workers on {broker}; by queue: active/reserved/scheduled. Ctrl-C ends.\n", flush=True)
+    print("By queue: active/reserved/scheduled. Ctrl-C ends.\n", flush=True)
+    with signals.gossip_received.connected_to(on_gossip, sender=app):
+        time.sleep(DURATION)
+
+
+@contextlib.contextmanager
+def _traffic() -> Iterator[None]:
+    """Customers, as long as this lasts."""
     is_over = threading.Event()
     traffic = threading.Thread(target=_send_orders, args=(is_over,), daemon=True)
-    with Listener(app) as listener, signals.gossip_received.connected_to(on_gossip, sender=app):
-        try:
-            listener.wait(workers=len(WORKERS), timeout=30)
-            traffic.start()
-            is_over.wait(DURATION)
-            print(f"\n{status_text(listener.cluster.workers())}\n", flush=True)
-        finally:
-            is_over.set()
-            if traffic.is_alive():
-                traffic.join(timeout=5)
+    traffic.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        traffic.join(timeout=5)
 
 
 def _send_orders(is_over: threading.Event) -> None:
