@@ -14,13 +14,15 @@ from celery_gossip.tui.frame import Source
 
 __all__ = ["Source", "run_top"]
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def run_top(source: Source) -> None:
-    """Show the source until the user quits; blocks. Ends the process by SystemExit if the dashboard failed."""
+    """Show the source until the user quits; blocks, on the main thread. SystemExit if the dashboard failed."""
     if os.environ.get("TERM") == "dumb":
         os.environ["NO_COLOR"] = "1"
     top = _Signalled(source)
-    with _silence():
+    with _silence(), _handlers_kept():
         top.run()
     if top.return_code:
         sys.exit(top.return_code)
@@ -31,8 +33,19 @@ class _Signalled(Top):
 
     def on_mount(self) -> None:
         super().on_mount()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """The event loop leaves the default behind, whatever was there before."""
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

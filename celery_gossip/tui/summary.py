@@ -129,7 +129,7 @@ def _backlog(frame: Frame) -> Cell:
 def _alarm(frame: Frame) -> tuple[str, str] | None:
     since = frame.view.isolated_since
     why = f" {frame.error.rstrip('.')}." if frame.error else ""
-    if since is not None:
+    if since is not None and (frame.view.workers or not frame.error):
         return (
             f"ISOLATED for {age(frame.now - since)}: this listener is cut off from {frame.uri}.{why} What you see is "
             "frozen as it was then; nobody is called lost meanwhile. It goes on trying.",

@@ -66,6 +66,8 @@ def test_a_quiet_fleet_has_no_banner() -> None:
         (replace(FRAME, error="OSError: gone"), ["CANNOT REACH redis://localhost:6379/0", "OSError: gone"], "alarm"),
         (Frame(a_view(), NOW, uri="redis://x"), ["NOBODY IS HEARD YET on redis://x", "install(app)"], "notice"),
         (Frame(a_view(), NOW, uri="redis://x", error="OSError"), ["CANNOT REACH"], "alarm"),
+        (Frame(a_view(isolated_since=NOW), NOW, uri="redis://x", error="OSError"), ["CANNOT REACH"], "alarm"),
+        (Frame(a_view(isolated_since=NOW - 4), NOW, uri="redis://x"), ["ISOLATED for 4s"], "alarm"),
     ],
 )
 def test_the_banner_tells_the_loudest_of_what_is_wrong_with_the_listener(

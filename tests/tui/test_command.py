@@ -1,0 +1,66 @@
+"""`celery gossip top` where it cannot run, and what it leaves as it was."""
+
+import logging
+import signal
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from celery_gossip import tui
+from celery_gossip.cli import gossip
+from celery_gossip.log import logger
+from tests.tui.scenes import three_workers
+from tests.tui.stage import FakeSource
+
+
+def test_without_textual_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("celery_gossip.tui")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("celery_gossip.tui")
+    monkeypatch.setitem(sys.modules, "textual", None)
+    done = CliRunner().invoke(gossip, ["top"])
+    assert done.exit_code == 1
+    assert done.output == 'Error: celery gossip top needs Textual: pip install "celery-gossip[top]"\n'
+
+
+def test_a_module_of_our_own_that_is_missing_is_not_taken_for_textual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("celery_gossip.tui")
+    monkeypatch.setitem(sys.modules, "celery_gossip.tui", None)
+    assert isinstance(CliRunner().invoke(gossip, ["top"]).exception, ModuleNotFoundError)
+
+
+def test_without_a_terminal_one_line_says_what_to_use() -> None:
+    done = CliRunner().invoke(gossip, ["top"])
+    assert done.exit_code == 1
+    assert done.output == ("Error: celery gossip top needs a terminal; elsewhere use celery gossip status, or watch\n")
+
+
+def test_while_it_runs_no_log_line_reaches_the_screen_and_afterwards_all_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def run(top: tui.Top) -> None:
+        logger.warning("tears the screen")
+        logging.getLogger("kombu").warning("tears it too")
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def on_term(*_: object) -> None: ...
+
+    monkeypatch.setattr(tui.Top, "run", run)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    before = (logger.handlers[:], logger.propagate, logging.lastResort)
+    kept = signal.signal(signal.SIGTERM, on_term)
+    try:
+        tui.run_top(FakeSource(three_workers()))
+        assert signal.getsignal(signal.SIGTERM) is on_term
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+    assert (logger.handlers, logger.propagate, logging.lastResort) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_dashboard_that_failed_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tui.Top, "run", lambda top: top.exit(return_code=3))
+    with pytest.raises(SystemExit) as ended:
+        tui.run_top(FakeSource(three_workers()))
+    assert ended.value.code == 3
