@@ -111,15 +111,12 @@ class Cluster:
     def queue_names(self) -> list[str]:
         """Every queue that a known worker serves or served, in the order in which they were heard of."""
         with self._lock:
-            gossips = [member.gossip for member in self._members.values()]
+            gossips = [gossip for member in self._members.values() for gossip in member.gossips]
         return list(dict.fromkeys(check.queue for gossip in gossips for check in gossip.checks))
 
     def workers(self) -> tuple[WorkerView, ...]:
         """A snapshot of every worker known, by hostname, with its age now."""
-        now = self._clock()
-        with self._lock:
-            views = [member.view(member.state, now) for member in self._members.values()]
-        return tuple(sorted(views, key=lambda worker: worker.gossip.hostname))
+        return self._snapshot().workers
 
     def queues(self) -> tuple[QueueView, ...]:
         """The same facts gathered by queue, by name; workers that are offline or lost are counted as such only."""
@@ -127,12 +124,20 @@ class Cluster:
 
     def view(self) -> View:
         """Workers and queues of one moment, and whether the listener is isolated."""
-        workers = self.workers()
+        snapshot = self._snapshot()
+        with self._lock:
+            known = self._backlogs.items()
+            backlogs = {queue: count for queue, (count, at) in known if snapshot.taken_at - at <= _BACKLOG_HOLDS}
+        return replace(snapshot, queues=gather_queues(snapshot.workers, backlogs))
+
+    def _snapshot(self) -> View:
+        """The view without its queues."""
         now = self._clock()
         with self._lock:
-            backlogs = {queue: count for queue, (count, at) in self._backlogs.items() if now - at <= _BACKLOG_HOLDS}
+            views = [member.view(member.state, now) for member in self._members.values()]
             isolated_since = self._isolated_since
-        return View(workers, gather_queues(workers, backlogs), taken_at=now, isolated_since=isolated_since)
+        views.sort(key=lambda worker: worker.gossip.hostname)
+        return View(tuple(views), queues=(), taken_at=now, isolated_since=isolated_since)
 
     def _judge(self, hostname: str, member: Member, now: float) -> list[Transition]:
         states = member.judge(now, self._patience)

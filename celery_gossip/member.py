@@ -21,8 +21,6 @@ _LEAST_GRACE = 3.0  #: seconds likewise: so long a sender may wait before it tri
 _MOST_BOOTS = 8  #: remembered per hostname
 _REMEMBERED = 600.0  #: seconds for which the tasks that a restart left behind are told
 
-_SILENT = frozenset({"suspect", "lost"})
-
 
 @dataclass(frozen=True)
 class Patience:
@@ -63,66 +61,85 @@ class _Boot:
     """One start of the worker, as last heard."""
 
     gossip: Gossip
-    first_at: float
+    since: float  #: when it began to speak, or began again after it had been silent
     heard_at: float
+    is_silent: bool = False  #: for longer than its limit; ended by a fresh message alone, not by a limit that grows
 
     @property
     def is_leaving(self) -> bool:
         return self.gossip.state != "online"
 
-    def is_silent(self, now: float, patience: Patience) -> bool:
-        return patience.is_suspect(self.gossip.interval, self.heard_at, now)
+    @property
+    def is_over(self) -> bool:
+        """Whether it is gone, as far as one can tell."""
+        return self.is_silent or self.gossip.state == "offline"
+
+    def hear(self, gossip: Gossip, now: float, *, is_late: bool) -> None:
+        self.gossip = gossip
+        if is_late:
+            return
+        self.heard_at = now
+        if self.is_silent:
+            self.since, self.is_silent = now, False
+
+    def judge(self, now: float, patience: Patience) -> None:
+        self.is_silent = self.is_silent or patience.is_suspect(self.gossip.interval, self.heard_at, now)
+
+    def spoke_beside(self, other: "_Boot") -> float:
+        """Seconds for which both were heard."""
+        return min(self.heard_at, other.heard_at) - max(self.since, other.since)
 
 
 class Member:
     """What is known under one hostname. hear() takes a gossip, judge() then gives the states that were entered."""
 
     def __init__(self, gossip: Gossip, now: float) -> None:
-        self._holder = _Boot(gossip, first_at=now, heard_at=now)
+        self._holder = _Boot(gossip, since=now, heard_at=now)
+        self._held_since = now
         self._predecessor: _Boot | None = None
         self._boots = {gossip.boot: self._holder}
-        self._rivals: tuple[Gossip, ...] = ()
+        self._rivals: tuple[_Boot, ...] = ()
         self._replaced: Gossip | None = None
         self._is_settled = False
         self.state = ""
         self.since = now
 
     @property
-    def gossip(self) -> Gossip:
-        """The holder's latest."""
-        return self._holder.gossip
+    def gossips(self) -> tuple[Gossip, ...]:
+        """The latest of the holder, then those of its rivals."""
+        return (self._holder.gossip, *(boot.gossip for boot in self._rivals))
 
     def hear(self, gossip: Gossip, now: float, *, is_late: bool) -> bool:
-        """Take this gossip; False for one that is older than what is known of its boot.
+        """Take this gossip; False for one that is older than what is known of its boot, or of one boot too many.
 
         A late one tells what was, not that the worker lives.
         """
         boot = self._boots.get(gossip.boot)
         if boot is None:
-            self._begin(_Boot(gossip, first_at=now, heard_at=now))
+            if not self._make_room():
+                return False
+            self._begin(_Boot(gossip, since=now, heard_at=now), now)
         elif gossip.seq <= boot.gossip.seq:
             return False
         else:
-            boot.gossip = gossip
-            if not is_late:
-                boot.heard_at = now
+            boot.hear(gossip, now, is_late=is_late)
         self._is_settled = False
         return True
 
     def judge(self, now: float, patience: Patience) -> list[str]:
         """The states that are entered by `now`, in order: nobody is lost who was not suspect before."""
-        if self._is_settled and not self._holder.is_silent(now, patience):
+        if patience.is_frozen:
+            return self._enter(self._frozen_state(), now)
+        holder = self._holder
+        if self._is_settled and (
+            holder.is_silent or not patience.is_suspect(holder.gossip.interval, holder.heard_at, now)
+        ):
             return []
-        if not patience.is_frozen:
-            self._settle(now, patience)
+        self._weigh(now, patience)
         state = self._state(now, patience)
         # Nothing but silence can change what is told now, unless several boots have to be weighed.
-        self._is_settled = len(self._boots) == 1 and state not in _SILENT
-        if state == self.state:
-            return []
-        entered = ["suspect", state] if state == "lost" and self.state != "suspect" else [state]
-        self.state, self.since = state, now
-        return entered
+        self._is_settled = len(self._boots) == 1 and state != "suspect"
+        return self._enter(state, now)
 
     def view(self, state: str, now: float) -> WorkerView:
         """The snapshot, in this state."""
@@ -132,81 +149,115 @@ class Member:
             heard_at=self._holder.heard_at,
             state_since=self.since,
             age=max(0.0, now - self._holder.heard_at),
-            rivals=self._rivals,
+            rivals=self.gossips[1:],
             replaced=self._replaced,
         )
 
-    def _begin(self, boot: _Boot) -> None:
-        """A new boot stands for the hostname at once."""
-        if len(self._boots) >= _MOST_BOOTS:
-            others = (known for known in self._boots.values() if known is not self._holder)
-            del self._boots[min(others, key=lambda known: known.heard_at).gossip.boot]
-        self._boots[boot.gossip.boot] = boot
-        self._hand_over(boot)
+    def _enter(self, state: str, now: float) -> list[str]:
+        if state == self.state:
+            return []
+        entered = ["suspect", state] if state == "lost" and self.state != "suspect" else [state]
+        self.state, self.since = state, now
+        return entered
 
-    def _hand_over(self, boot: _Boot) -> None:
-        self._predecessor, self._holder = self._holder, boot
+    def _make_room(self) -> bool:
+        """As in the Cluster: a boot that lives is never dropped for an unknown one, or many would flap for ever."""
+        if len(self._boots) < _MOST_BOOTS:
+            return True
+        gone = [boot for boot in self._boots.values() if boot is not self._holder and boot.is_over]
+        if not gone:
+            return False
+        del self._boots[min(gone, key=lambda boot: boot.heard_at).gossip.boot]
+        return True
+
+    def _begin(self, boot: _Boot, now: float) -> None:
+        """A new boot stands for the hostname at once; one that is leaving when it is first heard of is not new."""
+        self._boots[boot.gossip.boot] = boot
+        if not boot.is_leaving or self._holder.is_leaving or self._holder.is_silent:
+            self._hand_over(boot, now)
+
+    def _hand_over(self, boot: _Boot, now: float) -> None:
+        self._predecessor, self._holder, self._held_since = self._holder, boot, now
         if self.state != "conflict":
             self.state = ""  # told anew, for it is another boot
 
-    def _settle(self, now: float, patience: Patience) -> None:
-        """Who holds the hostname, who rivals it, and what was replaced."""
+    def _weigh(self, now: float, patience: Patience) -> None:
+        """Who is silent, who holds the hostname, who rivals it, and what was replaced."""
+        for boot in self._boots.values():
+            boot.judge(now, patience)
         if len(self._boots) == 1:
             return
-        rivals = self._speaking_rivals(now, patience)
-        if rivals and (self._holder.is_leaving or self._holder.is_silent(now, patience)):
-            heir = max(rivals, key=lambda boot: (not boot.is_leaving, boot.first_at))
-            if self._holder.is_silent(now, patience) or self._holder.gossip.state == "offline" or not heir.is_leaving:
-                self._hand_over(heir)
-                rivals = self._speaking_rivals(now, patience)
-        self._rivals = tuple(boot.gossip for boot in rivals)
-        self._replaced = self._tasks_left_behind(now, patience)
+        heir = self._heir(patience)
+        if heir is not None:
+            self._hand_over(heir, now)
+        self._rivals = self._speaking_rivals()
+        self._replaced = self._tasks_left_behind(now)
+        self._forget(now)
 
-    def _speaking_rivals(self, now: float, patience: Patience) -> list[_Boot]:
-        return [
+    def _heir(self, patience: Patience) -> _Boot | None:
+        """The rival to stand for the hostname, where the holder is over, or leaves while another will stay."""
+        holder = self._holder
+        if not holder.is_leaving and not holder.is_silent:
+            return None
+        heirs = [
+            boot
+            for boot in self._speaking_rivals()
+            if (holder.is_over and boot.heard_at > holder.heard_at)
+            or (self._lives_beside(boot, patience) and (holder.is_over or not boot.is_leaving))
+        ]
+        return max(heirs, key=lambda boot: (not boot.is_leaving, boot.since), default=None)
+
+    def _speaking_rivals(self) -> tuple[_Boot, ...]:
+        holder = self._holder
+        return tuple(
             boot
             for boot in self._boots.values()
-            if boot is not self._holder
-            and boot.heard_at > self._holder.first_at
-            and boot.gossip.state != "offline"
-            and not boot.is_silent(now, patience)
-        ]
+            if boot is not holder and not boot.is_over and boot.heard_at > holder.since
+        )
 
-    def _tasks_left_behind(self, now: float, patience: Patience) -> Gossip | None:
+    def _lives_beside(self, boot: _Boot, patience: Patience) -> bool:
+        """Whether both were heard for longer than a message may be late."""
+        return boot.spoke_beside(self._holder) > patience.limit(boot.gossip.interval)
+
+    def _tasks_left_behind(self, now: float) -> Gossip | None:
         left = self._predecessor
-        if left is None or left.gossip.state == "offline" or not left.gossip.active:
+        if left is None or not left.is_silent or left.gossip.state == "offline" or not left.gossip.active:
             return None
-        if now - self._holder.first_at > _REMEMBERED:
-            return None
-        return left.gossip if left.is_silent(now, patience) else None
+        return left.gossip if self._is_remembered(left, now) else None
+
+    def _forget(self, now: float) -> None:
+        for name, boot in list(self._boots.items()):
+            if boot is not self._holder and boot.is_over and not self._is_remembered(boot, now):
+                del self._boots[name]
+
+    def _is_remembered(self, boot: _Boot, now: float) -> bool:
+        return now - max(boot.heard_at, self._held_since) <= _REMEMBERED
 
     def _state(self, now: float, patience: Patience) -> str:
-        told = _state_told_by(self._holder.gossip)
+        holder = self._holder
+        told = _state_told_by(holder.gossip)
         if told == "offline":
             return told
-        if self.state in _SILENT and self._holder.heard_at <= self.since:
-            return self._state_of_the_silent(now, patience)
-        if patience.is_frozen:
-            return "conflict" if self.state == "conflict" else told
-        if self._holder.is_silent(now, patience):
-            return self._state_of_the_silent(now, patience)
+        if holder.is_silent:
+            is_lost = self.state == "lost" or patience.is_lost(holder.gossip.interval, holder.heard_at, now)
+            return "lost" if is_lost else "suspect"
         return "conflict" if self._is_contested(patience) else told
 
-    def _state_of_the_silent(self, now: float, patience: Patience) -> str:
-        if self.state == "lost" or patience.is_frozen:
+    def _frozen_state(self) -> str:
+        """Of a listener that is isolated: a new boot and a goodbye are told, but nobody falls silent or comes back."""
+        told = _state_told_by(self._holder.gossip)
+        if self.state == "conflict":
             return self.state
-        holder = self._holder
-        return "lost" if patience.is_lost(holder.gossip.interval, holder.heard_at, now) else "suspect"
+        return self.state if self._holder.is_silent and told != "offline" else told
 
     def _is_contested(self, patience: Patience) -> bool:
-        """Whether two boots live: one that was replaced speaks on for longer than a message may be late."""
+        """Whether two boots live under one hostname; once told, that lasts until but one of them speaks."""
         if self._holder.is_leaving:
             return False
-        rivals = [self._boots[gossip.boot] for gossip in self._rivals if gossip.state == "online"]
+        rivals = [boot for boot in self._rivals if not boot.is_leaving]
         if self.state == "conflict":
             return bool(rivals)
-        began = self._holder.first_at
-        return any(boot.heard_at - began > patience.limit(boot.gossip.interval) for boot in rivals)
+        return any(self._lives_beside(boot, patience) for boot in rivals)
 
 
 def _require_intervals(option: str, value: object, above: float) -> None:

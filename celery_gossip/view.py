@@ -14,6 +14,7 @@ __all__ = ["GONE", "STATES", "QueueView", "View", "WorkerView", "gather_queues"]
 #: Every state that a worker can be in, the most welcome first.
 STATES = ("online", "stalled", "draining", "suspect", "conflict", "offline", "lost")
 GONE = frozenset({"offline", "lost"})
+_TAKES_TASKS = frozenset({"online", "conflict"})
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class QueueView:
     paused: str  #: "no", "partly" or "yes": on none, some or all of its workers
     states: Mapping[str, int] = field(default_factory=dict)  #: `{state: workers}`, those that are gone included
     active_ids: tuple[str, ...] = ()  #: of the tasks that run, as far as the workers list them
-    slots: int = 0  #: of the workers that serve it; they serve their other queues too: never sum over queues
+    slots: int = 0  #: of the workers that take its tasks; they serve their other queues too: never sum over queues
     free_slots: int = 0  #: of them without a task, likewise; 0 where every consumer is paused
     backlog: int | None = None  #: messages that wait on the broker; None where that is not known
 
@@ -77,7 +78,7 @@ def gather_queues(
     gathered: dict[str, _Gathering] = {name: _Gathering() for name in backlogs or {}}
     for worker in workers:
         for gossip in worker.gossips:
-            for check in gossip.checks:
+            for check in {check.queue: check for check in gossip.checks}.values():  # whoever says a queue twice
                 gathered.setdefault(check.queue, _Gathering()).add(worker, gossip, check)
     known = backlogs or {}
     views = (gathered[queue].view(queue, known.get(queue)) for queue in sorted(gathered))
@@ -93,11 +94,12 @@ class _Gathering:
         self.slots = self.free_slots = 0
 
     def add(self, worker: WorkerView, gossip: Gossip, check: QueueCheck) -> None:
-        self.states[worker.state] += 1
+        state = worker.state if gossip.state == "online" or gossip is worker.gossip else gossip.state
+        self.states[state] += 1
         if worker.is_gone:
             return
         self.checks.append(check)
-        if not check.paused and worker.state not in ("draining", "suspect") and gossip.state == "online":
+        if not check.paused and state in _TAKES_TASKS:
             self.slots += gossip.concurrency
             self.free_slots += max(0, gossip.concurrency - gossip.active)
 
