@@ -41,10 +41,16 @@ class BacklogReader:
         """
         if self._channel is None:
             self._channel = self._link.open()
+        if not self._can_count:
+            return {}
         now = self._clock()
         due = [queue for queue in queues if self._due_at.get(queue, now) <= now][:_MOST_QUEUES]
         self._due_at = {queue: at for queue, at in self._due_at.items() if at > now}
         return {queue: self._count(queue, now) for queue in due}
+
+    def ask_again(self, queue: str) -> None:
+        """It may be there by now: somebody serves it."""
+        self._due_at.pop(queue, None)
 
     def close(self) -> None:
         """Say goodbye to the broker, bounded in time. Never raises."""
@@ -65,19 +71,20 @@ class BacklogReader:
             if str(getattr(exc, "reply_code", "")) not in _CANNOT_TELL:
                 raise
         else:
-            return count if count >= 0 and self._can_count else None
+            return count if count >= 0 else None
         if self._link.driver_type == "redis":  # there an empty queue does not exist
             return 0
         self._due_at[queue] = now + _MISSING_FOR
-        if self._link.driver_type == "amqp":  # which has closed the channel
-            with self._link.bounded():
-                self._channel = self._link.raw.channel()
-        return None
+        return None  # AMQP has closed the channel, and py-amqp has opened it again
 
     @property
     def _can_count(self) -> bool:
-        """Kombu's transports that cannot tell answer 0."""
-        return getattr(type(self._channel), "_size", None) is not AbstractChannel._size
+        """Some of Kombu's transports answer 0 to every question; others make the queue that they are asked about."""
+        kind = type(self._channel)
+        if not issubclass(kind, AbstractChannel):
+            return True
+        can_see = kind._has_queue is not AbstractChannel._has_queue or kind._new_queue is AbstractChannel._new_queue
+        return can_see and kind._size is not AbstractChannel._size
 
 
 class BacklogWatch:
@@ -91,6 +98,7 @@ class BacklogWatch:
         self._note = note
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="celery-gossip-backlog", daemon=True)
+        self._served: frozenset[str] = frozenset()
         self._log = LimitedLogger()
 
     def start(self) -> None:
@@ -116,13 +124,20 @@ class BacklogWatch:
         failures = 0
         while not self._closing.wait(_LOOK_EVERY if not failures else READ_EVERY + backoff(failures, random.random())):
             try:
-                self._note(reader.read(dict.fromkeys((*declared, *self._names()))))
+                self._look(reader, declared)
                 failures = 0
             except Exception as exc:
                 reader.drop()
                 failures += 1
                 self._cannot(exc)
         reader.close()
+
+    def _look(self, reader: BacklogReader, declared: tuple[str, ...]) -> None:
+        names = tuple(self._names())
+        for queue in frozenset(names) - self._served:
+            reader.ask_again(queue)
+        self._served = frozenset(names)
+        self._note(reader.read(dict.fromkeys((*declared, *names))))
 
     def _cannot(self, exc: Exception) -> None:
         self._log.warning("backlog", "celery-gossip: the backlog of the queues cannot be read: %s", described(exc))

@@ -16,11 +16,12 @@ from kombu import Connection, Exchange
 from celery_gossip.errors import InvalidOption, UnsupportedTransport
 from celery_gossip.options import GossipOptions, without_password
 
-__all__ = ["TIMEOUT", "Broker", "Link", "is_refusal", "open_broker", "open_task_broker"]
+__all__ = ["TIMEOUT", "Broker", "Link", "is_forbidden", "is_refusal", "open_broker", "open_task_broker"]
 
 TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker
 _MOST_DATA_ERRORS = 10
-_REFUSALS = (403, 404, 405, 406, 530)  #: reply codes of AMQP
+_FORBIDDEN = 403  #: reply code of AMQP
+_REFUSALS = (_FORBIDDEN, 404, 405, 406, 530)  #: likewise
 _REDIS_REFUSAL = "NoPermissionError"  #: by name: redis-py need not be installed
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
@@ -52,7 +53,7 @@ class Broker:
     def driver_type(self) -> str:
         """The transport's kind, in Kombu's word: redis, amqp, memory, …"""
         with self._connection({}) as connection:
-            return str(connection.transport.driver_type)
+            return _driver_type(connection)
 
     def connection(self, **transport_options: Any) -> Any:
         """A new kombu.Connection, not connected yet. Blocks for nothing but imports."""
@@ -109,7 +110,7 @@ class Link:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self.driver_type = str(connection.transport.driver_type)
+        self.driver_type = _driver_type(connection)
         self.raw: Any = None
 
     @property
@@ -152,18 +153,40 @@ class Link:
                     self._connection.close()
         except Exception:  # the peer is gone or hangs: nothing to say goodbye to
             self.drop()
-        self.raw = None
+        self._forget()
+
+    def reset(self) -> None:
+        """Forget the connection without a word. Never raises."""
+        with suppress(Exception):
+            # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
+            (self._connection.collect if self.driver_type == "amqp" else self._connection.close)()
+        self._forget()
 
     def drop(self) -> None:
         """Forget the connection without a word, and turn to the next failover URL. Never raises."""
+        self.reset()
+        with suppress(Exception):
+            self._connection.maybe_switch_next()
+
+    def _forget(self) -> None:
+        """Kombu leaves the descriptor of its Redis poller to the garbage collector."""
+        poller = getattr(getattr(self.raw, "cycle", None), "poller", None)
         self.raw = None
-        # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
-        leave = self._connection.collect if self.driver_type == "amqp" else self._connection.close
-        for step in (leave, self._connection.maybe_switch_next):
+        if poller is not None:
             with suppress(Exception):
-                step()
+                poller.close()
+
+
+def _driver_type(connection: Any) -> str:
+    """Asked of the class: a transport of Redis has a descriptor from the beginning."""
+    return str(connection.get_transport_cls().driver_type)
 
 
 def is_refusal(exc: Exception) -> bool:
     """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
-    return getattr(exc, "reply_code", None) in _REFUSALS or type(exc).__name__ == _REDIS_REFUSAL
+    return getattr(exc, "reply_code", None) in _REFUSALS or is_forbidden(exc)
+
+
+def is_forbidden(exc: Exception) -> bool:
+    """Whether the broker has said that this user has not the right."""
+    return getattr(exc, "reply_code", None) == _FORBIDDEN or type(exc).__name__ == _REDIS_REFUSAL

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from kombu import Consumer, Producer, Queue
 
-from celery_gossip.broker import Broker, Link, is_refusal, open_broker
+from celery_gossip.broker import Broker, Link, is_forbidden, is_refusal, open_broker
 from celery_gossip.envelope import body_of, bounded_message, unpack
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.messages import CONTENT_TYPE
 
-__all__ = ["Broker", "Publisher", "Subscription", "is_refusal", "open_broker"]
+__all__ = ["Broker", "Publisher", "Subscription", "is_forbidden", "is_refusal", "open_broker"]
 
 PUBLISH_TIMEOUT = 0.4  #: seconds for writing one message to an AMQP socket that does not drain
 EXPIRES_AFTER = 3.0  #: intervals after which an undelivered gossip is worthless
@@ -28,10 +28,11 @@ _POLLING_INTERVAL = 0.1  #: seconds between looks of transports that cannot wait
 class Publisher:
     """Publishes gossip on a connection of its own; the first publish after a failure connects anew."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, expires: float | None = None) -> None:
+        """`expires`: seconds after which a message that nobody took is worthless; by default three intervals."""
         self._link = Link(broker.connection())
         self._exchange = broker.exchange()
-        self._expiration = min(EXPIRES_AFTER * broker.options.interval, _MOST_EXPIRY)
+        self._expiration = expires or min(EXPIRES_AFTER * broker.options.interval, _MOST_EXPIRY)
         self._producer: Any = None
         self._is_blocked = False
 
@@ -66,9 +67,17 @@ class Publisher:
 
     def drop(self) -> None:
         """Throw the connection away; the next publish builds a new one. Never raises."""
+        self._forget()
+        self._link.drop()
+
+    def reset(self) -> None:
+        """Likewise, but stay with this broker where the URL names several. Never raises."""
+        self._forget()
+        self._link.reset()
+
+    def _forget(self) -> None:
         self._producer = None
         self._is_blocked = False
-        self._link.drop()
 
     def _open(self) -> Any:
         channel = self._link.open()

@@ -16,7 +16,7 @@ from celery_gossip.backoff import backoff
 from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
 from celery_gossip.diagnosis import Diagnosis, Evidence, Finding
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.exchange import Subscription, is_refusal, open_broker
 from celery_gossip.hearing import Hearing
 from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.member import Patience
@@ -77,8 +77,7 @@ class Listener:
         self.error: Exception | None = None  #: why the broker cannot be reached just now
         self._broker = open_broker(app, self.options)
         self._clock = clock
-        self._hearing = Hearing(clock())
-        self._echo = EchoSounder(Publisher(self._broker), self._hearing)
+        self._begin_to_hear()
         self._backlogs = BacklogWatch(app, self.cluster.queue_names, self._note_backlogs)
         self._diagnosis = Diagnosis()
         self._changed = threading.Condition()
@@ -122,6 +121,7 @@ class Listener:
     def start(self) -> "Listener":
         """Start the threads; once. Does not wait for the broker."""
         if self._thread is None:
+            self._begin_to_hear()
             self._thread = threading.Thread(target=self._run, name="celery-gossip-listener", daemon=True)
             self._thread.start()
             self._backlogs.start()
@@ -150,6 +150,10 @@ class Listener:
     def _live_workers(self) -> int:
         return sum(not worker.is_gone for worker in self.cluster.workers())
 
+    def _begin_to_hear(self) -> None:
+        self._hearing = Hearing(self._clock())
+        self._echo = EchoSounder(self._broker, self._hearing)
+
     def _run(self) -> None:
         subscription = Subscription(self._broker)
         while not self._closing.is_set():
@@ -177,7 +181,7 @@ class Listener:
                 self._failures = 0
                 self._take(message)
             if self._hearing.is_deaf(self._clock(), self._slowest()):
-                raise Deaf("no echo comes back")
+                raise self._echo.error or Deaf("nothing is heard")
 
     def _slowest(self) -> float:
         """The longest interval of the workers heard; asked only where there is no echo."""
@@ -196,7 +200,10 @@ class Listener:
             self._announce(self.cluster.expire(now, self._hearing.lag(now)))
         if now >= self._review_at:
             self._review_at = now + _REVIEW_EVERY
-            self._review(now)
+            try:
+                self._review(now)
+            except Exception as exc:  # a rule that stumbles over something must not deafen the listener
+                self._log.error("review", "celery-gossip: the diagnosis failed: %r", exc, exc_info=exc)
 
     def _take(self, received: bytes | RejectedGossip) -> None:
         now = self._clock()
@@ -238,12 +245,13 @@ class Listener:
 
     def _evidence(self, now: float) -> Evidence:
         connected_at = self._hearing.connected_at
+        error = self.error or self._echo.error
         stranger, heard_at = self._stranger or ("", now)
         return Evidence(
             view=self.view(),
             listening_for=0.0 if connected_at is None else now - connected_at,
             where=f"exchange {self.options.exchange!r} of {self.uri}",
-            trouble="" if self.error is None else described(self.error),
+            trouble="" if error is None else described(error),
             stranger=stranger if now - heard_at < _STRANGER_HOLDS else "",
         )
 

@@ -2,20 +2,23 @@
 
 import os
 
-from celery_gossip.exchange import Publisher
+from celery_gossip.exchange import Broker, Publisher, is_forbidden
 from celery_gossip.hearing import Hearing
 from celery_gossip.log import described, logger
 from celery_gossip.messages import Echo, encode_echo
 
 __all__ = ["EchoSounder"]
 
+_EXPIRES = 3.0  #: seconds; a listener that takes it later would count it as late anyhow
+
 
 class EchoSounder:
     """A Publisher of echoes on a connection of its own; what comes back is told to Hearing."""
 
-    def __init__(self, publisher: Publisher, hearing: Hearing) -> None:
-        self._publisher = publisher
+    def __init__(self, broker: Broker, hearing: Hearing) -> None:
+        self._publisher = Publisher(broker, expires=_EXPIRES)
         self._hearing = hearing
+        self.error: Exception | None = None  #: why the latest echo could not be sent
         self._me = os.urandom(8).hex()
 
     def say_if_due(self, now: float) -> None:
@@ -26,11 +29,13 @@ class EchoSounder:
         try:
             if not self._publisher.publish(encode_echo(Echo(echo=self._me, number=number))):
                 self._hearing.hold(now)
+            self.error = None
         except Exception as exc:
-            self._publisher.drop()
-            if self._publisher.is_refusal(exc):
+            self._publisher.reset()  # it stays with the subscription's broker: elsewhere nobody would hear the echo
+            if is_forbidden(exc):
                 self._go_without(now, exc)
             else:
+                self.error = exc
                 self._hearing.postpone(now)
 
     def take(self, echo: Echo, now: float) -> None:
@@ -39,7 +44,7 @@ class EchoSounder:
             self._hearing.hear_echo(echo.number, now)
 
     def drop(self) -> None:
-        """Throw the connection away. Never raises."""
+        """Throw the connection away; like the subscription, turn to the next failover URL. Never raises."""
         self._publisher.drop()
 
     def close(self) -> None:

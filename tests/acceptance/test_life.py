@@ -58,7 +58,7 @@ def test_on_the_filesystem_a_worker_is_seen_to_work_drain_and_leave(tmp_path: Pa
 
 
 @pytest.mark.redis
-def test_a_worker_killed_at_work_is_lost_after_ten_silent_intervals(redis_project: Project) -> None:
+def test_a_worker_killed_at_work_is_suspect_then_lost_after_ten_silent_intervals(redis_project: Project) -> None:
     with redis_project.worker("--without-mingle") as worker, Ear(redis_project) as ear:
         task_id = redis_project.send("nap", 60)
         ear.wait(0.0, timeout=5, condition=lambda gossip: running(gossip) == (task_id,))
@@ -66,7 +66,7 @@ def test_a_worker_killed_at_work_is_lost_after_ten_silent_intervals(redis_projec
         lost_at = ear.wait_for_state("lost", timeout=10)
         last_heard_at = ear.heard[-1][0]
         assert 5.0 <= lost_at - last_heard_at < 5.0 + 1.0
-        assert [state for _, state in ear.states] == ["online", "lost"]
+        assert [state for _, state in ear.states] == ["online", "suspect", "lost"]
         (view,) = ear.listener.cluster.workers()
         assert (view.state, running(view.gossip)) == ("lost", (task_id,))
         assert ear.listener.cluster.queues() == ()

@@ -1,13 +1,17 @@
 """A corner of its own on each broker, for each test or for a whole module."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from kombu.transport import filesystem
+from kombu.utils.json import dumps
 
-from celery_gossip import exchange, listener, signals
+from celery_gossip import exchange, hearing, listener, signals
 from tests.integration.corner import Corner, corner_of
 from tests.support import brokers
 
@@ -33,6 +37,29 @@ def quick_looks() -> Iterator[None]:
         patch.setattr(exchange, "_polling_options", polling_options)
         patch.setattr(listener, "_DRAIN_TIMEOUT", 0.05)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_files() -> Iterator[None]:
+    """Kombu's filesystem transport shows a file before it has written the message: a look in between loses it."""
+
+    def put(channel: Any, queue: str, payload: Any, **kwargs: Any) -> None:
+        name = f"{round(time.monotonic() * 1000)}_{uuid4()}.{queue}.msg"
+        hidden = Path(channel.data_folder_out, f".{uuid4()}")
+        hidden.write_text(dumps(payload))
+        hidden.rename(hidden.with_name(name))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filesystem.Channel, "_put", put)
+        yield
+
+
+@pytest.fixture
+def quick_echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Echoes and what is made of them, four times as fast."""
+    monkeypatch.setattr(hearing, "ECHO_EVERY", 0.25)
+    monkeypatch.setattr(hearing, "_PATIENCE", 1.0)
+    monkeypatch.setattr(hearing, "_DEAF_AFTER", 1.25)
 
 
 @pytest.fixture(params=KINDS)
@@ -64,9 +91,9 @@ def private_redis() -> Iterator[brokers.PrivateBroker]:
         yield broker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def private_rabbitmq() -> Iterator[Any]:
-    """A RabbitMQ node of the module's own; a test that breaks it mends it again."""
+    """A RabbitMQ node of the suite's own; a test that breaks it mends it again."""
     with brokers.running(brokers.private("rabbitmq")) as broker:
         yield broker
 

@@ -9,6 +9,7 @@ import pytest
 from celery import Celery
 
 from celery_gossip import GossipOptions, InvalidOption, Listener
+from celery_gossip.diagnosis import Diagnosis
 from celery_gossip.messages import encode
 from tests.integration.corner import Corner, assert_connected
 from tests.support import brokers, eventually
@@ -77,12 +78,13 @@ def test_signals_tell_what_is_heard_and_what_changes(corner: Corner, telemetry: 
     assert [data["worker"].state for name, _, data in telemetry if name == "worker_offline"] == ["offline"]
 
 
-def test_a_worker_that_falls_silent_is_lost(redis_corner: Corner, telemetry: list[Any]) -> None:
+def test_a_worker_that_falls_silent_is_suspect_then_lost(redis_corner: Corner, telemetry: list[Any]) -> None:
     with redis_corner.listener() as listener:
         redis_corner.say(interval=0.5)
         eventually(lambda: assert_state(listener, "online"))
         eventually(lambda: assert_state(listener, "lost"), timeout=8)
-    assert [name for name in names(telemetry) if name.startswith("worker")] == ["worker_online", "worker_lost"]
+    told = [name for name in names(telemetry) if name.startswith("worker")]
+    assert told == ["worker_online", "worker_suspect", "worker_lost"]
 
 
 def test_a_receiver_that_raises_does_not_deafen_the_listener(redis_corner: Corner) -> None:
@@ -103,25 +105,50 @@ def test_a_receiver_that_raises_does_not_deafen_the_listener(redis_corner: Corne
         assert listener.connected_at == connected_at
 
 
-def test_two_starts_of_one_worker_are_two_entries(redis_corner: Corner) -> None:
+def test_a_worker_that_was_started_again_takes_the_place_of_what_it_was(
+    redis_corner: Corner, telemetry: list[Any]
+) -> None:
     with redis_corner.listener() as listener:
-        redis_corner.say(boot=BOOT, seq=100, state="offline")
+        redis_corner.say(boot=BOOT, seq=100)
+        eventually(lambda: assert_boots(listener, {BOOT: "online"}))
         redis_corner.say(boot=OTHER_BOOT, seq=1)
-        eventually(lambda: assert_boots(listener, {BOOT: "offline", OTHER_BOOT: "online"}))
+        eventually(lambda: assert_boots(listener, {OTHER_BOOT: "online"}))
+    assert [name for name in names(telemetry) if name.startswith("worker")] == ["worker_online"] * 2
 
 
 def assert_boots(listener: Listener, expected: dict[str, str]) -> None:
     assert {worker.gossip.boot: worker.state for worker in listener.cluster.workers()} == expected
 
 
-def test_closing_ends_the_thread_and_may_be_repeated(corner: Corner) -> None:
+def test_a_diagnosis_that_fails_does_not_deafen_the_listener(
+    redis_corner: Corner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def blow_up(self: Any, evidence: Any, now: float) -> Any:
+        raise KeyError("a rule that stumbles")
+
+    monkeypatch.setattr(Diagnosis, "review", blow_up)
+    with redis_corner.listener() as listener:
+        connected_at = listener.connected_at
+        redis_corner.say()
+        listener.wait(timeout=5)
+        eventually(lambda: assert_logged(caplog, "the diagnosis failed: KeyError('a rule that stumbles')"))
+        redis_corner.say(hostname="celery@later")
+        listener.wait(workers=2, timeout=5)
+        assert listener.connected_at == connected_at
+
+
+def assert_logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    assert text in caplog.text
+
+
+def test_closing_ends_the_threads_and_may_be_repeated(corner: Corner) -> None:
     listener = Listener(corner.app, corner.options).start()
     assert_connected(listener)
     began = time.monotonic()
     listener.close()
     listener.close()
     assert time.monotonic() - began < 2
-    assert [thread for thread in threading.enumerate() if thread.name == "celery-gossip-listener"] == []
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("celery-gossip")] == []
 
 
 def test_a_receiver_may_close_the_listener(redis_corner: Corner) -> None:
@@ -246,7 +273,7 @@ def test_a_listener_of_a_frozen_broker_closes_in_bounded_time(private_redis: Any
         took = time.monotonic() - began
         private_redis.thaw()
     assert took < 5.5
-    assert [thread for thread in threading.enumerate() if thread.name == "celery-gossip-listener"] == []
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("celery-gossip")] == []
 
 
 def test_a_gossip_of_the_step_is_a_gossip_of_the_listener(redis_corner: Corner) -> None:

@@ -16,6 +16,7 @@ import psutil
 from celery import Celery
 from kombu import Connection, Exchange, Queue
 
+from tests.support.brokers import is_reachable
 from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
@@ -115,20 +116,24 @@ class Project:
             worker.close()
 
     def clean(self) -> None:
-        """Delete this project's queues, exchanges and keys from a broker that others use too."""
-        with Connection(self.broker_url, connect_timeout=2) as connection:
-            if self.broker_url.startswith("redis"):
-                client = connection.default_channel.client
-                keys = [key for pattern in (f"*{self.prefix}*",) for key in client.scan_iter(pattern)]
-                if keys:
-                    client.delete(*keys)
-                return
+        """Delete this project's queues, exchanges and keys from brokers that others use too."""
+        for url in {self.broker_url, self.conf.get("gossip_broker_url") or self.broker_url}:
+            if url.startswith(("redis:", "amqp:")) and is_reachable(url):
+                with Connection(url, connect_timeout=2) as connection:
+                    self._clean(connection)
+
+    def _clean(self, connection: Any) -> None:
+        channel = connection.default_channel
+        if connection.transport.driver_type == "redis":
+            keys = list(channel.client.scan_iter(f"*{self.prefix}*"))
+            if keys:
+                channel.client.delete(*keys)
+        elif connection.transport.driver_type == "amqp":
             for queue in (*self.queues, *self.extra_queues):
-                Queue(queue)(connection.default_channel).delete()
-            for exchange in (f"{self.prefix}.pidbox", f"reply.{self.prefix}.pidbox", f"{self.prefix}_events"):
-                Exchange(exchange)(connection.default_channel).delete()
-            for exchange in (*self.queues, *self.extra_queues, f"{self.prefix}_gossip"):
-                Exchange(exchange)(connection.default_channel).delete()
+                Queue(queue)(channel).delete()
+            own = (f"{self.prefix}.pidbox", f"reply.{self.prefix}.pidbox", f"{self.prefix}_events")
+            for exchange in (*own, *self.queues, *self.extra_queues, f"{self.prefix}_gossip"):
+                Exchange(exchange)(channel).delete()
 
 
 def _own_keys(broker_url: str, prefix: str) -> dict[str, Any]:
