@@ -51,7 +51,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class QueueCheck(msgspec.Struct, frozen=True, kw_only=True):
+class QueueCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of one queue consumer of one worker at one moment (Oban: a producer's check)."""
 
     queue: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
@@ -66,7 +66,7 @@ class QueueCheck(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_started_at: Seconds | None  #: Unix seconds, set while draining
 
 
-class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One message: one worker, all its queue checks. Times are the worker's own and decide nothing."""
 
     v: Literal[1]  #: VERSION of the format

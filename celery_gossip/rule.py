@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from celery_gossip.messages import Gossip, QueueCheck
 from celery_gossip.view import QueueView, View, WorkerView
 
@@ -34,8 +36,7 @@ class Suspicion:
     witness: Any = None  #: it begins anew when this changes
 
 
-@dataclass(frozen=True)
-class Consumer:
+class Consumer(msgspec.Struct, frozen=True, gc=False):
     """One queue consumer of one boot of a worker."""
 
     worker: WorkerView

@@ -3,7 +3,7 @@
 Read on any thread: by the diagnosis, the commands, the dashboards.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -75,11 +75,11 @@ def gather_queues(
     workers: Iterable[WorkerView], backlogs: Mapping[str, int | None] | None = None
 ) -> tuple[QueueView, ...]:
     """Queue views of these workers' checks, by queue name; queues of `backlogs` that nobody serves are among them."""
-    gathered: dict[str, _Gathering] = {name: _Gathering() for name in backlogs or {}}
+    gathered = defaultdict(_Gathering, {name: _Gathering() for name in backlogs or {}})
     for worker in workers:
         for gossip in worker.gossips:
             for check in {check.queue: check for check in gossip.checks}.values():  # whoever says a queue twice
-                gathered.setdefault(check.queue, _Gathering()).add(worker, gossip, check)
+                gathered[check.queue].add(worker, gossip, check)
     known = backlogs or {}
     views = (gathered[queue].view(queue, known.get(queue)) for queue in sorted(gathered))
     return tuple(view for view in views if view.workers or view.backlog)
