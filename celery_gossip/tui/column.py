@@ -57,7 +57,7 @@ def place(columns: Sequence[Column[R]], width: int, rows: Sequence[R], title: st
         if column.width + gap <= spare:
             widths[column.title] = column.width
             spare -= column.width + gap
-    for column in (first, *others):
+    for column in sorted((first, *others), key=lambda column: column.measure is None):  # the insatiable last
         if column.title in widths:
             growth = max(0, min(spare, _wanted(column, rows) - widths[column.title]))
             widths[column.title] += growth

@@ -10,8 +10,9 @@ from rich.cells import chop_cells
 from celery_gossip.diagnosis import Finding
 from celery_gossip.messages import Gossip, QueueCheck
 from celery_gossip.tui.frame import Frame
-from celery_gossip.tui.row import severity_cell, state_cell
-from celery_gossip.tui.text import Cell, Line, age, count, fit, shown, sparkline, wrap
+from celery_gossip.tui.row import LEAST_FULL, severity_cell, state_cell
+from celery_gossip.tui.spark import sparkline
+from celery_gossip.tui.text import Cell, Line, age, count, fit, shown, wrap
 from celery_gossip.view import QueueView, WorkerView
 
 __all__ = ["detail_lines", "finding_key"]
@@ -54,15 +55,13 @@ def _queue_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     yield _fact("paused", queue.paused)
     yield _fact("slots", f"{count(queue.slots)}, {count(queue.free_slots)} free; shared with other queues")
     yield _fact("reserved", f"{count(queue.reserved)}, scheduled {count(queue.scheduled)}")
-    yield _trace("active", queue.active, [sample.active for sample in past], width, "info")
-    yield _trace("backlog", queue.backlog, [sample.backlog for sample in past], width, "trace")
+    bars = min(60, width - _LABEL - 12)
+    active = sparkline([sample.active for sample in past], bars, frame.taken, min(queue.slots, LEAST_FULL))
+    backlog = sparkline([sample.backlog for sample in past], bars, frame.taken, LEAST_FULL)
+    yield (*_fact("active", fit(count(queue.active), 11)), Cell(f" {active}", "info"))
+    yield (*_fact("backlog", fit(count(queue.backlog), 11)), Cell(f" {backlog}", "trace"))
     yield from _servers(queue, frame, width)
     yield from _ids(queue.active_ids, queue.active, frame)
-
-
-def _trace(label: str, number: int | None, samples: Sequence[int | None], width: int, style: str) -> Line:
-    bars = sparkline(samples, min(60, width - _LABEL - 12), max([8, *(sample or 0 for sample in samples)]))
-    return (*_fact(label, fit(count(number), 11)), Cell(f" {bars}", style))
 
 
 def _servers(queue: QueueView, frame: Frame, width: int) -> Iterator[Line]:

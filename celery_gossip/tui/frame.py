@@ -11,12 +11,12 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from celery_gossip.diagnosis import Finding
+from celery_gossip.tui.spark import SPAN
 from celery_gossip.tui.text import shown
 from celery_gossip.view import View
 
 __all__ = ["Frame", "Recorder", "Sample", "Source"]
 
-SPAN = 120  #: frames that a sparkline remembers: two minutes
 MOST_QUEUES = 500  #: queues whose past is kept, the busiest first
 MOST_IDS = 20_000  #: task ids whose first sight is kept
 
@@ -53,6 +53,7 @@ class Frame:
     rejected: int = 0  #: messages refused so far
     findings: tuple[Finding, ...] = ()
     past: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)  #: by queue, oldest first
+    taken: int = 0  #: samples so far
     seen: Mapping[str, float] = field(default_factory=dict)  #: when each task id that runs was first seen here
 
 
@@ -65,12 +66,14 @@ class Recorder:
         self._past: dict[str, tuple[Sample, ...]] = {}
         self._seen: dict[str, float] = {}
         self._remembered_at: float | None = None
+        self._taken = 0
 
     def take(self) -> Frame:
         view = self._source.view()
         now = self._clock()
         if view.isolated_since is None and self._remembered_at != now:
             self._remembered_at = now
+            self._taken += 1
             self._remember(view, now)
         error = self._source.error
         return Frame(
@@ -81,6 +84,7 @@ class Recorder:
             rejected=sum(self._source.rejected.copy().values()),
             findings=self._source.findings,
             past=self._past,
+            taken=self._taken,
             seen=self._seen,
         )
 

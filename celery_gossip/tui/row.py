@@ -9,10 +9,11 @@ from typing import TypeVar
 from celery_gossip.diagnosis import CRITICAL, Finding
 from celery_gossip.tui.column import Column
 from celery_gossip.tui.frame import Frame, Sample
-from celery_gossip.tui.text import Cell, age, count, shown, sparkline, width_of
+from celery_gossip.tui.spark import sparkline
+from celery_gossip.tui.text import Cell, age, count, shown, width_of
 from celery_gossip.view import STATES, QueueView, WorkerView
 
-__all__ = ["FINDINGS", "QUEUES", "WORKERS", "queue_names", "severity_cell", "state_cell"]
+__all__ = ["FINDINGS", "LEAST_FULL", "QUEUES", "WORKERS", "queue_names", "severity_cell", "state_cell"]
 
 R = TypeVar("R")
 
@@ -26,7 +27,7 @@ _SYMBOLS = {
     "offline": ("○", "dim"),
     "lost": ("✗", "bad"),
 }
-_LEAST_FULL = 8  #: messages that fill a bar of the backlog, at least
+LEAST_FULL = 8  #: tasks or messages that fill a bar, at least: a few are not told as if they were many
 _LAG_TO_MENTION = 0.5  #: seconds of loop lag that are worth a colour
 _STALLED_WIDTH = 16  #: cells of a state that says for how long
 _MOST_NAMES = 12  #: queues named in a worker's row
@@ -98,15 +99,13 @@ def _past(queue: QueueView, frame: Frame) -> Sequence[Sample]:
 
 
 def _active_bars(queue: QueueView, frame: Frame, width: int) -> Cell:
-    """A full bar: the most of the last two minutes, and no less than the slots or a handful."""
     samples = [sample.active for sample in _past(queue, frame)]
-    return Cell(sparkline(samples, width - 1, max([min(queue.slots, _LEAST_FULL), *samples])), "info")
+    return Cell(sparkline(samples, width - 1, frame.taken, min(queue.slots, LEAST_FULL)), "info")
 
 
 def _backlog_bars(queue: QueueView, frame: Frame, width: int) -> Cell:
-    """A full bar: the most of the last two minutes."""
     samples = [sample.backlog for sample in _past(queue, frame)]
-    return Cell(sparkline(samples, width - 1, max([_LEAST_FULL, *(sample or 0 for sample in samples)])), "trace")
+    return Cell(sparkline(samples, width - 1, frame.taken, LEAST_FULL), "trace")
 
 
 def _name(title: str, name: Callable[[R], str], width: int, rank: int, most: int) -> Column[R]:
@@ -156,8 +155,8 @@ QUEUES: Sequence[Column[QueueView]] = (
     _figure("RESERVED", lambda row: row.reserved, 6),
     _figure("SCHEDULED", lambda row: row.scheduled, 9),
     Column("BACKLOG", _backlog, lambda row, _: -1 if row.backlog is None else row.backlog, 8, 2, is_number=True),
-    Column("ACTIVE 2m", _active_bars, lambda row, _: row.active, 10, 8, most=24, is_number=True),
-    Column("BACKLOG 2m", _backlog_bars, lambda row, _: row.backlog or 0, 11, 7, most=24, is_number=True),
+    Column("ACTIVE 2m", _active_bars, lambda row, _: row.active, 10, 8, most=31, is_number=True),
+    Column("BACKLOG 2m", _backlog_bars, lambda row, _: row.backlog or 0, 11, 7, most=31, is_number=True),
 )
 
 WORKERS: Sequence[Column[WorkerView]] = (

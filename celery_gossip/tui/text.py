@@ -4,16 +4,13 @@ Names come from whoever may publish on the broker. The decoder refuses what does
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Cell", "Line", "age", "count", "cut", "fit", "shown", "sparkline", "width_of", "wrap"]
+__all__ = ["Cell", "Line", "age", "count", "cut", "fit", "shown", "width_of", "wrap"]
 
 ELLIPSIS = "…"
-_BARS = "▁▂▃▄▅▆▇"  #: not the full block: the bars of two lines would become one
 _LONGEST = 4096  #: characters of any one text that are looked at
 _MOST_MARKS = 2  #: combining marks in a row: more of them would be drawn over the lines around
 
@@ -105,26 +102,3 @@ def count(number: int | None, width: int = 12) -> str:
         if scaled < 999.5 or unit == "T":
             break
     return f"{scaled:.1f}{unit}" if scaled < 99.95 else f"{scaled:.0f}{unit}"
-
-
-def sparkline(samples: Sequence[int | None], width: int, full: int) -> str:
-    """The samples, oldest first, as one bar per cell, newest at the right; `full` is the height of a full bar.
-
-    Several samples that share a cell are told by the highest. Zero is the lowest bar, not known is a blank.
-    """
-    if width < 1 or not samples:
-        return ""
-    share = max(1, -(-len(samples) // width))
-    newest_first = samples[::-1]
-    groups = (islice(newest_first, at, at + share) for at in range(0, len(samples), share))
-    return "".join(_bar(group, full) for group in groups)[::-1].rjust(width)
-
-
-def _bar(samples: Iterable[int | None], full: int) -> str:
-    known = [sample for sample in samples if sample is not None]
-    if not known:
-        return " "
-    highest = max(known)
-    if highest <= 0:
-        return _BARS[0]
-    return _BARS[min(len(_BARS) - 1, 1 + highest * (len(_BARS) - 2) // max(1, full))]

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from celery_gossip.tui.frame import MOST_IDS, MOST_QUEUES, SPAN, Recorder, Sample
+from celery_gossip.tui.frame import MOST_IDS, MOST_QUEUES, Recorder, Sample
+from celery_gossip.tui.spark import SPAN
 from tests.tui.scenes import NOW, a_view, a_worker, isolated, many_workers, three_workers
 from tests.tui.stage import FakeSource
 from tests.unit.build import FakeClock, a_check
@@ -20,6 +21,7 @@ def test_the_past_of_a_queue_grows_by_a_sample_a_frame_and_is_bounded() -> None:
         clock.advance(1)
         frame = recorder.take()
     assert frame.past == {"mail": (Sample(1, 7),) * SPAN}
+    assert frame.taken == SPAN + 10
 
 
 def test_two_frames_of_one_moment_are_one_sample() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from celery_gossip.tui.text import age, count, cut, fit, shown, sparkline, wrap
+from celery_gossip.tui.text import age, count, cut, fit, shown, wrap
 
 
 @given(st.text())
@@ -76,24 +76,6 @@ def test_an_age_has_at_most_two_units(seconds: float, told: str) -> None:
 )
 def test_a_count_has_thousands_or_a_unit_where_those_do_not_fit(number: int | None, width: int, told: str) -> None:
     assert count(number, width) == told
-
-
-def test_a_sparkline_stands_to_the_right_with_the_newest_last() -> None:
-    assert sparkline([0, 4, 8], 5, full=8) == "  ▁▄▇"
-
-
-def test_a_sparkline_of_more_samples_than_cells_keeps_the_peaks() -> None:
-    assert sparkline([0, 8, 0, 0, 0, 8], 3, full=8) == "▇▁▇"
-    assert sparkline([8, 0, 0, 0, 0], 2, full=8) == "▇▁"
-
-
-def test_a_sparkline_tells_zero_from_not_known_and_from_little() -> None:
-    assert sparkline([None, 0, 1], 3, full=1000) == " ▁▂"
-
-
-@given(st.lists(st.none() | st.integers(0, 10**9), max_size=120), st.integers(0, 60), st.integers(0, 10**9))
-def test_a_sparkline_is_never_wider_than_its_cells(samples: list[int | None], width: int, full: int) -> None:
-    assert len(sparkline(samples, width, full)) in ({width} if samples else {0})
 
 
 @given(st.text(), st.integers(1, 40))
