@@ -87,17 +87,17 @@ def header_line(placed: Sequence[Placed], order: Order | None, title: str, *, is
         if order is not None and column.title == order.title:
             text += "▼" if order.is_descending else "▲"
         cells.append(Cell(text))
-    return _line(placed, cells, is_marked=is_focused)
+    return _line(placed, cells, ">" if is_focused else "")
 
 
-def row_line(placed: Sequence[Placed], row: Any, frame: Frame, *, is_marked: bool) -> Line:
-    """One row."""
+def row_line(placed: Sequence[Placed], row: Any, frame: Frame, mark: str = "") -> Line:
+    """One row, with a mark in front of it."""
     cells = [column.tell(row, frame, width) for column, _, width in placed]
-    return _line(placed, cells, is_marked=is_marked)
+    return _line(placed, cells, mark)
 
 
-def _line(placed: Sequence[Placed], cells: Sequence[Cell], *, is_marked: bool) -> Line:
-    line, end = [Cell("> " if is_marked else "  ")], GUTTER
+def _line(placed: Sequence[Placed], cells: Sequence[Cell], mark: str) -> Line:
+    line, end = [Cell(fit(mark, GUTTER))], GUTTER
     for (column, x, width), (text, style) in zip(placed, cells, strict=True):
         line.append(Cell(" " * (x - end) + fit(text, width, to_the_right=column.is_number), style))
         end = x + width

@@ -13,7 +13,7 @@ from celery_gossip.tui.frame import Frame
 from celery_gossip.tui.row import LEAST_FULL, severity_cell, state_cell
 from celery_gossip.tui.spark import sparkline
 from celery_gossip.tui.text import Cell, Line, age, count, fit, shown, wrap
-from celery_gossip.view import QueueView, WorkerView
+from celery_gossip.view import STATES, QueueView, WorkerView
 
 __all__ = ["detail_lines", "finding_key"]
 
@@ -51,7 +51,8 @@ def _queue_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
         return
     past = frame.past.get(key, ())
     yield from _title("Queue", key, width)
-    yield _fact("workers", ", ".join(f"{number} {state}" for state, number in queue.states.items()) or "none")
+    states = [f"{queue.states[state]:,} {state}" for state in STATES if queue.states.get(state)]
+    yield from _facts("workers", ", ".join(states) or "none", width)
     yield _fact("paused", queue.paused)
     yield _fact("slots", f"{count(queue.slots)}, {count(queue.free_slots)} free; shared with other queues")
     yield _fact("reserved", f"{count(queue.reserved)}, scheduled {count(queue.scheduled)}")
@@ -61,7 +62,7 @@ def _queue_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     yield (*_fact("active", fit(count(queue.active), 11)), Cell(f" {active}", "info"))
     yield (*_fact("backlog", fit(count(queue.backlog), 11)), Cell(f" {backlog}", "trace"))
     yield from _servers(queue, frame, width)
-    yield from _ids(queue.active_ids, queue.active, frame)
+    yield from _ids("Running tasks", queue.active_ids, queue.active, frame)
 
 
 def _servers(queue: QueueView, frame: Frame, width: int) -> Iterator[Line]:
@@ -82,9 +83,10 @@ def _worker_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     yield (*_fact("state", state_cell(worker.state)), Cell(f" for {age(frame.now - worker.state_since)}"))
     yield _fact("last heard", f"{age(frame.now - worker.heard_at)} ago, speaks every {gossip.interval:g}s")
     yield _fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {age(gossip.stalled_for)}")
-    yield _fact("boot", f"{shown(gossip.boot)}, message {gossip.seq:,}, app {shown(gossip.app)}")
-    yield _fact("pool", f"{shown(gossip.pool)}, concurrency {count(gossip.concurrency)}, prefetch {_prefetch(gossip)}")
-    yield _fact("tasks", _tasks(gossip))
+    yield from _facts("boot", f"{gossip.boot}, message {gossip.seq:,}, app {gossip.app}", width)
+    pool = f"{gossip.pool}, concurrency {count(gossip.concurrency)}, prefetch {_prefetch(gossip)}"
+    yield from _facts("pool", pool, width)
+    yield from _facts("tasks", _tasks(gossip), width)
     yield from _other_boots(worker, frame)
     yield from _headline(f"Queues ({len(gossip.checks):,})", "active/reserved/scheduled")
     for check in gossip.checks[:_MOST]:
@@ -94,7 +96,8 @@ def _worker_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
             Cell(f" {_counts(check)}"),
         )
     yield from _more(len(gossip.checks[_MOST:]) + gossip.omitted, "idle queues")
-    yield from _ids([task_id for check in gossip.checks for task_id in check.active], gossip.active, frame)
+    title = "Tasks when last heard" if worker.is_gone else "Running tasks"
+    yield from _ids(title, _active_ids(worker.gossips), sum(gossip.active for gossip in worker.gossips), frame)
 
 
 def _other_boots(worker: WorkerView, frame: Frame) -> Iterator[Line]:
@@ -104,16 +107,20 @@ def _other_boots(worker: WorkerView, frame: Frame) -> Iterator[Line]:
     if worker.replaced is not None:
         left = worker.replaced
         yield _fact("replaced", Cell(f"boot {shown(left.boot)} left with {count(left.active)} running tasks", "warn"))
-        yield from _ids([task_id for check in left.checks for task_id in check.active], left.active, frame)
+        yield from _ids("Tasks that it left", _active_ids((left,)), left.active, frame)
 
 
-def _ids(ids: Sequence[str], active: int, frame: Frame) -> Iterator[Line]:
-    yield from _headline(f"Running tasks ({active:,})", "age: since first seen by this dashboard")
+def _ids(title: str, ids: Sequence[str], active: int, frame: Frame) -> Iterator[Line]:
+    yield from _headline(f"{title} ({active:,})", "age: since first seen by this dashboard")
     for task_id in ids[:_MOST]:
         first = frame.seen.get(task_id)
         passed = "?" if first is None else age(frame.now - first)
         yield Cell("  "), Cell(f"{passed:>7} "), Cell(shown(task_id))
     yield from _more(active - min(len(ids), _MOST), "tasks")
+
+
+def _active_ids(gossips: Iterable[Gossip]) -> list[str]:
+    return [task_id for gossip in gossips for check in gossip.checks for task_id in check.active]
 
 
 def _checks_of(worker: WorkerView, queue: str) -> Iterable[QueueCheck]:
@@ -149,6 +156,12 @@ def _title(kind: str, name: str, width: int) -> Iterator[Line]:
 
 def _fact(label: str, value: str | Cell) -> Line:
     return Cell(fit(label, _LABEL), "dim"), value if isinstance(value, Cell) else Cell(shown(value))
+
+
+def _facts(label: str, text: str, width: int) -> Iterator[Line]:
+    """Likewise, in as many lines as it takes."""
+    for at, line in enumerate(wrap(shown(text), max(1, width - _LABEL))):
+        yield Cell(fit("" if at else label, _LABEL), "dim"), Cell(line)
 
 
 def _headline(text: str, remark: str) -> Iterator[Line]:

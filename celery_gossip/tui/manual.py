@@ -18,7 +18,7 @@ _KEYS = (
     ("tab, 1 2 3", "to another pane: findings, queues, workers"),
     ("arrows, j k, page, home", "move; the cursor follows its row, home frees it"),
     ("s S, click a title", "sort by the next column; the other way round"),
-    ("/", "filter by hostname, queue or state; all words must fit"),
+    ("/", "filter by hostname, queue and state, in words"),
     ("enter", "detail of the row: checks, running ids, boots"),
     ("z", "this pane alone, and back"),
     ("space", "pause the display; the data go on"),

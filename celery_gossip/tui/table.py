@@ -181,14 +181,25 @@ class Table(Widget, can_focus=True):
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
+    @property
+    def _is_focused(self) -> bool:
+        """Already when on_focus and on_blur are called, unlike has_focus."""
+        return self.screen.focused is self
+
+    @property
+    def _mark(self) -> str:
+        """Of the row under the cursor; elsewhere it is told only if somebody put it there."""
+        if self._is_focused:
+            return ">"
+        return "" if self._chosen is None else "·"
+
     def _visible_lines(self, frame: Frame, room: int) -> list[tuple[Line, str]]:
-        focused = self.has_focus
+        focused = self._is_focused
         header = header_line(self._placed, self.order, self._title, is_focused=focused)
         lines: list[tuple[Line, str]] = [(header, "current" if focused else "title")]
         for at in range(self._top, min(self._top + room, len(self._rows))):
-            is_marked = focused and at == self._at
-            line = row_line(self._placed, self._rows[at], frame, is_marked=is_marked)
-            lines.append((line, "chosen" if is_marked else ""))
+            mark = self._mark if at == self._at else ""
+            lines.append((row_line(self._placed, self._rows[at], frame, mark), "chosen" if mark == ">" else ""))
         if not self._rows:
             lines.append(((Cell(f"  {self.empty}", "dim"),), ""))
         return lines

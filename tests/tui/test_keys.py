@@ -177,6 +177,8 @@ async def test_a_detail_goes_on_with_its_subject_and_says_when_that_is_gone(stag
 async def test_on_a_wide_screen_the_detail_stands_beside_and_follows_the_cursor(stage: Stage) -> None:
     await stage.press("enter", "tab", "3", "down")
     assert "3 WORKERS" in stage.text and "Worker shop2@vm" in stage.text
+    await stage.press("enter")
+    assert "· shop2@vm" in stage.text
 
 
 @on_stage(three)
@@ -194,7 +196,7 @@ async def test_space_pauses_the_display_while_the_data_go_on(stage: Stage) -> No
 async def test_help_opens_and_any_key_closes_it(stage: Stage) -> None:
     for key in ("question_mark", "escape", "q", "space"):
         await stage.press("question_mark")
-        assert "any key closes this" in stage.text
+        assert "any key closes this" in stage.text and "silent for 10 of its own intervals" in stage.text
         await stage.press(key)
         assert "any key closes this" not in stage.text
         assert " PAUSED " not in stage.lines[0]

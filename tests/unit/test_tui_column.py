@@ -39,7 +39,7 @@ def test_no_line_is_wider_than_the_screen(name: str, width: int) -> None:
     columns, rows = TABLES[name]
     placed = place(columns, width, rows, f"2 {name} 10")
     lines = [header_line(placed, Order(name, is_descending=True), f"2 {name} 10", is_focused=True)]
-    lines += [row_line(placed, row, FRAME, is_marked=False) for row in rows]
+    lines += [row_line(placed, row, FRAME) for row in rows]
     assert {sum(cell_len(text) for text, _ in line) for line in lines} == {max(3, _end(placed))}
     assert _end(placed) <= max(3, width)
 
@@ -55,7 +55,7 @@ def test_every_row_of_hostile_names_is_as_wide_as_the_next() -> None:
     for columns, rows in ((FINDINGS, found), (QUEUES, view.queues), (WORKERS, view.workers)):
         for width in (40, 80, 200):
             placed = place(columns, width, rows, "")
-            lines = [row_line(placed, row, frame, is_marked=True) for row in rows]
+            lines = [row_line(placed, row, frame, ">") for row in rows]
             assert {sum(cell_len(text) for text, _ in line) for line in lines} == {_end(placed)}  # type: ignore[arg-type]
 
 
