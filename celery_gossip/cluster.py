@@ -114,6 +114,11 @@ class Cluster:
             gossips = [gossip for member in self._members.values() for gossip in member.gossips]
         return list(dict.fromkeys(check.queue for gossip in gossips for check in gossip.checks))
 
+    def count_live(self) -> int:
+        """How many workers are neither offline nor lost."""
+        with self._lock:
+            return len(self._members) - len(self._gone)
+
     def workers(self) -> tuple[WorkerView, ...]:
         """A snapshot of every worker known, by hostname, with its age now."""
         return self._snapshot().workers

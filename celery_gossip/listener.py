@@ -133,10 +133,10 @@ class Listener:
         Raises TimeoutError, which says what was heard and what the broker said, after `timeout` seconds (None: never).
         """
         with self._changed:
-            if self._changed.wait_for(lambda: self._live_workers() >= workers, timeout):
+            if self._changed.wait_for(lambda: self.cluster.count_live() >= workers, timeout):
                 return
         why = f"; {self.uri} cannot be reached: {self.error}" if self.error else f" on {self.uri}"
-        raise TimeoutError(f"heard {self._live_workers()} of {workers} workers in {timeout} s{why}")
+        raise TimeoutError(f"heard {self.cluster.count_live()} of {workers} workers in {timeout} s{why}")
 
     def close(self) -> None:
         """End the threads and delete the queue; returns when that is done, or after 5 s with a broker that hangs."""
@@ -146,9 +146,6 @@ class Listener:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_TIMEOUT)
         self._backlogs.join(give_up_at - time.monotonic())
-
-    def _live_workers(self) -> int:
-        return sum(not worker.is_gone for worker in self.cluster.workers())
 
     def _begin_to_hear(self) -> None:
         self._hearing = Hearing(self._clock())
