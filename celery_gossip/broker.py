@@ -47,7 +47,7 @@ class Broker:
     def uri(self) -> str:
         """The broker's address without its password."""
         with self._connection({}) as connection:
-            return str(connection.as_uri())
+            return str(connection.as_uri()).replace("//:**@", "//")  # Kombu masks a password that is not there, too
 
     @cached_property
     def driver_type(self) -> str:
