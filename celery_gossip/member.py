@@ -161,13 +161,13 @@ class Member:
         return entered
 
     def _make_room(self) -> bool:
-        """As in the Cluster: a boot that lives is never dropped for an unknown one, or many would flap for ever."""
+        """Only by a boot that is silent: else many of one name would flap, and what a dropped one said come back."""
         if len(self._boots) < _MOST_BOOTS:
             return True
-        gone = [boot for boot in self._boots.values() if boot is not self._holder and boot.is_over]
-        if not gone:
+        silent = [boot for boot in self._boots.values() if boot is not self._holder and boot.is_silent]
+        if not silent:
             return False
-        del self._boots[min(gone, key=lambda boot: boot.heard_at).gossip.boot]
+        del self._boots[min(silent, key=lambda boot: boot.heard_at).gossip.boot]
         return True
 
     def _begin(self, boot: _Boot, now: float) -> None:
