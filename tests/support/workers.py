@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,14 @@ class Project:
         finally:
             worker.close()
 
+    @contextlib.contextmanager
+    def cheap_workers(self, count: int) -> Iterator[list["Worker"]]:
+        """So many workers that do nothing but speak, started one after another; each knows when it was ready."""
+        with contextlib.ExitStack() as stack:
+            flags = ("--without-mingle", "--without-heartbeat", "--without-gossip")
+            names = [f"w{n}" for n in range(1, count + 1)]
+            yield [stack.enter_context(self.worker(*flags, pool="solo", name=name, concurrency=1)) for name in names]
+
     def clean(self) -> None:
         """Delete this project's queues, exchanges and keys from brokers that others use too."""
         for url in {self.broker_url, self.conf.get("gossip_broker_url") or self.broker_url}:
@@ -150,6 +159,7 @@ class Worker:
     def __init__(self, project: Project, node: str, arguments: list[str]) -> None:
         self.node = node
         self.project = project
+        self.ready_at = 0.0  #: monotonic seconds
         self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],
@@ -183,7 +193,8 @@ class Worker:
             assert self.process.poll() is None, f"the worker ended at start:\n{self.output}"
             assert " ready." in self.output, self.output
 
-        eventually(is_ready, timeout)
+        eventually(is_ready, timeout, every=0.02)
+        self.ready_at = time.monotonic()
 
     def terminate(self) -> None:
         """Ask for a warm shutdown, as SIGTERM does; does not wait."""
