@@ -181,6 +181,16 @@ async def test_on_a_wide_screen_the_detail_stands_beside_and_follows_the_cursor(
     assert "· shop2@vm" in stage.text
 
 
+@on_stage(many, size=(200, 20))
+async def test_a_detail_is_read_on_where_it_was_and_another_from_its_top(stage: Stage) -> None:
+    await stage.press("2", "enter", "end")
+    assert "Queue queue_00" not in stage.text
+    await stage.tick()
+    assert "more tasks" in stage.text
+    await stage.press("2", "down")
+    assert "Queue queue_01" in stage.text
+
+
 @on_stage(three)
 async def test_space_pauses_the_display_while_the_data_go_on(stage: Stage) -> None:
     await stage.press("space")

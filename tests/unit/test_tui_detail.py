@@ -36,11 +36,17 @@ def test_a_worker_tells_its_boot_its_pool_and_its_queues() -> None:
 
 
 def test_rivals_under_one_hostname_are_told() -> None:
-    rival = a_gossip(boot=OTHER_BOOT, active=7)
+    rival = a_gossip(boot=OTHER_BOOT, active=7, checks=(a_check("x", active=("id-rival",), active_count=7),))
     frame = Frame(a_view(a_worker("a@vm", "conflict", rivals=(rival,))), NOW)
     assert any(
         f"boot {OTHER_BOOT} speaks too" in line and "active 7" in line for line in told("workers", "a@vm", frame)
     )
+    assert told("workers", "a@vm", frame)[-2:] == ["        ? id-rival", "  and 6 more tasks"]
+
+
+def test_tasks_of_a_worker_that_is_lost_are_not_said_to_run() -> None:
+    text = "\n".join(told("workers", "shop3@vm"))
+    assert "Tasks when last heard (1)" in text and "Tasks that it left (1)" in text and "Running" not in text
 
 
 def test_a_finding_tells_all_its_text_and_its_subject() -> None:
