@@ -29,7 +29,7 @@ WORKERS = {"shop1": ["-Q", "default,mail"], "shop2": ["-Q", "mail,reports"]}
 
 def main() -> None:
     """Run the demo; whatever happens, stop the workers and leave nothing behind."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _on_signals(signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="celery_gossip_demo_") as folder, contextlib.suppress(KeyboardInterrupt):
         if "BROKER_URL" not in os.environ:
             messages = os.path.join(folder, "messages")
@@ -38,7 +38,13 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             for name, arguments in WORKERS.items():
                 stack.enter_context(_worker(name, arguments, folder))
+            stack.callback(_on_signals, signal.SIG_IGN)  # a terminal that closes must not end the cleaning up
             _show()
+
+
+def _on_signals(handler: "signal._HANDLER") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
 
 
 def _show() -> None:
