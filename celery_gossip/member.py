@@ -5,6 +5,8 @@ for, the one that was heard of last. A boot that goes on speaking beside the hol
 """
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import inf
 
 from celery_gossip.errors import InvalidOption
 from celery_gossip.messages import Gossip
@@ -196,28 +198,25 @@ class Member:
 
     def _heir(self, patience: Patience) -> _Boot | None:
         """The rival to stand for the hostname, where the holder is over, or leaves while another will stay."""
-        holder = self._holder
-        if not holder.is_leaving and not holder.is_silent:
+        if not self._holder.is_leaving and not self._holder.is_silent:
             return None
-        heirs = [
-            boot
-            for boot in self._speaking_rivals()
-            if (holder.is_over and boot.heard_at > holder.heard_at)
-            or (self._lives_beside(boot, patience) and (holder.is_over or not boot.is_leaving))
-        ]
+        heirs = [boot for boot in self._speaking_rivals() if self._may_inherit(boot, patience)]
         return max(heirs, key=lambda boot: (not boot.is_leaving, boot.since), default=None)
 
-    def _speaking_rivals(self) -> tuple[_Boot, ...]:
+    def _may_inherit(self, boot: _Boot, patience: Patience) -> bool:
+        """Whether it lives for certain: a message that is late does not make it."""
         holder = self._holder
-        return tuple(
-            boot
-            for boot in self._boots.values()
-            if boot is not holder and not boot.is_over and boot.heard_at > holder.since
-        )
+        if boot.is_leaving and not holder.is_over:
+            return False
+        if self.state == "conflict" or (holder.is_over and boot.heard_at > holder.heard_at):
+            return True
+        return boot.heard_at - max(boot.since, holder.since) > patience.limit(boot.gossip.interval)
 
-    def _lives_beside(self, boot: _Boot, patience: Patience) -> bool:
-        """Whether both were heard for longer than a message may be late."""
-        return boot.spoke_beside(self._holder) > patience.limit(boot.gossip.interval)
+    def _speaking_rivals(self) -> tuple[_Boot, ...]:
+        """Who was heard since the holder began; in a conflict, which another restart does not end, whoever speaks."""
+        since = self._holder.since if self.state != "conflict" else -inf
+        others = (boot for boot in self._boots.values() if boot is not self._holder)
+        return tuple(boot for boot in others if not boot.is_over and boot.heard_at > since)
 
     def _tasks_left_behind(self, now: float) -> Gossip | None:
         left = self._predecessor
@@ -257,7 +256,13 @@ class Member:
         rivals = [boot for boot in self._rivals if not boot.is_leaving]
         if self.state == "conflict":
             return bool(rivals)
-        return any(self._lives_beside(boot, patience) for boot in rivals)
+        return any(_live_together(one, other, patience) for one, other in combinations((self._holder, *rivals), 2))
+
+
+def _live_together(one: _Boot, other: _Boot, patience: Patience) -> bool:
+    """Whether both were heard for longer than a message may be late: the limit of the one that was replaced."""
+    replaced = min(one, other, key=lambda boot: boot.since)
+    return one.spoke_beside(other) > patience.limit(replaced.gossip.interval)
 
 
 def _require_intervals(option: str, value: object, above: float) -> None:

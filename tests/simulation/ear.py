@@ -97,6 +97,8 @@ class Watcher:
 
     def told(self, transition: Transition) -> None: ...
 
+    def failed(self, exc: Exception) -> None: ...
+
 
 class Ear(Listener):
     """The Listener, with somebody who watches its every step."""
@@ -132,6 +134,10 @@ class Ear(Listener):
     def _announce(self, transitions: list[Transition]) -> None:
         for transition in transitions:
             self.watcher.told(transition)
+
+    def _fail(self, exc: Exception) -> None:
+        self.watcher.failed(exc)
+        super()._fail(exc)
 
 
 def _is_forbidden(exc: Exception) -> bool:

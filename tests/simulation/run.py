@@ -1,4 +1,4 @@
-"""Run a schedule through a world with an ear in it and an oracle beside it; cut one that fails down to what it needs."""
+"""Run a schedule: a world with an ear in it, and an oracle beside it; cut one that fails down to what it needs."""
 
 from dataclasses import replace
 from random import Random
@@ -30,11 +30,11 @@ def run(schedule: Schedule) -> Oracle:
     return oracle
 
 
-def violation(schedule: Schedule) -> Exception | None:
-    """What is wrong with this run; whatever it raises."""
+def violation(schedule: Schedule) -> Violation | None:
+    """What is wrong with this run."""
     try:
         run(schedule)
-    except Exception as exc:
+    except Violation as exc:
         return exc
     return None
 
@@ -42,7 +42,7 @@ def violation(schedule: Schedule) -> Exception | None:
 def minimal(schedule: Schedule) -> Schedule:
     """A schedule that fails as well, without what it does not need. Not the smallest one, but a small one."""
     for smaller in _smaller(schedule):
-        if isinstance(violation(smaller), Violation):
+        if violation(smaller) is not None:
             return minimal(smaller)
     return schedule
 

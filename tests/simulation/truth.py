@@ -11,6 +11,7 @@ from tests.simulation.schedule import Schedule
 
 TURN = 0.2  #: seconds that a listener's turn takes where nothing comes in
 MOST_LAG = 2.5  #: seconds; beyond, it is isolated
+CHECK = 0.25  #: seconds between two looks for who is silent
 REMEMBERS_LAG = 10.0  #: seconds
 GONE = ("offline", "lost")
 TOLD = ("online", "stalled", "draining", "offline")
@@ -60,6 +61,7 @@ class Patience:
         self.turn = 0.0
         self._lags: deque[tuple[float, float]] = deque()
         self._pauses: deque[tuple[float, float]] = deque()
+        self._believed: deque[tuple[float, float]] = deque()
 
     def suspect_limit(self, interval: float) -> float:
         return max(0.5, self._schedule.suspect_after * interval)
@@ -81,16 +83,22 @@ class Patience:
     def was_late(self, lag: float, now: float) -> None:
         self._lags.append((now, lag))
 
-    def most_lag(self, now: float, waiting_since: float) -> float:
-        """What the listener may believe its own lag to be."""
-        return min(MOST_LAG, max(_worst(self._lags, now), now - waiting_since))
+    def waits(self, now: float, since: float) -> None:
+        """What the listener may believe its own lag to be, with an echo on its way since then."""
+        lag = min(MOST_LAG, max(_worst(self._lags, now, REMEMBERS_LAG), now - since))
+        self._believed.append((now, lag))
+
+    def slack(self, now: float) -> float:
+        """Seconds by which a silence may be told late: until the next check, and what it believed at the last one."""
+        until_checked = CHECK + 2 * max(self.turn, TURN)
+        return until_checked + _worst(self._believed, now, until_checked)
 
     def least_lag(self, now: float) -> float:
         """What it must believe, for it was stopped for that long."""
-        return min(MOST_LAG, max(_worst(self._pauses, now), now - self.turned_at - TURN))
+        return min(MOST_LAG, max(_worst(self._pauses, now, REMEMBERS_LAG), now - self.turned_at - TURN))
 
 
-def _worst(lags: deque[tuple[float, float]], now: float) -> float:
-    while lags and lags[0][0] < now - REMEMBERS_LAG:
+def _worst(lags: deque[tuple[float, float]], now: float, memory: float) -> float:
+    while lags and lags[0][0] < now - memory:
         lags.popleft()
     return max((lag for _, lag in lags), default=0.0)
