@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready
@@ -52,6 +53,13 @@ def shout(text: str) -> None:
 @app.task
 def nothing() -> None:
     """The cheapest task there is."""
+
+
+@app.task(bind=True, max_retries=2)
+def stumble(self: Any) -> None:
+    """Retry twice, a second later each time."""
+    if self.request.retries < 2:
+        raise self.retry(countdown=1)
 
 
 if os.environ.get("GOSSIP_TEST_INSTALL"):
