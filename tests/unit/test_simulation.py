@@ -1,0 +1,107 @@
+"""A listener in a simulated world is never wrong, whatever befalls workers, network, broker and itself.
+
+GOSSIP_TEST_SCHEDULES says how many schedules are tried; 10,000 by default.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from celery_gossip.cluster import Cluster
+from celery_gossip.hearing import Hearing
+from celery_gossip.member import Member, Patience
+from celery_gossip.view import STATES
+from tests.simulation.ear import simulated
+from tests.simulation.run import Violation, minimal, run, violation
+from tests.simulation.schedule import Act, Schedule, drawn
+
+SCHEDULES = int(os.environ.get("GOSSIP_TEST_SCHEDULES", "10000"))
+PARTS = 20
+
+
+@pytest.fixture(autouse=True)
+def world() -> Iterator[None]:
+    with simulated():
+        yield
+
+
+@pytest.mark.timeout(max(120, SCHEDULES // 200))
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_schedule_makes_the_view_wrong(part: int) -> None:
+    for seed in range(part, SCHEDULES, PARTS):
+        wrong = violation(drawn(seed))
+        if wrong is not None:
+            small = minimal(drawn(seed))
+            pytest.fail(f"seed {seed}: {wrong!r}\nas is {violation(small)!r} in run(\n    {small}\n)")
+
+
+def test_a_seed_always_gives_the_same_run() -> None:
+    assert all(drawn(seed) == drawn(seed) and run(drawn(seed)).events == run(drawn(seed)).events for seed in range(20))
+
+
+def test_among_the_schedules_is_everything_that_can_be_told() -> None:
+    oracles = [run(drawn(seed)) for seed in range(400)]
+    assert {state for oracle in oracles for _, _, state in oracle.events} == set(STATES)
+    assert any(oracle.patience.healed_at > 0 for oracle in oracles), "nobody was ever isolated"
+    assert any(not oracle.hearing.has_echo for oracle in oracles), "everybody had an echo"
+
+
+def test_a_worker_that_is_killed_is_suspect_and_then_lost_in_time() -> None:
+    crash = Schedule(seed=1, intervals=(1.0,), acts=(Act(5.0, "crash"),), calm_at=5.0, ends_at=20.0)
+    (_, _, online), (suspect_at, _, suspect), (lost_at, _, lost) = run(crash).events
+    assert (online, suspect, lost) == ("online", "suspect", "lost")
+    assert 100 + 4 + 3.5 < suspect_at < 100 + 5 + 3.5 + 0.5 and 100 + 4 + 10 < lost_at < 100 + 5 + 10 + 0.5
+
+
+def test_a_failing_schedule_is_cut_down_to_what_makes_it_fail() -> None:
+    acts = (Act(1.0, "pause", 0, 0.2), Act(3.0, "crash", 0), Act(4.0, "stall", 1, 1.0))
+    schedule = Schedule(seed=1, intervals=(0.5, 0.5), acts=acts, calm_at=5.0, ends_at=20.0, delay=0.01)
+    with patch.object(Member, "judge", wrongly(Member.judge, lambda states: [s for s in states if s != "suspect"])):
+        small = minimal(schedule)
+    assert (small.acts, small.intervals, small.delay) == (acts[1:2], (0.5,), 0.0)
+
+
+def wrongly(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: change(function(*args, **kwargs))
+
+
+def always_fresh(self: Member, gossip: Any, now: float, *, is_late: bool) -> bool:
+    return _hear(self, gossip, now, is_late=False)
+
+
+def at_once(self: Patience, interval: float, heard_at: float, now: float) -> bool:
+    return now - heard_at > self.limit(interval)
+
+
+_hear = Member.hear
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "wrong"),
+    [
+        (Member, "judge", wrongly(Member.judge, lambda states: states[-1:])),  # lost without being suspect
+        (Member, "judge", wrongly(Member.judge, lambda states: [])),
+        (Member, "hear", always_fresh),  # a backlog keeps the dead alive
+        (Member, "_is_contested", lambda self, patience: False),
+        (Member, "_make_room", lambda self: True),
+        (Patience, "is_suspect", at_once),  # no grace after an isolation
+        (Patience, "limit", wrongly(Patience.limit, lambda seconds: seconds * 2)),
+        (Patience, "limit", wrongly(Patience.limit, lambda seconds: seconds / 2)),
+        (Patience, "is_lost", lambda self, interval, heard_at, now: False),
+        (Hearing, "is_isolated", lambda self, now: False),
+        (Hearing, "is_isolated", lambda self, now: True),
+        (Hearing, "lag", lambda self, now: 0.0),
+        (Cluster, "isolate", lambda self, now: False),
+        (Cluster, "_make_room", lambda self: True),
+        (Cluster, "_forget", lambda self, now: None),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_the_view_is_found(owner: type, name: str, wrong: Callable[..., Any]) -> None:
+    with patch.object(owner, name, wrong):
+        with pytest.raises(Violation):
+            for seed in range(2000):
+                run(drawn(seed))
