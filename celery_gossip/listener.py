@@ -16,13 +16,13 @@ from celery_gossip.backoff import backoff
 from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
 from celery_gossip.diagnosis import Diagnosis, Evidence, Finding
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.exchange import Subscription, is_refusal, open_broker
+from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
 from celery_gossip.hearing import Hearing
 from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.member import Patience
 from celery_gossip.messages import Echo, decode
 from celery_gossip.options import GossipOptions, resolve
-from celery_gossip.sounder import EchoSounder
+from celery_gossip.sounder import ECHO_EXPIRES, EchoSounder
 from celery_gossip.view import View
 
 __all__ = ["Listener"]
@@ -149,7 +149,7 @@ class Listener:
 
     def _begin_to_hear(self) -> None:
         self._hearing = Hearing(self._clock())
-        self._echo = EchoSounder(self._broker, self._hearing)
+        self._echo = EchoSounder(Publisher(self._broker, expires=ECHO_EXPIRES), self._hearing, self._clock)
 
     def _run(self) -> None:
         subscription = Subscription(self._broker)
@@ -171,7 +171,7 @@ class Listener:
             self.error = None
             logger.info("celery-gossip: listening on %s again", self.uri)
         while not self._closing.is_set():
-            self._echo.say_if_due(self._clock())
+            self._echo.say_if_due()
             received = subscription.receive(_DRAIN_TIMEOUT)
             self._attend(self._clock())  # before anything is taken: it may have waited through a long sleep of ours
             for message in received:
