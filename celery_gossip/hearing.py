@@ -87,8 +87,7 @@ class Hearing:
             del self._outstanding[older]
         self._answered_at = now
         self._note_lag(now - sent_at, now)
-        if now - sent_at <= _PATIENCE:  # a late one is part of a backlog
-            self._sure_at, self._was_cut_off = sent_at, False
+        self._sure_at, self._was_cut_off = sent_at, False  # a late one, part of a backlog, is too old to make it sure
 
     def look(self, now: float, expected: float) -> None:
         """Called at every turn of the loop, which should take `expected` seconds: the rest is the listener's lag."""

@@ -93,7 +93,7 @@ class Oracle(Watcher):
         for hostname in self.hosts.keys() - self.cluster._members.keys():
             host = self.hosts.pop(hostname)
             schedule = self.world.schedule
-            is_due = now - host.told_at > schedule.forget_after
+            is_due = now - host.told_at > schedule.forget_after and not self.is_isolated
             is_full = len(self.cluster._members) >= schedule.most_workers
             self.require(host.state in GONE and (is_due or is_full), "forgotten before its time", hostname, host)
 
