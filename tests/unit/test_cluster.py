@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from celery_gossip import cluster as room
-from celery_gossip.cluster import FORGET_AFTER, LOST_AFTER, MAX_WORKERS, Cluster, Transition, WorkerView
-from celery_gossip.messages import Gossip
+from celery_gossip.cluster import FORGET_AFTER, MAX_WORKERS, Cluster, Transition
+from celery_gossip.errors import InvalidOption
+from celery_gossip.member import Patience
 from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip
 
 NOW = 1000.0
@@ -57,13 +58,13 @@ def test_an_older_gossip_changes_neither_state_nor_age(cluster: Cluster, clock: 
 def test_a_repeated_gossip_does_not_keep_a_worker_alive(cluster: Cluster) -> None:
     cluster.apply(a_gossip(seq=1), NOW)
     cluster.apply(a_gossip(seq=1), NOW + 9)
-    assert states(cluster.expire(NOW + 10.1)) == ["lost"]
+    assert states(cluster.expire(NOW + 10.1)) == ["suspect", "lost"]
 
 
-def test_a_new_boot_counts_from_one_again(cluster: Cluster) -> None:
+def test_a_restart_replaces_the_worker_at_once_and_counts_from_one_again(cluster: Cluster) -> None:
     cluster.apply(a_gossip(seq=50, boot=BOOT), NOW)
     assert states(cluster.apply(a_gossip(seq=1, boot=OTHER_BOOT), NOW)) == ["online"]
-    assert [(worker.gossip.boot, worker.gossip.seq) for worker in cluster.workers()] == [(BOOT, 50), (OTHER_BOOT, 1)]
+    assert [(worker.gossip.boot, worker.gossip.seq) for worker in cluster.workers()] == [(OTHER_BOOT, 1)]
 
 
 def test_workers_are_listed_by_hostname(cluster: Cluster) -> None:
@@ -115,19 +116,23 @@ def test_a_transition_carries_the_worker_in_its_new_state(cluster: Cluster) -> N
 @pytest.mark.parametrize(
     ("interval", "silence", "expected"),
     [
-        (1.0, 10.0, []),
-        (1.0, 10.001, ["lost"]),
-        (5.0, 49.9, []),
-        (5.0, 50.1, ["lost"]),
-        (0.5, 5.0, []),
-        (0.5, 5.1, ["lost"]),
-        (0.01, 4.9, []),
-        (0.01, 5.1, ["lost"]),
-        (60.0, 599.0, []),
-        (60.0, 601.0, ["lost"]),
+        (1.0, 3.5, []),
+        (1.0, 3.501, ["suspect"]),
+        (1.0, 10.0, ["suspect"]),
+        (1.0, 10.001, ["suspect", "lost"]),
+        (5.0, 17.4, []),
+        (5.0, 17.6, ["suspect"]),
+        (5.0, 50.1, ["suspect", "lost"]),
+        (0.5, 1.7, []),
+        (0.5, 1.8, ["suspect"]),
+        (0.5, 5.1, ["suspect", "lost"]),
+        (0.01, 0.4, []),
+        (0.01, 0.6, ["suspect", "lost"]),
+        (60.0, 209.0, []),
+        (60.0, 601.0, ["suspect", "lost"]),
     ],
 )
-def test_a_worker_is_lost_after_ten_of_its_own_intervals_of_silence(
+def test_silence_is_judged_in_the_workers_own_intervals_and_never_faster_than_half_a_second(
     cluster: Cluster, interval: float, silence: float, expected: list[str]
 ) -> None:
     cluster.apply(a_gossip(interval=interval), NOW)
@@ -135,9 +140,33 @@ def test_a_worker_is_lost_after_ten_of_its_own_intervals_of_silence(
 
 
 @pytest.mark.parametrize("fields", [{}, {"stalled_for": 1.0}, {"state": "draining"}])
-def test_whoever_is_not_gone_can_be_lost(cluster: Cluster, fields: dict[str, Any]) -> None:
+def test_whoever_is_not_gone_is_suspect_and_then_lost(cluster: Cluster, fields: dict[str, Any]) -> None:
     cluster.apply(a_gossip(**fields), NOW)
+    assert states(cluster.expire(NOW + 4)) == ["suspect"]
     assert states(cluster.expire(NOW + 11)) == ["lost"]
+
+
+def test_the_listeners_own_lag_widens_every_limit(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(), NOW)
+    assert cluster.expire(NOW + 5.4, lag=2.0) == []
+    assert states(cluster.expire(NOW + 5.6, lag=2.0)) == ["suspect"]
+    assert cluster.expire(NOW + 11.9, lag=2.0) == []
+    assert states(cluster.expire(NOW + 12.1, lag=2.0)) == ["lost"]
+
+
+def test_limits_are_options() -> None:
+    cluster = Cluster(patience=Patience(suspect=2.0, lost=4.0))
+    cluster.apply(a_gossip(), NOW)
+    assert states(cluster.expire(NOW + 2.1)) == ["suspect"]
+    assert states(cluster.expire(NOW + 4.1)) == ["lost"]
+
+
+@pytest.mark.parametrize(
+    ("suspect", "lost"), [(0, 10), (-1, 10), (float("nan"), 10), (5, 5), (5, float("inf")), ("3", 10)]
+)
+def test_limits_out_of_place_are_refused_by_name(suspect: Any, lost: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"(suspect|lost)_after: expected a number of intervals above"):
+        Patience(suspect=suspect, lost=lost)
 
 
 def test_an_offline_worker_is_never_lost(cluster: Cluster) -> None:
@@ -148,8 +177,81 @@ def test_an_offline_worker_is_never_lost(cluster: Cluster) -> None:
 
 def test_a_loss_is_told_once(cluster: Cluster) -> None:
     cluster.apply(a_gossip(), NOW)
-    assert states(cluster.expire(NOW + 11)) == ["lost"]
+    assert states(cluster.expire(NOW + 11)) == ["suspect", "lost"]
     assert cluster.expire(NOW + 12) == []
+
+
+# Isolation.
+
+
+def test_an_isolated_view_is_frozen(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(), NOW)
+    assert cluster.isolate(NOW + 1) and not cluster.isolate(NOW + 2)
+    assert cluster.expire(NOW + 60) == []
+    assert (cluster.view().isolated_since, cluster.workers()[0].state) == (NOW + 1, "online")
+
+
+def test_silence_counts_anew_three_intervals_after_an_isolation(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(), NOW)
+    cluster.isolate(NOW + 1)
+    assert cluster.heal(NOW + 60) and not cluster.heal(NOW + 61)
+    assert cluster.expire(NOW + 66.4) == []
+    assert states(cluster.expire(NOW + 66.6)) == ["suspect"]
+    assert cluster.expire(NOW + 72.9) == []
+    assert states(cluster.expire(NOW + 73.1)) == ["lost"]
+
+
+def test_a_late_backlog_is_data_but_no_sign_of_life(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.apply(a_gossip(seq=1), NOW)
+    cluster.expire(NOW + 4)
+    cluster.isolate(NOW + 5)
+    assert cluster.apply(a_gossip(seq=2, active=3), NOW + 6) == []
+    clock.advance(6)
+    (worker,) = cluster.workers()
+    assert (worker.state, worker.gossip.active, worker.age) == ("suspect", 3, 6.0)
+
+
+# Two of one name.
+
+
+def test_a_message_that_was_late_is_no_conflict(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1, boot=BOOT), NOW)
+    cluster.apply(a_gossip(seq=1, boot=OTHER_BOOT), NOW + 1)
+    assert cluster.apply(a_gossip(seq=2, boot=BOOT), NOW + 2) == []
+    assert cluster.workers()[0].gossip.boot == OTHER_BOOT
+
+
+def test_two_that_speak_on_are_a_conflict_until_one_of_them_falls_silent(cluster: Cluster) -> None:
+    told = []
+    for second in range(1, 12):
+        told += cluster.apply(a_gossip(seq=second, boot=BOOT), NOW + second)
+        told += cluster.apply(a_gossip(seq=second, boot=OTHER_BOOT), NOW + second + 0.5)
+    assert states(told) == ["online", "online", "conflict"]
+    (worker,) = cluster.workers()
+    assert (worker.state, len(worker.rivals)) == ("conflict", 1)
+    for second in range(12, 17):
+        told = cluster.apply(a_gossip(seq=second, boot=BOOT), NOW + second) or told
+        told = cluster.expire(NOW + second) or told
+    assert states(told) == ["online"]
+    assert (cluster.workers()[0].gossip.boot, cluster.workers()[0].rivals) == (BOOT, ())
+
+
+def test_an_old_start_that_drains_is_shown_beside_the_new_one(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1, boot=BOOT), NOW)
+    cluster.apply(a_gossip(seq=1, boot=OTHER_BOOT), NOW + 1)
+    for second in range(2, 12):
+        assert cluster.apply(a_gossip(seq=second, boot=BOOT, state="draining"), NOW + second) == []
+        cluster.apply(a_gossip(seq=second, boot=OTHER_BOOT), NOW + second)
+    (worker,) = cluster.workers()
+    assert (worker.state, [gossip.state for gossip in worker.rivals]) == ("online", ["draining"])
+
+
+def test_tasks_that_a_restart_left_behind_are_told_once_the_old_start_is_silent(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(seq=1, boot=BOOT, active=2), NOW)
+    for second in range(1, 6):
+        cluster.apply(a_gossip(seq=second, boot=OTHER_BOOT), NOW + second)
+    (worker,) = cluster.workers()
+    assert worker.replaced is not None and (worker.replaced.boot, worker.replaced.active) == (BOOT, 2)
 
 
 def test_a_lost_worker_that_speaks_again_is_online_again(cluster: Cluster) -> None:
@@ -168,7 +270,7 @@ def test_who_is_gone_is_forgotten_in_the_end(cluster: Cluster, state: str) -> No
     cluster.expire(NOW + 11)
     cluster.expire(NOW + FORGET_AFTER)
     assert len(cluster.workers()) == 1
-    assert cluster.expire(NOW + FORGET_AFTER + LOST_AFTER + 0.1) == []
+    assert cluster.expire(NOW + FORGET_AFTER + 11.1) == []
     assert cluster.workers() == ()
 
 
@@ -191,7 +293,7 @@ def test_a_full_view_still_follows_those_it_knows(cluster: Cluster) -> None:
 
 def test_the_longest_gone_makes_room_for_a_new_worker(cluster: Cluster) -> None:
     fill(cluster, MAX_WORKERS)
-    for host, at in (("worker00003", 5.0), ("worker00001", 4.0), ("worker00002", 6.0)):
+    for host, at in (("worker00001", 4.0), ("worker00003", 5.0), ("worker00002", 6.0)):
         cluster.apply(a_gossip(hostname=host, seq=2, state="offline"), NOW + at)
     assert states(cluster.apply(a_gossip(hostname="newcomer"), NOW + 7)) == ["online"]
     hostnames = {worker.gossip.hostname for worker in cluster.workers()}
@@ -309,72 +411,104 @@ def test_snapshots_may_be_read_on_one_thread_while_another_changes_the_view(clus
 HOSTS = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
+TOLD = ("online", "stalled", "draining", "offline")
+#: What may follow a state, where the boot is the same.
+LEGAL = {
+    "online": {"stalled", "draining", "offline", "suspect", "conflict"},
+    "stalled": {"online", "draining", "offline", "suspect", "conflict"},
+    "draining": {"online", "stalled", "offline", "suspect", "conflict"},
+    "conflict": {"online", "stalled", "draining", "offline", "suspect"},
+    "suspect": {*TOLD, "lost", "conflict"},
+    "lost": {*TOLD, "conflict"},
+    "offline": {"online", "stalled", "draining", "suspect", "conflict"},
+}
+
+
 class ViewOfAFleet(RuleBasedStateMachine):
-    """Whatever is heard in whatever order, the view agrees with a model that remembers everything."""
+    """Whatever is heard in whatever order: every event is legal, and silence is judged by what was heard alone."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock(NOW)
         self.most = room.MAX_WORKERS
-        room.MAX_WORKERS = 6  # type: ignore[misc]
+        room.MAX_WORKERS = 4  # type: ignore[misc]
         self.cluster = Cluster(self.clock)
-        self.told: dict[tuple[str, str], str] = {}
-        self.heard: dict[tuple[str, str], tuple[Gossip, float]] = {}
+        self.told: dict[str, tuple[str, str]] = {}  # by hostname: the boot and its state
+        self.heard: dict[tuple[str, str], tuple[int, float, float]] = {}  # by boot: seq, when, interval
+        self.is_isolated = False
+        self.healed_at = float("-inf")
 
     def teardown(self) -> None:
         room.MAX_WORKERS = self.most  # type: ignore[misc]
 
     def note(self, transitions: list[Transition]) -> None:
         for transition in transitions:
-            key = (transition.worker.gossip.hostname, transition.worker.gossip.boot)
-            assert self.told.get(key) != transition.state, "a transition to the state it was in"
-            self.told[key] = transition.state
-
-    def views(self) -> dict[tuple[str, str], WorkerView]:
-        return {(view.gossip.hostname, view.gossip.boot): view for view in self.cluster.workers()}
+            gossip = transition.worker.gossip
+            boot, state = self.told.get(gossip.hostname, (gossip.boot, ""))
+            if state and boot == gossip.boot:
+                assert transition.state in LEGAL[state], f"{state} to {transition.state}"
+            self.told[gossip.hostname] = (gossip.boot, transition.state)
 
     @rule(
         host=HOSTS,
-        boot=st.sampled_from([BOOT, OTHER_BOOT]),
-        seq=st.integers(1, 20),
-        state=st.sampled_from(["online", "draining", "offline"]),
+        seq=st.integers(1, 30),
+        state=st.sampled_from(["online", "online", "draining", "offline"]),
         stalled_for=st.sampled_from([0.0, 2.0]),
         interval=st.sampled_from([0.1, 1.0, 5.0]),
     )
-    def hear(self, host: str, boot: str, seq: int, state: str, stalled_for: float, interval: float) -> None:
+    def hear(self, host: str, seq: int, state: str, stalled_for: float, interval: float) -> None:
+        boot = BOOT  # several boots of one name are the simulation's
         gossip = a_gossip(hostname=host, boot=boot, seq=seq, state=state, stalled_for=stalled_for, interval=interval)
-        before = self.views()
-        alive = {key for key, view in before.items() if not view.is_gone}
-        self.note(self.cluster.apply(gossip, self.clock.now))
-        after = self.views()
-        assert alive <= set(after), "a live worker was dropped"
-        if (host, boot) in after and after[host, boot].gossip is gossip:
-            self.heard[host, boot] = (gossip, self.clock.now)
-        elif (host, boot) in before:
-            assert seq <= before[host, boot].gossip.seq, "a newer gossip was left out"
-        else:
-            assert len(alive) == 6, "a worker was refused though there was room"
-        for key in set(before) - set(after):
-            self.told.pop(key)
+        before = {view.gossip.hostname: view for view in self.cluster.workers()}
+        transitions = self.cluster.apply(gossip, self.clock.now)
+        after = {view.gossip.hostname: view for view in self.cluster.workers()}
+        assert {name for name, view in before.items() if not view.is_gone} <= set(after), "a live worker was dropped"
+        for name in set(before) - set(after):
+            del self.told[name]
+            self.heard = {key: value for key, value in self.heard.items() if key[0] != name}
+        known = self.heard.get((host, boot))
+        if host in after and (known is None or seq > known[0]):
+            is_late = self.is_isolated and known is not None
+            self.heard[host, boot] = (seq, known[1] if is_late and known else self.clock.now, interval)
+        elif host not in after:
+            assert len(after) == 4, "a worker was refused though there was room"
+        self.note(transitions)
 
-    @rule(seconds=st.sampled_from([0.3, 2.0, 6.0, 30.0, 700.0]))
+    @rule(seconds=st.sampled_from([0.3, 1.0, 2.0, 6.0, 30.0, 700.0]))
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.note(self.cluster.expire(self.clock.now))
-        for key in set(self.told) - set(self.views()):
-            assert self.told.pop(key) in ("offline", "lost"), "a live worker was forgotten"
+        transitions = self.cluster.expire(self.clock.now)
+        assert not (self.is_isolated and transitions), "an isolated view is frozen"
+        for transition in transitions:
+            _, at, interval = self.heard[transition.worker.gossip.hostname, transition.worker.gossip.boot]
+            counted_from = max(at, self.healed_at + max(3.0, 3 * interval))
+            limit = {"suspect": 3.5, "lost": 10.0}[transition.state] * interval
+            assert self.clock.now - counted_from > max(0.5, limit), f"called {transition.state} too soon"
+        self.note(transitions)
+        present = {view.gossip.hostname for view in self.cluster.workers()}
+        for name in set(self.told) - present:
+            assert self.told.pop(name)[1] in ("offline", "lost"), "a live worker was forgotten"
+            self.heard = {key: value for key, value in self.heard.items() if key[0] != name}
+
+    @rule()
+    def isolate(self) -> None:
+        self.cluster.isolate(self.clock.now)
+        self.is_isolated = True
+
+    @rule()
+    def heal(self) -> None:
+        if self.cluster.heal(self.clock.now):
+            self.healed_at = self.clock.now
+        self.is_isolated = False
 
     @invariant()
     def agrees(self) -> None:
-        views = self.views()
-        assert len(views) <= 6
-        assert {key: view.state for key, view in views.items()} == self.told
-        for key, view in views.items():
-            gossip, at = self.heard[key]
-            assert view.gossip is gossip and view.age == pytest.approx(self.clock.now - at)
-            is_silent = view.age > LOST_AFTER * max(gossip.interval, 0.5)
-            assert (view.state == "lost") == (is_silent and gossip.state != "offline")
-        assert sum(queue.workers for queue in self.cluster.queues()) == sum(not view.is_gone for view in views.values())
+        views = self.cluster.workers()
+        assert len(views) <= 4
+        assert {view.gossip.hostname: (view.gossip.boot, view.state) for view in views} == self.told
+        for view in views:
+            seq, at, _ = self.heard[view.gossip.hostname, view.gossip.boot]
+            assert view.gossip.seq == seq and view.age == pytest.approx(self.clock.now - at)
 
 
 TestViewOfAFleet = ViewOfAFleet.TestCase
