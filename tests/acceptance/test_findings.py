@@ -22,6 +22,8 @@ from tests.support.proxy import proxied
 from tests.support.workers import Project
 
 LOAD = float(os.environ.get("GOSSIP_TEST_LOAD", "20"))  #: seconds
+TASKS_PER_SECOND = 12  #: of the load, as twelve slots can do in time
+BURST = 150  #: tasks sent at once: a backlog, then idleness
 QUIET = ("--without-mingle", "--without-heartbeat")
 
 
@@ -238,14 +240,16 @@ def put_under_load(project: Project, seconds: float) -> int:
         ("stumble", (), {}),
         ("nap", (1.0,), {}),
     ]
+    rounds = zip(itertools.cycle(kinds), itertools.cycle(project.queues), strict=False)
     give_up_at, sent = time.monotonic() + seconds, 0
     with project.app() as app, app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
-        for (task, args, options), queue in zip(itertools.cycle(kinds), itertools.cycle(project.queues), strict=False):
+        for (task, args, options), queue in rounds:
             app.send_task(f"tests.support.project.{task}", args=args, queue=queue, producer=producer, **options)
             sent += 1
             if time.monotonic() > give_up_at:
-                return sent
-            time.sleep(0.06 if sent % 150 else 2.0)
+                break
+            if sent % BURST == 0:
+                time.sleep(BURST / TASKS_PER_SECOND)
     return sent
 
 
