@@ -12,10 +12,12 @@ from celery_gossip.messages import (
     MAX_BYTES,
     MAX_NAME,
     REASONS,
+    Echo,
     Gossip,
     as_dict,
     decode,
     encode,
+    encode_echo,
     plain,
 )
 from tests.unit.build import BOOT, a_check, a_gossip, a_wire_gossip, wire
@@ -398,3 +400,31 @@ class Name(str):
 def test_a_subclass_of_str_becomes_a_str() -> None:
     assert type(plain(Name("mail"))) is str
     assert decode(encode(a_gossip(checks=(a_check(plain(Name("mail"))),)))).checks[0].queue == "mail"
+
+
+ECHO = "0123456789abcdef"
+
+
+def test_an_echo_is_read_as_it_was_written() -> None:
+    echo = Echo(echo=ECHO, number=7)
+    assert decode(encode_echo(echo)) == echo
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"echo":"0123456789abcdef"}',
+        b'{"number":1}',
+        b'{"echo":"0123456789ABCDEF","number":1}',
+        b'{"echo":"0123","number":1}',
+        b'{"echo":"0123456789abcdef","number":0}',
+        b'{"echo":"0123456789abcdef","number":"1"}',
+    ],
+)
+def test_what_is_no_echo_is_an_invalid_gossip(body: bytes) -> None:
+    assert reason_of(body) == "invalid"
+
+
+def test_a_gossip_of_another_version_is_told_with_its_hostname() -> None:
+    with pytest.raises(RejectedGossip, match=r"version: 2 of 'celery@web1', 1 is spoken here"):
+        decode(wire(v=2))

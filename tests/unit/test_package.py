@@ -21,7 +21,10 @@ def test_importing_the_package_imports_neither_celery_nor_kombu() -> None:
     assert run(f"import celery_gossip, sys; print({HEAVY})") == "[]"
 
 
-@pytest.mark.parametrize("room", ["options", "messages", "cluster", "member", "view", "hearing", "diagnosis", "rule", "signals", "log", "bindings"])
+INNER = ("options", "messages", "cluster", "member", "view", "hearing", "diagnosis", "rule", "signals", "log", "bindings")
+
+
+@pytest.mark.parametrize("room", INNER)
 def test_the_inner_rooms_know_neither_celery_nor_kombu(room: str) -> None:
     loaded = run(f"import celery_gossip.{room}, sys; print({HEAVY})")
     assert "celery'" not in loaded and "kombu" not in loaded
