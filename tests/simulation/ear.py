@@ -152,7 +152,7 @@ def simulated() -> Iterator[None]:
         "celery_gossip.listener.Subscription": SimulatedSubscription,
         "celery_gossip.listener.BacklogWatch": Silence,
         "celery_gossip.listener.LimitedLogger": Silence,
-        "celery_gossip.sounder.Publisher": SimulatedPublisher,
+        "celery_gossip.listener.Publisher": SimulatedPublisher,
         "celery_gossip.sounder.is_forbidden": _is_forbidden,
     }
     with ExitStack() as stack:

@@ -21,7 +21,7 @@ def test_importing_the_package_imports_neither_celery_nor_kombu() -> None:
     assert run(f"import celery_gossip, sys; print({HEAVY})") == "[]"
 
 
-INNER = ("options", "messages", "cluster", "member", "view", "hearing", "diagnosis", "rule", "signals", "log", "bindings")
+INNER = ("options", "messages", "cluster", "member", "view", "hearing", "diagnosis", "rule", "signals", "bindings")
 
 
 @pytest.mark.parametrize("room", INNER)
