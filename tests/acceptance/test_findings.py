@@ -97,13 +97,13 @@ def test_a_worker_that_holds_what_an_idle_one_could_do_is_hoarding(redis_project
         redis_project.worker(*QUIET, pool="threads", name="greedy", concurrency=1) as greedy,
         Ear(redis_project) as ear,
     ):
-        for _ in range(4):  # as many as worker_prefetch_multiplier lets it take
-            redis_project.send("nap", 30)
-        ear.wait(0.0, 10, lambda gossip: (gossip.active, gossip.reserved) == (1, 3))
+        for _ in range(5):  # the one that runs is acknowledged; worker_prefetch_multiplier lets it take four more
+            redis_project.send("nap", 40)
+        ear.wait(0.0, 10, lambda gossip: (gossip.active, gossip.reserved) == (1, 4))
         with redis_project.worker(*QUIET, pool="threads", name="idle") as idle:
             finding = ear.wait_for_finding("prefetch_hoarding", timeout=25)
             assert (finding.severity, finding.subject) == ("warning", queue)
-            assert greedy.node in finding.text and idle.node in finding.text and "3 reserved" in finding.text
+            assert greedy.node in finding.text and idle.node in finding.text and "4 reserved" in finding.text
             redis_project.send("nap", 5)
             ear.wait_for_cure("prefetch_hoarding", timeout=5)
         assert {told.finding.kind for told in ear.told} == {"prefetch_hoarding"}

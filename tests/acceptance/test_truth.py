@@ -39,11 +39,12 @@ def test_status_shows_the_ids_queues_and_counts_that_inspect_shows(project: Proj
             "unattributed": 0,
         }
         assert (told["hostname"], told["pool"], told["state"]) == (worker.node, pool, "online")
-        expected = expected_checks(project, before, {**running, **waiting, **scheduled})
+        sent = {**running, **waiting, **scheduled}
+        expected = expected_checks(project, before, sent)
         assert checks_by_queue(told) == expected
-        assert {queue["queue"]: queue for queue in status["queues"]} == {
-            name: queue_row(name, check) for name, check in expected.items()
-        }
+        left = left_on_the_broker(project, before, sent)
+        shown = {queue["queue"]: {**queue, "active_ids": set(queue["active_ids"])} for queue in status["queues"]}
+        assert shown == {name: queue_row(name, check, backlog=left[name]) for name, check in expected.items()}
 
 
 def test_status_shows_the_task_inside_which_a_solo_worker_is(project: Project) -> None:
@@ -151,12 +152,26 @@ def checks_by_queue(worker: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def queue_row(name: str, check: dict[str, Any]) -> dict[str, Any]:
+def left_on_the_broker(project: Project, ids: dict[str, set[str]], sent: dict[str, str]) -> Counter[str]:
+    """Per queue, what no worker has. RabbitMQ has handed that over too, to a socket which a green pool does not read."""
+    if project.broker_url.startswith("amqp:"):
+        return Counter()
+    held = set().union(*ids.values())
+    return Counter(f"{project.prefix}_{queue}" for task_id, queue in sent.items() if task_id not in held)
+
+
+def queue_row(name: str, check: dict[str, Any], backlog: int) -> dict[str, Any]:
+    """What `status --json` says of a queue whose only worker has two slots, both taken."""
     return {
         "queue": name,
         "workers": 1,
+        "states": {"online": 1},
         "active": check["active_count"],
+        "active_ids": check["active"],
         "reserved": check["reserved"],
         "scheduled": check["scheduled"],
+        "slots": 2,
+        "free_slots": 0,
+        "backlog": backlog,
         "paused": "no",
     }
