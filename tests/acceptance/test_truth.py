@@ -153,7 +153,7 @@ def checks_by_queue(worker: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def left_on_the_broker(project: Project, ids: dict[str, set[str]], sent: dict[str, str]) -> Counter[str]:
-    """Per queue, what no worker has. RabbitMQ has handed that over too, to a socket which a green pool does not read."""
+    """Per queue, what no worker has. RabbitMQ has handed that over too, to a socket that a green pool leaves unread."""
     if project.broker_url.startswith("amqp:"):
         return Counter()
     held = set().union(*ids.values())
