@@ -39,6 +39,11 @@ class Hearing:
         if not self.has_echo:
             self._sure_at, self._was_cut_off = now, False
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether this connection has brought anything at all."""
+        return self.connected_at is not None and self._message_at > self.connected_at
+
     def cut_off(self) -> None:
         """The connection is gone: it hears nothing, for certain."""
         self._was_cut_off = self._was_cut_off or self.connected_at is not None

@@ -156,6 +156,11 @@ class Listener:
         while not self._closing.is_set():
             try:
                 self._listen(subscription)
+            except Deaf as exc:
+                subscription.drop()
+                # Without an echo: a connection that never brought anything, like the one before, was not the trouble.
+                if self._hearing.has_echo or self._hearing.is_of_use:
+                    self._fail(exc)
             except Exception as exc:
                 subscription.drop()
                 self._fail(exc)

@@ -23,7 +23,7 @@ KINDS = [
 ]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def quick_looks() -> Iterator[None]:
     """Most of the time of these tests would be looks at a quiet memory, and listeners that close."""
     options_of = exchange._polling_options
@@ -39,7 +39,7 @@ def quick_looks() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def whole_files() -> Iterator[None]:
     """Kombu's filesystem transport shows a file before it has written the message: a look in between loses it."""
 

@@ -34,6 +34,7 @@ class Oracle(Watcher):
         self.patience = Patience(world.schedule, world.now)
         self.is_isolated = False
         self._sure_at = world.now
+        self._failed_at = 0.0
         self._taking: Parcel | None = None
         self._told_of: list[str] = []
         self._turns = 0
@@ -43,6 +44,7 @@ class Oracle(Watcher):
             raise Violation(f"{self.world.now - STARTS_AT:.3f}: {what}", *map(_brief, about))
 
     def failed(self, exc: Exception) -> None:
+        self._failed_at = self.world.now
         self.require(isinstance(exc, ConnectionError), "the listener stumbled", exc)
 
     # The listener's clock went on.
@@ -70,7 +72,7 @@ class Oracle(Watcher):
             self.require(self.is_isolated == is_expected, "isolated, or not, against its echoes", self.is_isolated)
             is_deaf = world.deaf_since is not None and now - world.deaf_since > _NOTICED
             self.require(self.is_isolated or not is_deaf, "does not notice that it is deaf")
-        is_clear = now - world.clear_since > _OVER and not world.schedule.loss
+        is_clear = now - max(world.clear_since, self._failed_at) > _OVER and not world.schedule.loss
         is_steady = not self.patience.least_lag(now)
         self.require(not self.is_isolated or not is_clear or not is_steady, "isolated for ever")
 

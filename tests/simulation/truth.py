@@ -11,6 +11,7 @@ from tests.simulation.schedule import Schedule
 
 TURN = 0.2  #: seconds that a listener's turn takes where nothing comes in
 MOST_LAG = 2.5  #: seconds; beyond, it is isolated
+_ROUNDING = 1e-6  #: seconds
 CHECK = 0.25  #: seconds between two looks for who is silent
 REMEMBERS_LAG = 10.0  #: seconds
 GONE = ("offline", "lost")
@@ -76,7 +77,7 @@ class Patience:
     def turned(self, now: float) -> None:
         """The listener looked at its clock."""
         self.turn, self.turned_at = now - self.turned_at, now
-        if self.turn > TURN:
+        if self.turn > TURN + _ROUNDING:
             self._pauses.append((now, self.turn - TURN))
             self.was_late(self.turn - TURN, now)
 
@@ -95,7 +96,7 @@ class Patience:
 
     def least_lag(self, now: float) -> float:
         """What it must believe, for it was stopped for that long."""
-        return min(MOST_LAG, max(_worst(self._pauses, now, REMEMBERS_LAG), now - self.turned_at - TURN))
+        return min(MOST_LAG, max(_worst(self._pauses, now, REMEMBERS_LAG), now - self.turned_at - TURN - _ROUNDING))
 
 
 def _worst(lags: deque[tuple[float, float]], now: float, memory: float) -> float:

@@ -56,6 +56,13 @@ def test_a_worker_that_is_killed_is_suspect_and_then_lost_in_time() -> None:
     assert 100 + 4 + 3.5 < suspect_at < 100 + 5 + 3.5 + 0.5 and 100 + 4 + 10 < lost_at < 100 + 5 + 10 + 0.5
 
 
+def test_the_last_worker_is_lost_even_to_a_listener_that_has_no_echo_and_builds_new_connections_meanwhile() -> None:
+    crash = Schedule(
+        seed=1, intervals=(1.0,), acts=(Act(5.0, "crash"),), calm_at=5.0, ends_at=90.0, lost_after=15.0, has_echo=False
+    )
+    assert [state for _, _, state in run(crash).events] == ["online", "suspect", "lost"]
+
+
 def test_a_failing_schedule_is_cut_down_to_what_makes_it_fail() -> None:
     acts = (Act(1.0, "pause", 0, 0.2), Act(3.0, "crash", 0), Act(4.0, "stall", 1, 1.0))
     schedule = Schedule(seed=1, intervals=(0.5, 0.5), acts=acts, calm_at=5.0, ends_at=20.0, delay=0.01)
