@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from celery_gossip.options import GossipOptions as GossipOptions
     from celery_gossip.step import GossipStep as GossipStep
     from celery_gossip.step import install as install
+    from celery_gossip.throughput import Throughput as Throughput
     from celery_gossip.view import QueueView as QueueView
     from celery_gossip.view import View as View
     from celery_gossip.view import WorkerView as WorkerView
@@ -39,6 +40,7 @@ _ROOM_OF = {
     "QueueCheck": "messages",
     "QueueView": "view",
     "RejectedGossip": "errors",
+    "Throughput": "throughput",
     "UnsupportedTransport": "errors",
     "View": "view",
     "WorkerView": "view",
@@ -58,6 +60,7 @@ __all__ = [
     "QueueCheck",
     "QueueView",
     "RejectedGossip",
+    "Throughput",
     "UnsupportedTransport",
     "View",
     "WorkerView",

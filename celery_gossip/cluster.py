@@ -9,14 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
+from celery_gossip.history import BY, History
+from celery_gossip.ledger import Ledger
 from celery_gossip.member import LOST_AFTER, SUSPECT_AFTER, Member, Patience
 from celery_gossip.messages import Gossip
+from celery_gossip.throughput import Throughput
 from celery_gossip.view import GONE, QueueView, View, WorkerView, gather_queues
 
-__all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WORKERS", "SUSPECT_AFTER", "Cluster", "Transition"]
+__all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "SUSPECT_AFTER", "Cluster", "Transition"]
 
 FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost leaves the view
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
+MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at most
+_SETTLED_AFTER = 5.0  #: seconds beyond the window, from which on a listener's beginnings do not matter
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
 
 
@@ -44,6 +49,9 @@ class Cluster:
         self._gone: dict[str, None] = {}  #: hostnames, the longest gone first
         self._backlogs: dict[str, tuple[int | None, float]] = {}
         self._isolated_since: float | None = None
+        self._ledger = Ledger()
+        self._history = History()
+        self._began_at: float | None = None
 
     @property
     def isolated_since(self) -> float | None:
@@ -63,7 +71,13 @@ class Cluster:
                 member = self._members[gossip.hostname] = Member(gossip, now)
             elif not member.hear(gossip, now, is_late=self._patience.is_frozen):
                 return []
+            self._count(gossip, now)
             return self._judge(gossip.hostname, member, now)
+
+    def begin(self, now: float) -> None:
+        """The listener has begun to hear: what happens from now on counts. Only the first call means anything."""
+        with self._lock:
+            self._began_at = now if self._began_at is None else self._began_at
 
     def expire(self, now: float, lag: float = 0.0) -> list[Transition]:
         """Judge everybody's silence, and forget who is long gone. Nothing at all while the view is isolated.
@@ -108,6 +122,51 @@ class Cluster:
                     del self._backlogs[queue]
             self._backlogs.update({queue: (count, now) for queue, count in backlogs.items()})
 
+    def throughput(self, by: str = "queue", window: float = 60.0) -> dict[str, Throughput]:
+        """What became of the tasks of each queue, task or worker in the latest seconds, `{name: Throughput}`.
+
+        `by` is "queue", "task" or "worker"; `window` is in seconds, at most three hours. Only who had any is named;
+        the queue "" stands for those that could not be told. Raises ValueError for another `by` or a bad window.
+        """
+        _check(by, window)
+        now = self._clock()
+        with self._lock:
+            since, seconds = self._span(now, window)
+            tallies = self._history.window(by, since)
+        return {name: tally.throughput(seconds, since) for name, tally in tallies.items()}
+
+    def series(self, by: str, name: str, window: float = 120.0) -> tuple[Throughput, ...]:
+        """The same over time for one queue, task or worker, oldest first: a step for each frame in which it had any.
+
+        Steps are of one second for the latest two minutes, then of ten seconds for ten minutes, then of a minute for
+        three hours; their `since` tells which are missing. Raises ValueError like throughput().
+        """
+        _check(by, window)
+        now = self._clock()
+        with self._lock:
+            steps = list(self._history.steps(by, name, self._history.since(now, window)))
+        return tuple(tally.throughput(min(size, max(now - start, 0.0)), start) for start, size, tally in steps)
+
+    def totals(self) -> dict[tuple[str, str, str], Throughput]:
+        """Everything since the listener began, `{(hostname, queue, task): Throughput}`, of workers in the view.
+
+        They only grow, over restarts and lost messages too, until the worker leaves the view.
+        """
+        with self._lock:
+            seconds = self._listened(self._clock())
+            return {key: tally.throughput(seconds) for key, tally in self._ledger.totals.items()}
+
+    def fleet_totals(self) -> dict[tuple[str, str], Throughput]:
+        """The same by queue and task, over all workers that there have been."""
+        with self._lock:
+            seconds = self._listened(self._clock())
+            return {key: tally.throughput(seconds) for key, tally in self._ledger.fleet_totals.items()}
+
+    @property
+    def dropped_series(self) -> int:
+        """How often figures of tasks were left out, because more are told than are kept."""
+        return self._ledger.dropped
+
     def queue_names(self) -> list[str]:
         """Every queue that a known worker serves or served, in the order in which they were heard of."""
         with self._lock:
@@ -144,6 +203,22 @@ class Cluster:
         views.sort(key=lambda worker: worker.gossip.hostname)
         return View(tuple(views), queues=(), taken_at=now, isolated_since=isolated_since)
 
+    def _count(self, gossip: Gossip, now: float) -> None:
+        began_at = self._began_at = now if self._began_at is None else self._began_at
+        for (hostname, queue, task), tally in self._ledger.take(gossip, now, began_at):
+            for name in zip(BY, (queue, task, hostname), strict=True):
+                self._history.add(name, tally, now)
+
+    def _span(self, now: float, window: float) -> tuple[float, float]:
+        """When the window begins, and how many seconds are known of it."""
+        since = self._history.since(now, window)
+        if self._listened(now) >= window + _SETTLED_AFTER:
+            return since, now - since
+        return since, self._ledger.heard_for(now - since)
+
+    def _listened(self, now: float) -> float:
+        return 0.0 if self._began_at is None else now - self._began_at
+
     def _judge(self, hostname: str, member: Member, now: float) -> list[Transition]:
         states = member.judge(now, self._patience)
         if states:
@@ -168,3 +243,11 @@ class Cluster:
 
     def _drop(self, hostname: str) -> None:
         del self._gone[hostname], self._members[hostname]
+        self._ledger.forget(hostname)
+
+
+def _check(by: str, window: float) -> None:
+    if by not in BY:
+        raise ValueError(f"by: expected one of {', '.join(BY)}, got {by!r}")
+    if not 0 < window <= MAX_WINDOW:
+        raise ValueError(f"window: expected seconds above 0 and at most {MAX_WINDOW:.0f}, got {window!r}")

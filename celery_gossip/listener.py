@@ -171,7 +171,9 @@ class Listener:
 
     def _listen(self, subscription: Subscription) -> None:
         subscription.open()
-        self._hearing.connect(self._clock())
+        now = self._clock()
+        self._hearing.connect(now)
+        self.cluster.begin(now)
         if self.error is not None:
             self.error = None
             logger.info("celery-gossip: listening on %s again", self.uri)

@@ -9,17 +9,22 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from celery_gossip.errors import OversizedGossip, RejectedGossip
+from celery_gossip.histogram import MOST_BUCKETS
 
 __all__ = [
     "CONTENT_TYPE",
     "MAX_BYTES",
     "MAX_INTERVAL",
     "MAX_NAME",
+    "MOST_KINDS",
+    "OTHER",
     "REASONS",
     "VERSION",
     "Echo",
     "Gossip",
+    "Histogram",
     "QueueCheck",
+    "TaskSeries",
     "as_dict",
     "decode",
     "encode",
@@ -31,6 +36,8 @@ VERSION: Literal[1] = 1
 CONTENT_TYPE = "application/json"
 MAX_BYTES = 64 * 1024  #: of one encoded gossip; refused by both sides beyond
 MAX_NAME = 255  #: characters of any name; RabbitMQ's own limit for a queue's
+MOST_KINDS = 20  #: classes of exceptions that a series counts apart, OTHER among them
+OTHER = "other"  #: what is counted beyond a bound: a task's name, a queue's, an exception's class
 
 #: Why a message was refused, as literals: safe as labels of a metric.
 REASONS = (
@@ -49,6 +56,7 @@ MAX_INTERVAL = 86_400.0  #: seconds between two rounds: silence is judged by it,
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Bucket = Annotated[int, msgspec.Meta(ge=0, lt=MOST_BUCKETS)]
 
 
 class QueueCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -64,6 +72,33 @@ class QueueCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     started_at: Seconds  #: consuming since, Unix seconds
     updated_at: Seconds  #: when this check was taken, Unix seconds
     shutdown_started_at: Seconds | None  #: Unix seconds, set while draining
+
+
+class Histogram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How long something took, as often as it did since the worker's start. See celery_gossip.histogram."""
+
+    count: Count
+    total: Seconds  #: of all of them
+    #: `(bucket, count, how many of these are new in the latest three gossips that told of this series)`; only buckets
+    #: that changed in those three, or all of them.
+    buckets: Annotated[tuple[tuple[Bucket, Count, Count], ...], msgspec.Meta(max_length=MOST_BUCKETS)]
+
+
+class TaskSeries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What became of the tasks of one name from one queue since the worker's start."""
+
+    queue: Name  #: empty where it could not be told
+    task: Name
+    age: Seconds  #: since the first of them came in
+    received: Count = 0
+    started: Count = 0
+    succeeded: Count = 0
+    failed: Annotated[dict[Name, Count], msgspec.Meta(max_length=MOST_KINDS)] = {}  # by the exception's class
+    retried: Count = 0
+    revoked: Count = 0
+    rejected: Count = 0
+    runtime: Histogram | None = None  #: seconds of those that ran and ended, whatever their fate
+    wait: Histogram | None = None  #: seconds from being sent, or due, to being started, where that is known
 
 
 class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -89,6 +124,9 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     unattributed: Count  #: active tasks whose queue could not be told
     checks: tuple[QueueCheck, ...]
     omitted: Count = 0  #: checks of the idlest queues, left out to keep to MAX_BYTES; absent on the wire when 0
+    series: tuple[TaskSeries, ...] = ()  #: those that changed of late, and one in its turn; absent when there is none
+    overflowed: Count = 0  #: tasks received that share a series, for there are too many; absent when 0
+    skewed: Count = 0  #: waits that were negative, for clocks disagree, and count as 0.0; absent when 0
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +150,9 @@ _head_decoder = msgspec.json.Decoder(_Head)
 def encode(gossip: Gossip) -> bytes:
     """The bytes on the wire, at most MAX_BYTES.
 
-    What does not fit is left out in an order that keeps the view true: first task ids (counts stay exact), then the
-    checks of the idlest queues, counted in `omitted`. Raises OversizedGossip if even that is too long.
+    What does not fit is left out in an order that keeps the view true: first task ids (counts stay exact), then
+    series (they are told again), then the checks of the idlest queues, counted in `omitted`. Raises OversizedGossip if
+    even that is too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
@@ -181,6 +220,8 @@ def _rejected(body: bytes, exc: Exception) -> RejectedGossip:
 def _has_plain_text(gossip: Gossip) -> bool:
     if not (gossip.app + gossip.hostname + gossip.pool).isprintable():
         return False
+    if not all("".join((one.queue, one.task, *one.failed)).isprintable() for one in gossip.series):
+        return False
     return all((check.queue + check.uuid + "".join(check.active)).isprintable() for check in gossip.checks)
 
 
@@ -188,6 +229,8 @@ def _smaller(gossip: Gossip, size: int) -> Gossip:
     longest = max((len(check.active) for check in gossip.checks), default=0)
     if longest:
         return msgspec.structs.replace(gossip, checks=_with_fewer_ids(gossip.checks, most=longest // 2))
+    if gossip.series:
+        return msgspec.structs.replace(gossip, series=gossip.series[: len(gossip.series) // 2])
     if not gossip.checks:
         raise OversizedGossip(f"a gossip without checks takes {size} bytes, {MAX_BYTES} allowed")
     kept = _without_idlest(gossip.checks, keep=len(gossip.checks) * MAX_BYTES // size - 1)

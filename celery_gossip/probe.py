@@ -120,7 +120,20 @@ class Probe:
         for queue, tag in _copied_items(tags):
             self._tags[tag] = queue
         while len(self._tags) > _MOST_TAGS:
-            del self._tags[next(iter(self._tags))]
+            self._tags.pop(next(iter(self._tags)), None)
+
+    def queue_of(self, request: Any) -> str | None:
+        """The name of the queue that this request came from; None where it cannot be told. Any thread."""
+        try:
+            delivery = request.message.delivery_info
+            tag = delivery.get("consumer_tag")
+            if tag is not None and tag not in self._tags:  # the first since a reconnect, before the first tick
+                self.remember_tags()
+            if tag in self._tags:
+                return self._tags[tag]
+            return self._bindings.queue_of(delivery.get("exchange"), delivery.get("routing_key"))
+        except Exception:  # a request of the user's own class: counted as unattributed
+            return None
 
     def _follow_queues(self) -> None:
         if self._consumer.task_consumer is None or self._consumer.connection is None:
@@ -155,20 +168,10 @@ class Probe:
     def _tally(self, active: list[Any], reserved: list[Any], scheduled: list[Any]) -> _Tally:
         tally = _Tally()
         for request in active:
-            tally.active.setdefault(self._queue_of(request), []).append(request.id)
-        tally.reserved.update(map(self._queue_of, reserved))
-        tally.scheduled.update(map(self._queue_of, scheduled))
+            tally.active.setdefault(self.queue_of(request), []).append(request.id)
+        tally.reserved.update(map(self.queue_of, reserved))
+        tally.scheduled.update(map(self.queue_of, scheduled))
         return tally
-
-    def _queue_of(self, request: Any) -> str | None:
-        try:
-            delivery = request.message.delivery_info
-            tag = delivery.get("consumer_tag")
-            if tag in self._tags:
-                return self._tags[tag]
-            return self._bindings.queue_of(delivery.get("exchange"), delivery.get("routing_key"))
-        except Exception:  # a request of the user's own class: counted as unattributed
-            return None
 
     def _checks(
         self, tally: _Tally, shutdown_started_at: float | None

@@ -19,6 +19,7 @@ import msgspec
 
 from celery_gossip.backoff import backoff
 from celery_gossip.messages import Gossip, encode
+from celery_gossip.metrics import Meter
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
@@ -67,8 +68,10 @@ class Sender:
         speak_up: Callable[[], Gossip | None],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
+        meter: Meter | None = None,
     ) -> None:
         self._publisher = publisher
+        self._meter = meter or Meter(clock)
         self._speak_up = speak_up
         self._interval = interval
         self._clock = clock
@@ -171,8 +174,10 @@ class Sender:
         is_last = self._is_over = self._is_finishing
         if is_last or self._clock() >= self._retry_at:
             gossip = self._take_newest(is_last)
-            if gossip is not None and not self._send(gossip) and self._slot is None:
-                self._slot = gossip
+            if gossip is not None and not self._send(gossip):
+                self._slot = self._slot or gossip
+            elif gossip is not None and is_last:
+                self._send(gossip)  # again: nothing comes after it that could make good its loss
         if is_last:
             self._publisher.close()
 
@@ -196,8 +201,8 @@ class Sender:
         """Whether the gossip is done with: sent, held back, or never to be sent."""
         began = self._clock()
         self._seq += 1
-        self.latest = gossip = msgspec.structs.replace(gossip, seq=self._seq, sent_at=time.time())
         try:
+            self.latest = gossip = self._completed(gossip)
             body = encode(gossip)
         except Exception as exc:
             self._notices.append(Notice("failed", "encode", exc, self._clock() - began))
@@ -207,8 +212,22 @@ class Sender:
         except Exception as exc:
             self._fail(exc, began)
             return False
+        if is_sent:
+            self._meter.commit()
         self._succeed(is_sent)
         return True
+
+    def _completed(self, gossip: Gossip) -> Gossip:
+        """Numbered and dated, and with what was counted until now."""
+        told = self._meter.tell()
+        return msgspec.structs.replace(
+            gossip,
+            seq=self._seq,
+            sent_at=time.time(),
+            series=told.series,
+            overflowed=told.overflowed,
+            skewed=told.skewed,
+        )
 
     def _fail(self, exc: Exception, began: float) -> None:
         now = self._clock()

@@ -22,10 +22,13 @@ from celery_gossip.errors import InvalidOption, UnsupportedTransport
 from celery_gossip.exchange import Broker, Publisher, open_broker
 from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.messages import Gossip
+from celery_gossip.metrics import Meter
 from celery_gossip.options import as_dict, checked, keep_keywords, keywords_of, resolve
 from celery_gossip.probe import Probe
 from celery_gossip.reporter import Identity, Report, Reporter
 from celery_gossip.sender import Notice, Sender
+from celery_gossip.stamp import stamp_tasks
+from celery_gossip.tap import Tap
 
 __all__ = ["GossipStep", "install"]
 
@@ -82,8 +85,12 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._timer = c.timer
         self._broker_uri = broker.uri
         self._identity = Identity.of(c.app, c.hostname, self.options.interval)
-        self._reporter = Reporter(self._identity, Probe(c, self.options.active_limit))
-        self._sender = Sender(Publisher(broker), self._reporter.speak_up, self.options.interval)
+        probe = Probe(c, self.options.active_limit)
+        meter = Meter()
+        self._reporter = Reporter(self._identity, probe)
+        self._sender = Sender(Publisher(broker), self._reporter.speak_up, self.options.interval, meter=meter)
+        self._tap = Tap(meter, probe.queue_of)
+        self._tap.open(c.pool)
         self.enabled = True
         c.queue_gossip = self
         signals.emit(signals.gossip_init, self.app, options=self.options)
@@ -122,6 +129,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def shutdown(self, c: Any) -> None:
         """The last of all: say `offline`, and end the thread."""
         self._disarm()
+        self._tap.close(c.pool)
         report = self._reporter.last_word()
         if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
             logger.warning("celery-gossip: the broker %s did not take the last word in time", self._broker_uri)
@@ -167,6 +175,9 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         began = time.monotonic()
         signals.emit(signals.gossip_start, self.app, system_time=time.time())
         self._relay(self._sender.notices())
+        uncounted = self._tap.take_error()
+        if uncounted is not None:
+            self._failed("count", uncounted, began=None)
         try:
             gossip_count = self._hand_over(self._reporter.tick(lag))
         except Exception as exc:
@@ -210,6 +221,9 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
 def install(app: Any, **options: Any) -> None:
     """Make the workers of this Celery app gossip: adds the bootstep and the worker's flags. Idempotent.
 
+    Tasks that this process sends are stamped with the time, in a header `gossip_sent_at`, so that workers know how long
+    they have waited: call it where tasks are sent, too.
+
     `options` are the fields of GossipOptions: interval, exchange, broker_url, active_limit, enabled. They go before
     settings and behind worker flags. Called again, it changes nothing.
 
@@ -224,6 +238,7 @@ def install(app: Any, **options: Any) -> None:
             logger.warning("celery-gossip: install() was called before; these options are left out: %s", list(options))
         return
     app.steps["consumer"].add(GossipStep)
+    stamp_tasks()
     for option in _worker_flags():
         app.user_options["worker"].add(option)
 

@@ -109,7 +109,8 @@ def restart(broker: brokers.PrivateBroker, workers: list[Worker], ear: Ear) -> N
 
 
 def reconnects(worker: Worker) -> int:
-    return worker.output.count("Connected to")
+    """Of the consumer: on gevent the pidbox has a connection of its own, and says so later."""
+    return worker.output.count("] Connected to")
 
 
 def is_online(worker: Worker, gossip: Any) -> bool:

@@ -407,7 +407,7 @@ def test_the_last_word_is_sent_even_during_a_backoff(sender: Sender, publisher: 
     publisher.error = None
     sender.finish(a_gossip(state="offline"), timeout=0)
     sender._turn()
-    assert [gossip.state for gossip in publisher.sent] == ["offline"]
+    assert [gossip.state for gossip in publisher.sent] == ["offline", "offline"]
     assert publisher.calls[-1] == "close"
 
 
@@ -415,7 +415,22 @@ def test_the_last_word_replaces_what_was_not_sent_yet(sender: Sender, publisher:
     sender.submit(a_gossip(state="draining"))
     sender.finish(a_gossip(state="offline"), timeout=0)
     sender._turn()
-    assert [gossip.state for gossip in publisher.sent] == ["offline"]
+    assert [gossip.state for gossip in publisher.sent] == ["offline", "offline"]
+
+
+def test_the_last_word_is_said_twice_for_nothing_could_make_good_its_loss(
+    sender: Sender, publisher: FakePublisher
+) -> None:
+    sender.finish(a_gossip(state="offline"), timeout=0)
+    sender._turn()
+    assert [(gossip.state, gossip.seq) for gossip in publisher.sent] == [("offline", 1), ("offline", 2)]
+
+
+def test_a_last_word_that_cannot_be_sent_is_not_tried_twice(sender: Sender, publisher: FakePublisher) -> None:
+    publisher.error = OSError()
+    sender.finish(a_gossip(state="offline"), timeout=0)
+    sender._turn()
+    assert publisher.calls == ["publish", "drop", "close"]
 
 
 def test_the_last_word_is_sent_when_it_comes_during_a_publish(publisher: FakePublisher, running: list[Sender]) -> None:
@@ -429,7 +444,7 @@ def test_the_last_word_is_sent_when_it_comes_during_a_publish(publisher: FakePub
     sender.finish(a_gossip(state="offline"), timeout=0)
     may_end.set()
     assert sender.finish(None, timeout=10)
-    assert [gossip.state for gossip in publisher.sent] == ["draining", "offline"]
+    assert [gossip.state for gossip in publisher.sent] == ["draining", "offline", "offline"]
 
 
 def test_the_thread_ends_with_the_last_word(publisher: FakePublisher) -> None:
@@ -438,7 +453,7 @@ def test_the_thread_ends_with_the_last_word(publisher: FakePublisher) -> None:
     assert sender.is_alive
     assert sender.finish(a_gossip(state="offline"), timeout=10) is True
     assert not sender.is_alive
-    assert (publisher.sent[-1].state, publisher.calls) == ("offline", ["publish", "close"])
+    assert (publisher.sent[-1].state, publisher.calls) == ("offline", ["publish", "publish", "close"])
 
 
 def test_it_ends_without_a_last_word_too(publisher: FakePublisher) -> None:

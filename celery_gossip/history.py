@@ -1,0 +1,128 @@
+"""History: what happened when, in frames of one second, thinned as they grow old. Pure.
+
+Used by the Cluster under its lock. Kept by queue, by task and by worker, each for itself: the product of the three
+would not fit into memory. The tiers are those of Oban Met's recorder, somewhat longer.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import floor
+
+from celery_gossip.throughput import Packed, Tally
+
+__all__ = ["BY", "MAX_CELLS", "History"]
+
+BY = ("queue", "task", "worker")
+#: `(seconds of a frame, seconds for which such frames are kept)`
+_TIERS = ((1.0, 120.0), (10.0, 600.0), (60.0, 10_800.0))
+MAX_CELLS = 150_000  #: of all frames, about 300 bytes each; beyond, the oldest frames go before their time
+_MAX_NAMES = 5_000  #: that one frame tells apart; others are left out
+
+Name = tuple[str, str]  #: one of BY, and a name
+
+
+@dataclass
+class _Frame:
+    """What happened in its seconds; `cells` are packed when it is over."""
+
+    start: float
+    open: dict[Name, Tally] = field(default_factory=dict)
+    cells: dict[Name, Packed] = field(default_factory=dict)
+
+    def tally(self, name: Name) -> Tally | None:
+        if name in self.open:
+            return self.open[name]
+        packed = self.cells.get(name)
+        return None if packed is None else Tally.unpacked(packed)
+
+    def names(self) -> Iterator[Name]:
+        yield from self.open
+        yield from self.cells
+
+    def close(self) -> None:
+        self.cells.update({name: tally.packed() for name, tally in self.open.items()})
+        self.open = {}
+
+
+class History:
+    """add() in the order of time; window() and steps() read."""
+
+    def __init__(self) -> None:
+        self._tiers: tuple[deque[_Frame], ...] = tuple(deque() for _ in _TIERS)
+        self._cells = 0
+
+    def add(self, name: Name, tally: Tally, now: float) -> None:
+        """This much has happened by `now`, to one of BY and its name."""
+        frame = self._frame_of(floor(now))
+        if name not in frame.open:
+            if len(frame.open) >= _MAX_NAMES:
+                return
+            frame.open[name] = Tally()
+            self._cells += 1
+        frame.open[name].add(tally)
+
+    def since(self, now: float, window: float) -> float:
+        """When the window really begins: at the start of a frame, `window` seconds ago at most."""
+        size = next((size for size, kept in _TIERS if window <= kept), _TIERS[-1][0])
+        return floor((now - window) / size) * size + size
+
+    def window(self, by: str, since: float) -> dict[str, Tally]:
+        """`{name: sum of everything that has happened since then}`."""
+        found: dict[str, Tally] = {}
+        for _, frame in self._frames(since):
+            for name in frame.names():
+                if name[0] == by:
+                    tally = frame.tally(name)
+                    if tally is not None:
+                        found.setdefault(name[1], Tally()).add(tally)
+        return found
+
+    def steps(self, by: str, name: str, since: float) -> Iterator[tuple[float, float, Tally]]:
+        """`(start, seconds, what happened)` of each frame in which something did, oldest first."""
+        for seconds, frame in self._frames(since):
+            tally = frame.tally((by, name))
+            if tally is not None:
+                yield frame.start, seconds, tally
+
+    def _frames(self, since: float) -> Iterator[tuple[float, _Frame]]:
+        """`(seconds, frame)`, oldest first."""
+        for (size, _), tier in reversed(list(zip(_TIERS, self._tiers, strict=True))):
+            yield from ((size, frame) for frame in tier if frame.start >= since)
+
+    def _frame_of(self, start: float) -> _Frame:
+        fine = self._tiers[0]
+        if fine and start <= fine[-1].start:
+            return fine[-1]
+        if fine:
+            fine[-1].close()
+        fine.append(_Frame(start))
+        self._thin(start)
+        return fine[-1]
+
+    def _thin(self, now: float) -> None:
+        for at, (_, kept) in enumerate(_TIERS):
+            tier = self._tiers[at]
+            while tier and tier[0].start < now - kept:
+                frame = tier.popleft()
+                self._cells -= len(frame.cells)
+                if at + 1 < len(_TIERS):
+                    self._merge(frame, at + 1)
+        while self._cells > MAX_CELLS:
+            oldest = next(tier for tier in reversed(self._tiers) if tier)
+            self._cells -= len(oldest.popleft().cells)
+
+    def _merge(self, frame: _Frame, at: int) -> None:
+        size, tier = _TIERS[at][0], self._tiers[at]
+        start = floor(frame.start / size) * size
+        if not tier or tier[-1].start != start:
+            tier.append(_Frame(start))
+        coarse = tier[-1]
+        for name, packed in frame.cells.items():
+            if name not in coarse.cells:
+                coarse.cells[name] = packed
+                self._cells += 1
+                continue
+            merged = Tally.unpacked(coarse.cells[name])
+            merged.add(Tally.unpacked(packed))
+            coarse.cells[name] = merged.packed()

@@ -1,0 +1,158 @@
+"""Throughput: how many tasks were received, started and ended how over some seconds, and how long they took. Pure.
+
+`Throughput` and `Distribution` are immutable snapshots, read on any thread; a `Tally` is what they are summed up in, by
+the ledger and the history under the Cluster's lock.
+"""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from celery_gossip.histogram import quantile
+
+__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput"]
+
+#: What is counted of tasks, as in `celery_gossip.messages.TaskSeries`; `failed` is the sum over all exceptions.
+COUNTS = ("received", "started", "succeeded", "failed", "retried", "revoked", "rejected")
+_MICRO = 1e6
+_MOST = 2**63 - 1  #: of any packed number
+
+_Key = TypeVar("_Key", int, str)
+Packed = tuple[bytes, dict[str, int] | None]  #: a Tally in a third of its memory
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How long something took: figures within 2 % of the true ones (`histogram.RELATIVE_ERROR`)."""
+
+    count: int = 0
+    total: float = 0.0  #: seconds, exact
+    buckets: Mapping[int, int] = field(default_factory=dict, repr=False)  #: see celery_gossip.histogram
+
+    def quantile(self, q: float) -> float | None:
+        """Seconds, q from 0 to 1; None where there is nothing to tell."""
+        return quantile(self.buckets, q)
+
+    @property
+    def p50(self) -> float | None:
+        return self.quantile(0.5)
+
+    @property
+    def p75(self) -> float | None:
+        return self.quantile(0.75)
+
+    @property
+    def p95(self) -> float | None:
+        return self.quantile(0.95)
+
+    @property
+    def p99(self) -> float | None:
+        return self.quantile(0.99)
+
+    @property
+    def max(self) -> float | None:
+        return self.quantile(1.0)
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What became of tasks in so many seconds, of one queue, task or worker."""
+
+    seconds: float  #: how long it was listened for these figures
+    received: int = 0
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    revoked: int = 0
+    rejected: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)  #: `{class of the exception: failed}`
+    runtime: Distribution = Distribution()  #: of tasks that ran and ended, whatever their fate
+    wait: Distribution = Distribution()  #: from being sent, or due, to being started; only where senders stamp
+    since: float = 0.0  #: the listener's monotonic seconds, when those seconds began
+
+    @property
+    def ended(self) -> int:
+        return self.succeeded + self.failed + self.retried + self.revoked + self.rejected
+
+    @property
+    def failure_rate(self) -> float | None:
+        """The failed among those that succeeded or failed, 0 to 1; None where there are none."""
+        done = self.succeeded + self.failed
+        return self.failed / done if done else None
+
+    def per_second(self, count: int) -> float:
+        """One of the counts, as a rate."""
+        return count / self.seconds if self.seconds > 0 else 0.0
+
+
+class Tally:
+    """A sum of counts and buckets that grows."""
+
+    __slots__ = ("counts", "failures", "runtime", "runtime_total", "wait", "wait_total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(COUNTS)
+        self.failures: dict[str, int] = {}
+        self.runtime: dict[int, int] = {}
+        self.wait: dict[int, int] = {}
+        self.runtime_total = 0.0
+        self.wait_total = 0.0
+
+    def __bool__(self) -> bool:
+        return any(self.counts) or bool(self.runtime) or bool(self.wait)
+
+    def add(self, other: "Tally") -> None:
+        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
+        _add(self.failures, other.failures)
+        _add(self.runtime, other.runtime)
+        _add(self.wait, other.wait)
+        self.runtime_total += other.runtime_total
+        self.wait_total += other.wait_total
+
+    def throughput(self, seconds: float, since: float = 0.0) -> Throughput:
+        """The same, not to be changed any more."""
+        return Throughput(
+            seconds=seconds,
+            **dict(zip(COUNTS, self.counts, strict=True)),
+            failures=dict(self.failures),
+            runtime=Distribution(sum(self.runtime.values()), self.runtime_total, dict(self.runtime)),
+            wait=Distribution(sum(self.wait.values()), self.wait_total, dict(self.wait)),
+            since=since,
+        )
+
+    def packed(self) -> Packed:
+        numbers = [
+            *self.counts,
+            int(self.runtime_total * _MICRO),
+            int(self.wait_total * _MICRO),
+            len(self.runtime),
+            *self.runtime.keys(),
+            *self.runtime.values(),
+            *self.wait.keys(),
+            *self.wait.values(),
+        ]
+        return array("q", [min(number, _MOST) for number in numbers]).tobytes(), self.failures or None
+
+    @classmethod
+    def unpacked(cls, packed: Packed) -> "Tally":
+        numbers = array("q", packed[0]).tolist()
+        head, tally = len(COUNTS), cls()
+        tally.counts = numbers[:head]
+        tally.runtime_total, tally.wait_total = numbers[head] / _MICRO, numbers[head + 1] / _MICRO
+        ran, rest = numbers[head + 2], numbers[head + 3 :]
+        tally.runtime = dict(zip(rest[:ran], rest[ran : 2 * ran], strict=True))
+        waited = rest[2 * ran :]
+        tally.wait = dict(zip(waited[: len(waited) // 2], waited[len(waited) // 2 :], strict=True))
+        tally.failures = dict(packed[1] or {})
+        return tally
+
+
+def _add(mine: dict[_Key, int], its: dict[_Key, int]) -> None:
+    for key, count in its.items():
+        mine[key] = mine.get(key, 0) + count
