@@ -150,7 +150,18 @@ def statistics(voice: Voice, passed: float) -> str:
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    names = ("workers", "queues", "interval", "tasks_per_queue", "rate", "churn", "restarts", "silences", "names", "seed")
+    names = (
+        "workers",
+        "queues",
+        "interval",
+        "tasks_per_queue",
+        "rate",
+        "churn",
+        "restarts",
+        "silences",
+        "names",
+        "seed",
+    )
     return Plan(began_at=time.time(), **{name: getattr(options, name) for name in names})
 
 
