@@ -1,7 +1,8 @@
 """A fleet in a bottle: publishes as N synthetic workers through a real broker, with the bytes that real ones send.
 
 `python -m benchmarks.fleet --workers 1000 --queues 10 [--interval 1] [--tasks-per-queue 1] [--rate N] [--broker URL]
-[--exchange celery_gossip] [--seconds N] [--churn PER_MINUTE] [--restarts PER_MINUTE] [--silences PER_MINUTE] [--names plain|hostile] [--seed N]`
+[--exchange celery_gossip] [--seconds N] [--churn PER_MINUTE] [--restarts PER_MINUTE] [--silences PER_MINUTE]
+[--names plain|hostile] [--seed N]`
 
 Ctrl-C ends it: the workers say goodbye (after kill -9 they do not), and a line of statistics is printed. One process,
 one thread; where it cannot keep its schedule it says so on stderr.
