@@ -1,0 +1,73 @@
+"""No-op tasks at a steady rate, sent by a process of its own.
+
+Used by benchmarks.traffic and benchmarks.monitors as driven(); the process is this module as a program, in the
+environment of the project whose queues it fills.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from tests.support.workers import REPOSITORY, Project
+
+__all__ = ["Load", "driven"]
+
+
+class Load:
+    """What the process has done; known when it has ended."""
+
+    rate = 0.0  #: tasks a second that were really sent
+
+
+@contextlib.contextmanager
+def driven(project: Project, rate: float) -> Iterator[Load]:
+    """Send so many tasks a second to the project's queues in turn, as long as the context lasts."""
+    load = Load()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load", str(rate)],
+        cwd=REPOSITORY,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield load
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=30)
+        found = re.search(r"[\d.]+", said)
+        load.rate = float(found.group()) if found else 0.0
+
+
+def main() -> None:
+    """Send until SIGTERM; then print the rate that was kept."""
+    from tests.support.project import PREFIX, app
+
+    rate, is_stopped = float(sys.argv[1]), False
+
+    def stop(*_: Any) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+
+    signal.signal(signal.SIGTERM, stop)
+    began = time.monotonic()
+    with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+        for number in count():
+            while not is_stopped and (ahead := began + number / rate - time.monotonic()) > 0:
+                time.sleep(min(ahead, 0.1))
+            if is_stopped or os.getppid() == 1:
+                break
+            queue = f"{PREFIX}_{'ab'[number % 2]}"
+            app.send_task("tests.support.project.nothing", queue=queue, producer=producer)
+    print(f"{number / (time.monotonic() - began):.1f}")
+
+
+if __name__ == "__main__":
+    main()
