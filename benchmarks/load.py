@@ -1,6 +1,6 @@
-"""No-op tasks at a steady rate, sent by a process of its own.
+"""No-op tasks at a steady rate, sent by processes of their own.
 
-Used by benchmarks.traffic and benchmarks.monitors as driven(); the process is this module as a program, in the
+Used by benchmarks.traffic and benchmarks.monitors as driven(); each process is this module as a program, in the
 environment of the project whose queues it fills.
 """
 
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import count
+from math import ceil
 from typing import Any
 
 from tests.support.workers import REPOSITORY, Project
@@ -20,8 +21,11 @@ from tests.support.workers import REPOSITORY, Project
 __all__ = ["Load", "driven"]
 
 
+MOST = 250.0  #: tasks a second that one process is asked for
+
+
 class Load:
-    """What the process has done; known when it has ended."""
+    """What the processes have done; known when they have ended."""
 
     rate = 0.0  #: tasks a second that were really sent
 
@@ -29,21 +33,25 @@ class Load:
 @contextlib.contextmanager
 def driven(project: Project, rate: float) -> Iterator[Load]:
     """Send so many tasks a second to the project's queues in turn, as long as the context lasts."""
-    load = Load()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", str(rate)],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    load, senders = Load(), ceil(rate / MOST)
+    processes = [_start(project, rate / senders) for _ in range(senders)]
     try:
         yield load
     finally:
-        process.terminate()
-        said, _ = process.communicate(timeout=30)
-        found = re.search(r"[\d.]+", said)
-        load.rate = float(found.group()) if found else 0.0
+        for process in processes:
+            process.terminate()
+        load.rate = sum(_rate_of(process) for process in processes)
+
+
+def _start(project: Project, rate: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "benchmarks.load", str(rate)]
+    return subprocess.Popen(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.PIPE, text=True)
+
+
+def _rate_of(process: "subprocess.Popen[str]") -> float:
+    said, _ = process.communicate(timeout=30)
+    found = re.search(r"[\d.]+", said)
+    return float(found.group()) if found else 0.0
 
 
 def main() -> None:
