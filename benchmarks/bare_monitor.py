@@ -1,4 +1,4 @@
-"""The least that a monitor does: hears the workers of the project in the environment, and reads the totals now and then.
+"""The least that a monitor does: hears the workers of the project in the environment, and reads their totals.
 
 Used by benchmarks.monitors where there is no `celery gossip exporter`; a program that runs until it is killed.
 """

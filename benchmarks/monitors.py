@@ -1,4 +1,4 @@
-"""What it costs to watch a busy fleet: CPU and memory of our exporter and of Flower, side by side at several task rates.
+"""What it costs to watch busy workers: CPU and memory of our exporter and of Flower, side by side.
 
 `python -m benchmarks.monitors [--rates 50 200 500] [--seconds 25] [--workers 3]`
 
@@ -83,8 +83,9 @@ def measure(url: str, rate: float, options: argparse.Namespace) -> None:
             time.sleep(WARM_UP)
             costs = watch([ours, flower], options.seconds)
             waiting = remaining(project)
+    name = "exporter" if is_exporter else "bare listener"
     print(
-        f"{load.rate:.0f} tasks/s, {waiting} left waiting: {'exporter' if is_exporter else 'bare listener'} {costs[0]}; "
+        f"{load.rate:.0f} tasks/s, {waiting} left waiting: {name} {costs[0]}; "
         f"Flower {costs[1]}; CPU 1 : {costs[1].cpu / max(costs[0].cpu, 1e-6):.1f}",
         flush=True,
     )

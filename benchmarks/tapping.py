@@ -75,7 +75,8 @@ class Course:
 def pure_cost(transport: str, turns: int = 40) -> Pure:
     """Of a delivery as it comes from `redis` (exchange and routing key) or `rabbitmq` (a consumer tag)."""
     app = Celery("tapping", set_as_current=False)
-    task = app.task(_ignore, name="tapping.nothing")
+    app.task(_ignore, name="tapping.nothing")
+    task = app.tasks["tapping.nothing"]  # the task itself, as a worker has it; the decorator gives a proxy
     consumer = a_consumer(QUEUE, pool=Pool())
     probe = Probe(consumer, active_limit=100)
     probe.read()  # which queues there are
