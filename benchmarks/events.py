@@ -2,7 +2,7 @@
 
 `python -m benchmarks.events [--broker URL] [--tasks 1000] [--pairs 8] [--restarts 3] [--pool prefork]`
 
-Four workers stand side by side, each with queues of its own: plain Celery twice, with this package, and plain with `-E`.
+Four workers stand side by side, each with its own queues: plain Celery twice, with this package, and plain with `-E`.
 They work one after another, a batch each in turned order. Ratios are taken within each round, to the mean of the plain
 two, whose own ratio says how noisy it is; all are started anew now and then, for no two processes are equal. Without
 --broker it runs on Redis and on RabbitMQ. At the end the pure cost of counting, which is too small to be seen in
