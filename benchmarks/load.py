@@ -1,10 +1,11 @@
-"""No-op tasks at a steady rate, sent by processes of their own.
+"""No-op tasks at a steady rate on a Redis, sent by a process of its own.
 
-Used by benchmarks.traffic and benchmarks.monitors as driven(); each process is this module as a program, in the
+Used by benchmarks.traffic and benchmarks.monitors as driven(); the process is this module as a program, in the
 environment of the project whose queues it fills.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -12,20 +13,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import count
-from math import ceil
 from typing import Any
+from uuid import uuid4
+
+import redis
+from celery import Celery
 
 from tests.support.workers import REPOSITORY, Project
 
 __all__ = ["Load", "driven"]
 
 
-MOST = 250.0  #: tasks a second that one process is asked for
+NAP = 0.02  #: seconds between two looks at what is due
 
 
 class Load:
-    """What the processes have done; known when they have ended."""
+    """What the process has done; known when it has ended."""
 
     rate = 0.0  #: tasks a second that were really sent
 
@@ -33,48 +36,61 @@ class Load:
 @contextlib.contextmanager
 def driven(project: Project, rate: float) -> Iterator[Load]:
     """Send so many tasks a second to the project's queues in turn, as long as the context lasts."""
-    load, senders = Load(), ceil(rate / MOST)
-    processes = [_start(project, rate / senders) for _ in range(senders)]
+    load = Load()
+    command = [sys.executable, "-m", "benchmarks.load", str(rate)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.PIPE, text=True)
     try:
         yield load
     finally:
-        for process in processes:
-            process.terminate()
-        load.rate = sum(_rate_of(process) for process in processes)
+        process.terminate()
+        said, _ = process.communicate(timeout=30)
+        found = re.search(r"[\d.]+", said)
+        load.rate = float(found.group()) if found else 0.0
 
 
-def _start(project: Project, rate: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "benchmarks.load", str(rate)]
-    return subprocess.Popen(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.PIPE, text=True)
+class Stamp:
+    """Messages as Celery sends them to a Redis, each with an id of its own: made from one that it has really sent.
 
+    A tenth of what sending costs, so that a machine which is busy with workers and monitors keeps the rate.
+    """
 
-def _rate_of(process: "subprocess.Popen[str]") -> float:
-    said, _ = process.communicate(timeout=30)
-    found = re.search(r"[\d.]+", said)
-    return float(found.group()) if found else 0.0
+    def __init__(self, app: Celery, client: redis.Redis, scratch: str) -> None:
+        app.send_task("tests.support.project.nothing", queue=scratch)
+        self._message = json.loads(client.rpop(scratch) or b"")
+        client.srem(f"_kombu.binding.{scratch}", *client.smembers(f"_kombu.binding.{scratch}"))
+
+    def message(self, queue: str) -> str:
+        task_id, properties = str(uuid4()), self._message["properties"]
+        self._message["headers"].update(id=task_id, root_id=task_id, gossip_sent_at=time.time())
+        properties.update(correlation_id=task_id, delivery_tag=str(uuid4()))
+        properties["delivery_info"]["routing_key"] = queue
+        return json.dumps(self._message)
 
 
 def main() -> None:
     """Send until SIGTERM; then print the rate that was kept."""
     from tests.support.project import PREFIX, app
 
-    rate, is_stopped = float(sys.argv[1]), False
+    rate, is_stopped, sent = float(sys.argv[1]), False, 0
 
     def stop(*_: Any) -> None:
         nonlocal is_stopped
         is_stopped = True
 
     signal.signal(signal.SIGTERM, stop)
+    client = redis.Redis.from_url(app.conf.broker_read_url)
+    stamp = Stamp(app, client, f"{PREFIX}_scratch_{os.getpid()}")
     began = time.monotonic()
-    with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
-        for number in count():
-            while not is_stopped and (ahead := began + number / rate - time.monotonic()) > 0:
-                time.sleep(min(ahead, 0.1))
-            if is_stopped or os.getppid() == 1:
-                break
-            queue = f"{PREFIX}_{'ab'[number % 2]}"
-            app.send_task("tests.support.project.nothing", queue=queue, producer=producer)
-    print(f"{number / (time.monotonic() - began):.1f}")
+    while not is_stopped and os.getppid() != 1:
+        due = int((time.monotonic() - began) * rate) - sent
+        pipeline = client.pipeline(transaction=False)
+        for _ in range(due):
+            queue = f"{PREFIX}_{'ab'[sent % 2]}"
+            pipeline.lpush(queue, stamp.message(queue))
+            sent += 1
+        pipeline.execute()
+        time.sleep(NAP)
+    print(f"{sent / (time.monotonic() - began):.1f}")
 
 
 if __name__ == "__main__":
