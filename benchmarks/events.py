@@ -1,6 +1,6 @@
 """What counting tasks costs a worker beside what task events cost it: CPU of its main process per 1000 no-op tasks.
 
-`python -m benchmarks.events [--broker URL] [--tasks 1000] [--pairs 8] [--restarts 3] [--pool prefork]`
+`python -m benchmarks.events [--broker URL] [--tasks 2000] [--pairs 8] [--restarts 3] [--pool prefork]`
 
 Four workers stand side by side, each with its own queues: plain Celery twice, with this package, and plain with `-E`.
 They work one after another, a batch each in turned order. Ratios are taken within each round, to the mean of the plain
@@ -16,13 +16,13 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.tapping import pure_cost
-from benchmarks.workload import WITHOUT, WORKER, run_tasks
+from benchmarks.workload import WITHOUT, WORKER, drain, fill, paused
 from tests.support.brokers import RABBITMQ_URL, REDIS_URL
 from tests.support.workers import Project, Worker
 
 #: What is compared, by the flags of the worker.
 KINDS: dict[str, tuple[str, ...]] = {"plain": WITHOUT, "again": WITHOUT, "gossip": (), "-E": (*WITHOUT, "-E")}
-SETTLE = 1.0  #: seconds for what was prefetched, after the queue is empty
+SETTLE = 0.5  #: seconds for what was prefetched, after the queue is empty
 
 Team = list[tuple[str, Project, Worker]]
 Costs = dict[str, float]  #: kind: CPU milliseconds per 1000 tasks
@@ -85,8 +85,10 @@ def team(options: argparse.Namespace, broker: str) -> Iterator[Team]:
 
 def cost(project: Project, worker: Worker, tasks: int) -> float:
     """CPU milliseconds of the main process per 1000 tasks, of a batch that is waiting when it begins."""
-    before = worker.cpu_seconds
-    run_tasks(project, tasks)
+    paused(project)
+    fill(project, tasks)
+    before = worker.cpu_seconds  # from here on it is busy: idle seconds would make gossip look dear
+    drain(project)
     time.sleep(SETTLE)
     return (worker.cpu_seconds - before) / tasks * 1e6
 
@@ -112,7 +114,7 @@ def cheap(rounds: list[Costs], kind: str) -> float:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.events", description="What counting costs, and what events cost")
     parser.add_argument("--broker", help="URL; Redis and RabbitMQ of REDIS_URL and RABBITMQ_URL by default")
-    parser.add_argument("--tasks", type=int, default=1000, help="of one batch")
+    parser.add_argument("--tasks", type=int, default=2000, help="of one batch")
     parser.add_argument("--pairs", type=int, default=8, help="rounds of each team")
     parser.add_argument("--restarts", type=int, default=3, help="teams that are started one after another")
     parser.add_argument("--pool", default="prefork")
