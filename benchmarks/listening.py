@@ -27,7 +27,8 @@ from kombu import Exchange
 from benchmarks.fleet import add_size
 from benchmarks.synthetic import Fleet, Plan
 from celery_gossip import GossipOptions, Listener, cluster
-from celery_gossip.diagnosis import Diagnosis, Evidence
+from celery_gossip.diagnosis import Diagnosis
+from celery_gossip.evidence import Evidence
 from celery_gossip.messages import decode, encode
 
 LOOK_EVERY = 0.05  #: seconds

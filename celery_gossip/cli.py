@@ -63,11 +63,11 @@ def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
     logging.getLogger("celery_gossip").addHandler(logging.NullHandler())  # what went wrong is said below, once
     with _listener(ctx) as listener:
         _hear(listener, wait)
-        view, findings = listener.view(), listener.findings
+        view, findings, throughput = listener.view(), listener.findings, listener.throughput()
         if as_json:
-            click.echo(json.dumps(status_json(view, findings)))
+            click.echo(json.dumps(status_json(view, findings, throughput)))
         elif view.workers or findings:
-            click.echo(status_text(view, findings))
+            click.echo(status_text(view, findings, throughput))
         why_nobody = "" if view.workers else _why_nobody(listener)  # asked while it listens
     if listener.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
@@ -81,7 +81,7 @@ def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print each gossip as on the wire, and each event, one a line.")
 @click.pass_context
 def watch(ctx: click.Context, as_json: bool) -> None:
-    """Print a line per gossip, per worker that falls silent, and per finding, until Ctrl-C."""
+    """Print a line per gossip, per worker that falls silent, per finding, and now and then per queue, until Ctrl-C."""
     from celery_gossip.watch import watch_lines
 
     listener = _listener(ctx)

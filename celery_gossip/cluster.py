@@ -13,7 +13,7 @@ from celery_gossip.history import BY, History
 from celery_gossip.ledger import Ledger
 from celery_gossip.member import LOST_AFTER, SUSPECT_AFTER, Member, Patience
 from celery_gossip.messages import Gossip
-from celery_gossip.throughput import Throughput
+from celery_gossip.throughput import Throughput, Trend
 from celery_gossip.view import GONE, QueueView, View, WorkerView, gather_queues
 
 __all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "SUSPECT_AFTER", "Cluster", "Transition"]
@@ -22,6 +22,7 @@ FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost le
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
 MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at most
 _SETTLED_AFTER = 5.0  #: seconds beyond the window, from which on a listener's beginnings do not matter
+_TREND = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: seconds ago at which each window of a Trend begins and ends
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
 
 
@@ -134,6 +135,21 @@ class Cluster:
             since, seconds = self._span(now, window)
             tallies = self._history.window(by, since)
         return {name: tally.throughput(seconds, since) for name, tally in tallies.items()}
+
+    def trends(self) -> dict[str, Trend]:
+        """How the tasks of each queue have fared of late, and before."""
+        now = self._clock()
+        windows = []
+        with self._lock:
+            for earliest, latest in _TREND:
+                since = self._history.since(now, earliest)
+                tallies = self._history.window("queue", since, until=now - latest)
+                windows.append({name: tally.throughput(now - latest - since, since) for name, tally in tallies.items()})
+        latest_ones, recent, before = windows
+        nothing = Throughput(seconds=0.0)
+        return {
+            name: Trend(latest_ones.get(name, nothing), one, before.get(name, nothing)) for name, one in recent.items()
+        }
 
     def series(self, by: str, name: str, window: float = 120.0) -> tuple[Throughput, ...]:
         """The same over time for one queue, task or worker, oldest first: a step for each frame in which it had any.

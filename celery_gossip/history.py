@@ -7,7 +7,7 @@ would not fit into memory. The tiers are those of Oban Met's recorder, somewhat 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import floor
+from math import floor, inf
 
 from celery_gossip.throughput import Packed, Tally
 
@@ -67,10 +67,12 @@ class History:
         size = next((size for size, kept in _TIERS if window <= kept), _TIERS[-1][0])
         return floor((now - window) / size) * size + size
 
-    def window(self, by: str, since: float) -> dict[str, Tally]:
-        """`{name: sum of everything that has happened since then}`."""
+    def window(self, by: str, since: float, until: float = inf) -> dict[str, Tally]:
+        """`{name: sum of everything that has happened since then}`, in frames that began before `until`."""
         found: dict[str, Tally] = {}
         for _, frame in self._frames(since):
+            if frame.start >= until:
+                break
             for name in frame.names():
                 if name[0] == by:
                     tally = frame.tally(name)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from celery_gossip.rule import CRITICAL, KINDS, WARNING, Evidence, Suspicion, suspicions
+from celery_gossip.evidence import CRITICAL, WARNING, Evidence, Suspicion
+from celery_gossip.rule import KINDS, suspicions
 from celery_gossip.view import View, WorkerView, gather_queues
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
