@@ -6,6 +6,7 @@ the program the setting `worker_bootsteps` and the command `celery inspect gossi
 
 import json
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -84,6 +85,7 @@ def watch(ctx: click.Context, as_json: bool) -> None:
     """Print a line per gossip, per worker that falls silent, per finding, and now and then per queue, until Ctrl-C."""
     from celery_gossip.watch import watch_lines
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like Ctrl-C, which leaves nothing on the broker
     listener = _listener(ctx)
     try:
         with listener:
