@@ -88,6 +88,7 @@ class Listener:
         self._thread: threading.Thread | None = None
         self._expire_at = self._review_at = self._trends_at = 0.0
         self._trends: dict[str, Trend] = {}
+        self._knows_backlogs = False
         self._stranger: tuple[str, float] | None = None
         self._failures = 0
         self._log = LimitedLogger()
@@ -109,8 +110,8 @@ class Listener:
 
     @property
     def is_diagnosing(self) -> bool:
-        """Whether something looks wrong that has not lasted long enough to be a finding."""
-        return self._diagnosis.is_pending
+        """Whether something looks wrong that has not lasted long enough to be a finding, or cannot be told yet."""
+        return self._diagnosis.is_pending or not self._knows_backlogs
 
     def view(self) -> View:
         """Workers and queues of one moment. See Cluster.view."""
@@ -210,10 +211,12 @@ class Listener:
         if now >= self._expire_at:
             self._expire_at = now + _EXPIRE_EVERY
             self._announce(self.cluster.expire(now, self._hearing.lag(now)))
-        if now >= self._review_at:
+        has_new_evidence = self._backlogs.has_looked and not self._knows_backlogs
+        if now >= self._review_at or has_new_evidence:
             self._review_at = now + _REVIEW_EVERY
             try:
                 self._review(now)
+                self._knows_backlogs = self._knows_backlogs or has_new_evidence
             except Exception as exc:  # a rule that stumbles over something must not deafen the listener
                 self._log.error("review", "celery-gossip: the diagnosis failed: %r", exc, exc_info=exc)
 
