@@ -19,7 +19,7 @@ from tests.support import brokers, eventually
 from tests.support.deaf import BLOCKED_FOR
 from tests.support.workers import REPOSITORY, Project, Worker
 
-LOAD = float(os.environ.get("GOSSIP_TEST_LOAD", "5"))  #: seconds
+LOAD = float(os.environ.get("GOSSIP_TEST_LOAD", "4"))  #: seconds
 TASKS_PER_BURST = 40
 BURST_EVERY = 0.2  #: seconds
 MAX_AGE = 3.0  #: seconds
@@ -97,7 +97,7 @@ def test_in_every_pool_a_worker_is_green_while_it_can_consume_and_its_file_is_go
         for _ in range(50):
             redis_project.send("nothing")
         for probe in probes:
-            probe.assert_green_for(MAX_AGE / len(POOLS) + 0.5)
+            probe.assert_green_for(MAX_AGE / len(POOLS) + 0.1)
         for worker in workers:
             worker.terminate()
         assert [worker.process.wait(30) for worker in workers] == [0] * len(POOLS)
@@ -110,7 +110,7 @@ def test_the_file_is_gone_as_soon_as_a_worker_begins_to_leave_however_long_its_t
 ) -> None:
     with redis_project.worker(*QUIET) as worker:
         probe.await_green()
-        redis_project.send("nap", 4)
+        redis_project.send("nap", 3)
         eventually(lambda: _assert_running(redis_project, worker))
         worker.terminate()
         eventually(lambda: _assert_gone(probe), timeout=1.5)
