@@ -85,6 +85,14 @@ class Probe:
         blueprint = getattr(getattr(self._consumer, "controller", None), "blueprint", None)
         return getattr(blueprint, "state", None) in (CLOSE, TERMINATE) or _is_told_to_stop()
 
+    @property
+    def is_consuming(self) -> bool:
+        """Whether the worker believes itself connected and consuming one queue at least."""
+        consumer = self._consumer.task_consumer
+        if consumer is None or self._consumer.connection is None:
+            return False
+        return any(consumer.consuming_from(queue) for queue in _copied(consumer.queues))
+
     def read(self, shutdown_started_at: float | None = None) -> Reading:
         """One pass. While draining the queues stay as they were: the worker has cancelled them only to leave."""
         if shutdown_started_at is None:

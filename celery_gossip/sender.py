@@ -44,6 +44,9 @@ class Publishing(Protocol):
     def is_refusal(self, exc: Exception) -> bool:
         """Whether a broker that is alive has said no."""
 
+    def is_outage(self, exc: Exception) -> bool:
+        """Whether the broker is gone, hangs, or cannot be reached."""
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -88,6 +91,7 @@ class Sender:
         self._heard_at = clock()
         self._turn_began_at = 0.0
         self._seq = 0
+        self.is_in_doubt = False  #: the broker is gone as far as the last delivery told, or has yet to answer one
         self.latest: Gossip | None = None  #: the last gossip sent or attempted, as numbered
 
     @property
@@ -207,6 +211,7 @@ class Sender:
         except Exception as exc:
             self._notices.append(Notice("failed", "encode", exc, self._clock() - began))
             return True
+        self.is_in_doubt = True
         try:
             is_sent = self._publisher.publish(body)
         except Exception as exc:
@@ -231,12 +236,14 @@ class Sender:
 
     def _fail(self, exc: Exception, began: float) -> None:
         now = self._clock()
+        self.is_in_doubt = self._publisher.is_outage(exc)
         self._publisher.drop()
         self._failures += 1
         self._retry_at = now + backoff(self._failures, random.random(), self._publisher.is_refusal(exc))
         self._notices.append(Notice("failed", "publish", exc, now - began))
 
     def _succeed(self, is_sent: bool) -> None:
+        self.is_in_doubt = False
         if (self._is_blocked and is_sent) or self._failures:
             self._notices.append(Notice("recovered"))
         if not self._is_blocked and not is_sent:

@@ -248,6 +248,35 @@ def test_a_request_without_a_message_is_unattributed() -> None:
     assert (reading.unattributed, reading.active) == (1, 1)
 
 
+# Whether the worker consumes.
+
+
+def test_a_worker_that_consumes_one_queue_of_several_consumes() -> None:
+    consumer = a_consumer("default", "mail")
+    consumer.task_consumer.cancel("mail")
+    assert a_probe(consumer).is_consuming
+
+
+def test_a_worker_whose_queues_are_all_cancelled_does_not_until_one_is_added() -> None:
+    consumer = a_consumer("default")
+    probe = a_probe(consumer)
+    consumer.task_consumer.cancel("default")
+    assert not probe.is_consuming
+    consumer.task_consumer.add(Queue("mail"))
+    assert probe.is_consuming
+
+
+def test_a_queue_that_was_declared_but_not_yet_consumed_does_not_count() -> None:
+    consumer = a_consumer("default")
+    consumer.task_consumer._active_tags.clear()
+    assert not a_probe(consumer).is_consuming
+
+
+@pytest.mark.parametrize("missing", ["connection", "task_consumer"])
+def test_a_worker_that_reconnects_does_not_consume(missing: str) -> None:
+    assert not a_probe(a_consumer("default", **{missing: None})).is_consuming
+
+
 # Counts.
 
 

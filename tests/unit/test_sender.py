@@ -28,6 +28,7 @@ class FakePublisher:
         self.error: BaseException | None = None
         self.is_blocked = False
         self.refuses = False
+        self.is_lost = True
         self.during: Any = None
 
     def publish(self, body: bytes) -> bool:
@@ -49,6 +50,9 @@ class FakePublisher:
 
     def is_refusal(self, exc: Exception) -> bool:
         return self.refuses
+
+    def is_outage(self, exc: Exception) -> bool:
+        return self.is_lost
 
     def assert_called(self) -> None:
         assert self.calls, "nothing was published"
@@ -582,3 +586,38 @@ def test_the_thread_works_on_after_a_fork_and_a_child_can_fork_again(
     assert forked(lambda: forked(lambda: None)) == 0
     sender.submit(a_gossip())
     eventually(publisher.assert_sent)
+
+
+# What a delivery tells of the broker.
+
+
+def test_the_broker_is_in_doubt_until_it_has_answered(sender: Sender, publisher: FakePublisher) -> None:
+    seen = []
+    publisher.during = lambda: seen.append(sender.is_in_doubt)
+    assert not sender.is_in_doubt, "nothing was asked of it yet"
+    hand_over(sender)
+    assert (seen, sender.is_in_doubt) == ([True], False)
+
+
+def test_a_broker_that_cannot_be_reached_is_in_doubt_until_a_delivery_succeeds(
+    sender: Sender, publisher: FakePublisher, clock: FakeClock
+) -> None:
+    publisher.error = ConnectionRefusedError("refused")
+    hand_over(sender)
+    assert sender.is_in_doubt
+    publisher.error = None
+    clock.advance(BACKOFF_MOST)
+    sender._turn()
+    assert not sender.is_in_doubt
+
+
+def test_a_delivery_that_fails_for_another_reason_leaves_no_doubt(sender: Sender, publisher: FakePublisher) -> None:
+    publisher.error, publisher.is_lost = PermissionError("no right"), False
+    hand_over(sender)
+    assert not sender.is_in_doubt
+
+
+def test_a_broker_that_blocks_publishers_is_there(sender: Sender, publisher: FakePublisher) -> None:
+    publisher.is_blocked = True
+    hand_over(sender)
+    assert not sender.is_in_doubt

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from celery_gossip import broker, signals
 from celery_gossip import step as room
 from celery_gossip.exchange import Publisher
 from celery_gossip.probe import Probe
+from celery_gossip.pulse import Pulse
 from celery_gossip.reporter import Reporter
 from celery_gossip.sender import Notice, Sender
 from celery_gossip.step import GossipStep, install
@@ -233,6 +235,99 @@ def test_inspect_stats_shows_the_step_without_a_password(app: Celery) -> None:
     assert "s3cret" not in repr(info) and "localhost" in info["queue_gossip"]["broker_url"]
 
 
+# The health file.
+
+
+@pytest.fixture
+def health(tmp_path: Path) -> Path:
+    return tmp_path / "health"
+
+
+def test_a_worker_with_a_health_file_keeps_it_fresh_until_it_leaves(consumer: Any, health: Path) -> None:
+    step = GossipStep(consumer, gossip_health_file=str(health))
+    step.start(consumer)
+    consumer.timer.fire()
+    assert health.exists()
+    health.unlink()
+    consumer.timer.fire()
+    assert health.exists()
+    step.close(consumer)
+    assert not health.exists()
+
+
+def test_a_worker_that_is_not_told_when_it_begins_to_leave_removes_it_at_last(consumer: Any, health: Path) -> None:
+    step = GossipStep(consumer, gossip_health_file=str(health))
+    step.start(consumer)
+    consumer.timer.fire()
+    step.shutdown(consumer)
+    assert not health.exists()
+
+
+def test_the_health_file_is_kept_fresh_though_the_probe_fails(
+    consumer: Any, health: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Probe, "read", raising(KeyError("x")))
+    GossipStep(consumer, gossip_health_file=str(health)).start(consumer)
+    consumer.timer.fire()
+    assert health.exists()
+
+
+@pytest.mark.parametrize(("own", "is_written"), [(None, False), ("redis://localhost:1/0", True)])
+def test_a_broker_in_doubt_keeps_the_health_file_from_being_written_where_tasks_come_from_it(
+    app: Celery, health: Path, own: str | None, is_written: bool
+) -> None:
+    app.conf.gossip_broker_url = own
+    consumer = consumer_of(app)
+    step = GossipStep(consumer, gossip_health_file=str(health))
+    step._sender.is_in_doubt = True
+    step.start(consumer)
+    consumer.timer.fire()
+    assert health.exists() is is_written
+
+
+def test_a_health_file_that_cannot_be_written_is_one_line_a_minute_and_the_rounds_go_on(
+    consumer: Any, tmp_path: Path, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    step = GossipStep(consumer, gossip_health_file=str(folder / "health"))
+    folder.rmdir()
+    step.start(consumer)
+    for _ in range(5):
+        consumer.timer.fire()
+    (line,) = (record.message for record in caplog.records if record.name == "celery_gossip")
+    assert "cannot write the health file: FileNotFoundError" in line and str(folder) in line and "\n" not in line
+    assert telemetry.names.count("gossip_stop") == 6 and len(consumer.timer.live) == 1
+    assert {data["phase"] for data in telemetry.of("gossip_exception")} == {"health"}
+    folder.mkdir()
+    consumer.timer.fire()
+    assert (folder / "health").exists()
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_whatever_the_pulse_raises_no_round_is_lost(
+    consumer: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pulse, "beat", raising(error))
+    step = GossipStep(consumer)
+    step.start(consumer)
+    consumer.timer.fire()
+    assert submitted(step) is not None and len(consumer.timer.live) == 1
+
+
+def test_a_health_file_in_no_folder_refuses_the_start_with_one_line(consumer: Any, tmp_path: Path) -> None:
+    with pytest.raises(CeleryCommandException, match="gossip_health_file: expected .* got .*nowhere") as refused:
+        GossipStep(consumer, gossip_health_file=str(tmp_path / "nowhere" / "health"))
+    assert "\n" not in str(refused.value)
+
+
+def test_without_gossip_a_worker_says_that_it_writes_no_health_file(
+    consumer: Any, health: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    GossipStep(consumer, gossip_health_file=str(health), without_queue_gossip=True)
+    assert "no health file is written" in caplog.text
+
+
 # What goes wrong.
 
 
@@ -444,7 +539,7 @@ def flags_of(app: Celery) -> list[str]:
 def test_install_adds_the_step_and_the_flags(app: Celery) -> None:
     install(app)
     assert GossipStep in app.steps["consumer"]
-    assert flags_of(app) == ["--gossip-interval", "--without-queue-gossip"]
+    assert flags_of(app) == ["--gossip-health-file", "--gossip-interval", "--without-queue-gossip"]
 
 
 def test_installing_twice_changes_nothing(app: Celery) -> None:
@@ -482,15 +577,17 @@ def test_inside_the_celery_program_a_bad_option_waits_for_the_worker(app: Celery
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], {"gossip_interval": None, "without_queue_gossip": False}),
-        (["--gossip-interval", "2.5"], {"gossip_interval": 2.5, "without_queue_gossip": False}),
-        (["--without-queue-gossip"], {"gossip_interval": None, "without_queue_gossip": True}),
+        ([], {}),
+        (["--gossip-interval", "2.5"], {"gossip_interval": 2.5}),
+        (["--gossip-health-file", "run/%n"], {"gossip_health_file": "run/%n"}),
+        (["--without-queue-gossip"], {"without_queue_gossip": True}),
     ],
 )
 def test_the_flags_are_the_arguments_of_the_step(app: Celery, arguments: list[str], expected: dict[str, Any]) -> None:
     install(app)
     command = click.Command("worker", params=list(app.user_options["worker"]))
-    assert command.make_context("worker", list(arguments)).params == expected
+    defaults = {"gossip_interval": None, "gossip_health_file": None, "without_queue_gossip": False}
+    assert command.make_context("worker", list(arguments)).params == {**defaults, **expected}
 
 
 def test_the_step_needs_the_consumer_of_tasks_and_takes_no_name_of_celerys() -> None:
