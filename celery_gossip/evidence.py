@@ -43,7 +43,8 @@ class Consumer(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_idle(self) -> bool:
         """Whether it is there for certain, and has nothing to do for any queue."""
-        return self.is_open and self.worker.state == "online" and not self.gossip.active and not self.gossip.reserved
+        held = self.gossip.active + self.gossip.reserved + self.gossip.limited
+        return self.is_open and self.worker.state == "online" and not held
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     unattributed: Count  #: active tasks whose queue could not be told
     checks: tuple[QueueCheck, ...]
     omitted: Count = 0  #: checks of the idlest queues, left out to keep to MAX_BYTES; absent on the wire when 0
+    limited: Count = 0  #: tasks that wait for their rate limit, in none of the other counts; absent on the wire when 0
     series: tuple[TaskSeries, ...] = ()  #: those that changed of late, and one in its turn; absent when there is none
     overflowed: Count = 0  #: tasks received that share a series, for there are too many; absent when 0
     skewed: Count = 0  #: waits that were negative, for clocks disagree, and count as 0.0; absent when 0

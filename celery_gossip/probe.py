@@ -37,6 +37,7 @@ class Reading:
     active: int
     reserved: int
     scheduled: int
+    limited: int  #: tasks that wait for their rate limit; inspect does not show them
     processed: int  #: tasks accepted since the process started
     unattributed: int  #: active tasks whose queue could not be told
     pool: str
@@ -108,6 +109,7 @@ class Probe:
             active=len(active),
             reserved=len(reserved),
             scheduled=len(scheduled),
+            limited=_waiting_for_rate_limit(self._consumer),
             processed=worker_state.all_total_count[0],
             unattributed=len(tally.active.get(None, ())),
             pool=plain(_pool_name(self._consumer.pool)),
@@ -247,6 +249,11 @@ def _waiting_for_eta(timer: Any) -> Iterator[Any]:
         entry = waiting.entry
         if entry.args and not entry.canceled and isinstance(entry.args[0], Request):
             yield entry.args[0]
+
+
+def _waiting_for_rate_limit(consumer: Any) -> int:
+    buckets = getattr(consumer, "task_buckets", None) or {}
+    return sum(len(bucket.contents) for bucket in _copied(buckets.values()) if bucket is not None)
 
 
 def _pool_name(pool: Any) -> str:

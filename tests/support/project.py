@@ -55,6 +55,12 @@ def nothing() -> None:
     """The cheapest task there is."""
 
 
+@app.task
+def fail() -> None:
+    """What a task must not do."""
+    raise LookupError("as planned")
+
+
 @app.task(bind=True, max_retries=2)
 def stumble(self: Any) -> None:
     """Retry twice, a second later each time."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from celery.worker import state as worker_state
 from kombu import Exchange, Queue
+from kombu.utils.limits import TokenBucket
 
 from celery_gossip import probe as room
 from celery_gossip.messages import QueueCheck
@@ -316,6 +317,15 @@ def test_tasks_waiting_for_their_eta_are_counted_from_the_timer() -> None:
     reading = a_probe(consumer).read()
     assert {name: check.scheduled for name, check in by_queue(reading).items()} == {"default": 1, "mail": 2}
     assert reading.scheduled == 3
+
+
+def test_tasks_waiting_for_a_rate_limit_are_counted_from_their_buckets() -> None:
+    limited = TokenBucket(1.0)
+    for _ in range(3):
+        limited.add((FakeRequest(), 1))
+    consumer = a_consumer("a", task_buckets={"nap": limited, "shout": TokenBucket(1.0), "nothing": None})
+    reading = a_probe(consumer).read()
+    assert (reading.limited, reading.reserved, reading.scheduled) == (3, 0, 0)
 
 
 def test_a_cancelled_eta_is_not_counted() -> None:

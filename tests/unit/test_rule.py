@@ -49,6 +49,11 @@ def test_what_a_healthy_fleet_does_is_no_suspicion(workers: list[WorkerView]) ->
     assert kinds(*workers) == []
 
 
+def test_a_worker_that_waits_for_a_rate_limit_has_not_stopped_consuming() -> None:
+    assert [kind for kind, *_ in kinds(a_worker(), backlog=10)] == ["consumes_nothing"]
+    assert kinds(a_worker(limited=4), backlog=10) == []
+
+
 def test_busy_workers_with_a_backlog_are_no_suspicion() -> None:
     assert kinds(a_worker(**BUSY), a_worker("w2", **BUSY), backlog=1000) == []
 
