@@ -129,7 +129,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def shutdown(self, c: Any) -> None:
         """The last of all: say `offline`, and end the thread."""
         self._disarm()
-        self._tap.close(c.pool)
+        self._tap.close()
         report = self._reporter.last_word()
         if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
             logger.warning("celery-gossip: the broker %s did not take the last word in time", self._broker_uri)
