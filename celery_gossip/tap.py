@@ -149,7 +149,7 @@ class _Run:
 
     @_harmless
     def finish(self, result: Any) -> None:
-        """The pool has run it to its end: `(failed, return value or ExceptionInfo, seconds)`."""
+        """The pool has run it to its end: `(failed, return value or ExceptionInfo, seconds, None where it failed)`."""
         if isinstance(result, ExceptionInfo):  # of a pool without processes, over a SystemExit: Celery stumbles here
             self.fail(result.exception)
             return
@@ -164,6 +164,7 @@ class _Run:
         """Celery begins to handle an exception: whether it is a failure or something else is told to hear()."""
         if isinstance(exception, ExceptionWithTraceback):
             exception = exception.exc
+        self._stop()
         self._exception = exception
         self._kind = _kind_of(exception) if exception is not None else ""
 
@@ -194,12 +195,13 @@ class _Run:
         except IndexError:
             return
         if fate:
-            self.series.end(fate, self._ran_for(), self._kind)  # type: ignore[union-attr]
+            self._stop()
+            self.series.end(fate, self._runtime, self._kind)  # type: ignore[union-attr]
 
-    def _ran_for(self) -> float | None:
-        if self._runtime is None and self._started_at is not None:  # killed, so the pool could not tell
-            return time.monotonic() - self._started_at
-        return self._runtime
+    def _stop(self) -> None:
+        """It has run until now at most, where the pool does not tell: it tells of successes alone."""
+        if self._runtime is None and self._started_at is not None:
+            self._runtime = time.monotonic() - self._started_at
 
 
 def _kind_of(exception: Any) -> str:
