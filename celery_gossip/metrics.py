@@ -149,6 +149,8 @@ class Series:
 
     def _kind_of(self, kind: str) -> str:
         if kind not in self._failed:
+            kind = plain(kind)
+        if kind not in self._failed:
             if not kind or len(self._failed) >= MOST_KINDS - 1:
                 kind = OTHER
             if kind not in self._failed:

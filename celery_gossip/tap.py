@@ -19,7 +19,6 @@ from celery.utils.serialization import UnpickleableExceptionWrapper
 from celery.worker import state as worker_state
 from celery.worker import strategy
 
-from celery_gossip.messages import plain
 from celery_gossip.metrics import Meter, Series
 from celery_gossip.stamp import sent_at
 
@@ -207,10 +206,10 @@ class _Run:
 def _kind_of(exception: Any) -> str:
     """The class of an exception, by name, as Celery will tell of it."""
     if isinstance(exception, UnpickleableExceptionWrapper):
-        return plain(exception.exc_cls_name)
+        return str(exception.exc_cls_name)
     if isinstance(exception, (SystemExit, KeyboardInterrupt)):
         return "WorkerLostError"
-    return plain(type(exception).__name__)
+    return type(exception).__name__
 
 
 def _due_at(request: Any) -> float | None:
