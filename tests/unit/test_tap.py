@@ -60,7 +60,7 @@ class Worker:
         def body() -> None:
             raise AssertionError("no pool runs it")
 
-        return self.app.task(body, name=name or f"shop.task{self._tasks}", **options)
+        return self.app.task(body, name=name or f"shop.task{self._tasks}", shared=False, **options)
 
     def cls(self, task: Any, eventer: Any = None, base: Any = Request) -> Any:
         return strategy.create_request_cls(base, task, self.pool, "celery@web1", eventer, app=self.app)
@@ -677,7 +677,7 @@ def test_two_workers_in_one_process_do_not_mix() -> None:
     assert (ends(one.told()), ends(other.told())) == ({"succeeded": 1}, {"failed:Mishap": 1})
     one.tap.close()
     other.run(other.app.tasks["shop.task1"]).on_success((False, "None", 1.0))
-    assert one.told().received == 1
+    assert (one.told().received, other.told().received) == (1, 2)
 
 
 def test_a_worker_without_a_tap_gets_celerys_own_class(worker: Worker) -> None:
