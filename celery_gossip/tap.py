@@ -168,6 +168,12 @@ class _Run:
         self._kind = _kind_of(exception) if exception is not None else ""
 
     @_harmless
+    def run_out(self, soft: bool, timeout: float) -> None:
+        """A time limit has passed. Of a hard one green pools tell in no other way, and others twice."""
+        if not soft:
+            self.fail(TimeLimitExceeded(timeout))
+
+    @_harmless
     def hear(self, event: str) -> None:
         """Celery announces a step of this task."""
         if self._exception is not None and event == "task-rejected":
@@ -179,13 +185,15 @@ class _Run:
     def conclude(self, *, has_raised: bool) -> None:
         """Celery has handled the exception, or has raised one of its own over it."""
         exception, self._exception = self._exception, None
+        if exception is None:
+            return
         if has_raised:
             self._end("failed")
         elif self._is_rejected or isinstance(exception, Reject):  # which is not announced of one acknowledged early
             self._end("rejected")
         elif isinstance(exception, Retry):
             self._end("retried")
-        elif exception is not None and not isinstance(exception, Ignore) and not worker_state.should_terminate:
+        elif not isinstance(exception, Ignore) and not worker_state.should_terminate:
             self._end("failed")
 
     def _end(self, fate: str) -> None:
@@ -262,12 +270,10 @@ def _counted(base: Any, tap: Tap) -> Any:
             with self._gossip_run:
                 return super().on_failure(exc_info, *args, **kwargs)
 
-        def on_timeout(self, soft: Any, timeout: Any) -> Any:
-            if soft:
-                return super().on_timeout(soft, timeout)
-            self._gossip_run.fail(TimeLimitExceeded(timeout))  # of green pools, the only word
+        def on_timeout(self, *args: Any, **kwargs: Any) -> Any:
+            self._gossip_run.run_out(*args, **kwargs)
             with self._gossip_run:
-                return super().on_timeout(soft, timeout)
+                return super().on_timeout(*args, **kwargs)
 
         def send_event(self, type: Any, **fields: Any) -> Any:  # noqa: A002
             self._gossip_run.hear(type)

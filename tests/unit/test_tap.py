@@ -528,6 +528,23 @@ def test_a_time_limit_that_a_class_handles_in_silence_is_counted(worker: Worker)
     assert ends(worker.told()) == {"failed:TimeLimitExceeded": 1}
 
 
+class Particular(Request):  # type: ignore[misc]
+    """One that takes time limits as billiard tells them, and in no other way."""
+
+    def on_timeout(self, *, soft: Any, timeout: Any) -> Any:
+        if soft:
+            raise LookupError("soft")
+
+
+def test_a_method_is_called_as_the_pool_has_called_it(worker: Worker) -> None:
+    request = worker.run(base=Particular)
+    with pytest.raises(LookupError):
+        request.on_timeout(soft=True, timeout=5)
+    assert ends(worker.told()) == {}
+    request.on_timeout(soft=False, timeout=5)
+    assert ends(worker.told()) == {"failed:TimeLimitExceeded": 1}
+
+
 class Raising(Request):  # type: ignore[misc]
     """One whose every method is broken."""
 
