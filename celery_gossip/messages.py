@@ -29,6 +29,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_echo",
+    "fitted",
     "plain",
 ]
 
@@ -149,17 +150,22 @@ _head_decoder = msgspec.json.Decoder(_Head)
 
 
 def encode(gossip: Gossip) -> bytes:
-    """The bytes on the wire, at most MAX_BYTES.
+    """The bytes on the wire, at most MAX_BYTES. See fitted."""
+    return fitted(gossip)[1]
+
+
+def fitted(gossip: Gossip) -> tuple[Gossip, bytes]:
+    """What there is room for of a gossip, and its bytes on the wire, at most MAX_BYTES.
 
     What does not fit is left out in an order that keeps the view true: first task ids (counts stay exact), then
-    series (they are told again), then the checks of the idlest queues, counted in `omitted`. Raises OversizedGossip if
-    even that is too long.
+    series, the last first (they are told again), then the checks of the idlest queues, counted in `omitted`. Raises
+    OversizedGossip if even that is too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
         gossip = _smaller(gossip, len(body))
         body = _encoder.encode(gossip)
-    return body
+    return gossip, body
 
 
 def encode_echo(echo: Echo) -> bytes:

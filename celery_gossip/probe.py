@@ -141,9 +141,18 @@ class Probe:
                 self.remember_tags()
             if tag in self._tags:
                 return self._tags[tag]
-            return self._bindings.queue_of(delivery.get("exchange"), delivery.get("routing_key"))
+            where = delivery.get("exchange"), delivery.get("routing_key")
+            return self._bindings.queue_of(*where) or self._newly_bound().queue_of(*where)
         except Exception:  # a request of the user's own class: counted as unattributed
             return None
+
+    def _newly_bound(self) -> Bindings:
+        """With the queues that the worker consumes since the last round."""
+        consumed = {queue.name: queue for queue in _copied(self._consumer.task_consumer.queues)}
+        if not consumed.keys() <= self._bindings.names:
+            known = {name: known.queue for name, known in _copied(self._known.items())}
+            self._bindings = Bindings({**known, **consumed}.values())
+        return self._bindings
 
     def _follow_queues(self) -> None:
         if self._consumer.task_consumer is None or self._consumer.connection is None:

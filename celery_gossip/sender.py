@@ -18,8 +18,8 @@ from weakref import WeakSet
 import msgspec
 
 from celery_gossip.backoff import backoff
-from celery_gossip.messages import Gossip, encode
-from celery_gossip.metrics import Meter
+from celery_gossip.messages import Gossip, fitted
+from celery_gossip.metrics import Meter, Telling
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
@@ -27,6 +27,8 @@ STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes 
 FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64
+_LAST_WORDS = 2  #: gossips at the end, for nothing comes after them that could make good their loss
+_MOST_LAST_WORDS = 100  #: of a worker whose tasks are too many for one message
 
 
 class Publishing(Protocol):
@@ -53,7 +55,7 @@ class Notice:
     """Something that the thread has to say, for the event loop to log and signal."""
 
     kind: str  #: failed, blocked or recovered
-    phase: str = ""  #: of a failure: probe, encode or publish
+    phase: str = ""  #: of a failure: probe, count, encode or publish
     exception: Exception | None = None
     duration: float = 0.0  #: seconds that the failed step took
 
@@ -181,9 +183,17 @@ class Sender:
             if gossip is not None and not self._send(gossip):
                 self._slot = self._slot or gossip
             elif gossip is not None and is_last:
-                self._send(gossip)  # again: nothing comes after it that could make good its loss
+                self._repeat(gossip)
         if is_last:
             self._publisher.close()
+
+    def _repeat(self, last: Gossip) -> None:
+        """Say the last word again, and as often as it takes to tell all that was counted."""
+        for said in range(1, _MOST_LAST_WORDS):
+            if said >= _LAST_WORDS and not self._has_more_to_tell():
+                return
+            if not self._send(last) or self._is_blocked:
+                return
 
     def _take_newest(self, is_last: bool) -> Gossip | None:
         gossip, self._slot = self._slot, None
@@ -207,7 +217,7 @@ class Sender:
         self._seq += 1
         try:
             self.latest = gossip = self._completed(gossip)
-            body = encode(gossip)
+            self.latest, body = fitted(gossip)
         except Exception as exc:
             self._notices.append(Notice("failed", "encode", exc, self._clock() - began))
             return True
@@ -218,13 +228,13 @@ class Sender:
             self._fail(exc, began)
             return False
         if is_sent:
-            self._meter.commit()
+            self._commit(len(self.latest.series))
         self._succeed(is_sent)
         return True
 
     def _completed(self, gossip: Gossip) -> Gossip:
         """Numbered and dated, and with what was counted until now."""
-        told = self._meter.tell()
+        told = self._told()
         return msgspec.structs.replace(
             gossip,
             seq=self._seq,
@@ -233,6 +243,25 @@ class Sender:
             overflowed=told.overflowed,
             skewed=told.skewed,
         )
+
+    def _told(self) -> Telling:
+        try:
+            return self._meter.tell()
+        except Exception as exc:  # the gossip is worth more than its figures
+            self._notices.append(Notice("failed", "count", exc))
+            return Telling()
+
+    def _commit(self, sent: int) -> None:
+        try:
+            self._meter.commit(sent)
+        except Exception as exc:
+            self._notices.append(Notice("failed", "count", exc))
+
+    def _has_more_to_tell(self) -> bool:
+        try:
+            return self._meter.is_behind
+        except Exception:
+            return False
 
     def _fail(self, exc: Exception, began: float) -> None:
         now = self._clock()

@@ -142,7 +142,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         """The last of all: say `offline`, and end the thread."""
         self._pulse.end()
         self._disarm()
-        self._tap.close(c.pool)
+        self._tap.close()
         report = self._reporter.last_word()
         if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
             logger.warning("celery-gossip: the broker %s did not take the last word in time", self._broker_uri)

@@ -3,12 +3,16 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 from celery import Celery
 from celery.exceptions import CeleryCommandException
+from celery.signals import before_task_publish
+from celery.worker import strategy
+from celery.worker.request import Request
 
 import celery_gossip
 from celery_gossip import broker, signals
@@ -326,6 +330,85 @@ def test_without_gossip_a_worker_says_that_it_writes_no_health_file(
 ) -> None:
     GossipStep(consumer, gossip_health_file=str(health), without_queue_gossip=True)
     assert "no health file is written" in caplog.text
+
+
+# Counting.
+
+
+def made_of(consumer: Any, app: Celery) -> Any:
+    """The request class that Celery would build for a task of this worker."""
+    task = SimpleNamespace(name="shop.pack", time_limit=None, soft_time_limit=None, acks_late=False)
+    return strategy.create_request_cls(Request, task, consumer.pool, "celery@web1", None, app=app)
+
+
+@pytest.fixture
+def counted_consumer(app: Celery, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(strategy, "create_request_cls", strategy.create_request_cls)
+    consumer = consumer_of(app)
+    type(consumer.pool).apply_async = lambda *_, **__: None
+    return consumer
+
+
+def test_a_step_counts_what_its_pool_runs(counted_consumer: Any, app: Celery) -> None:
+    assert not hasattr(made_of(counted_consumer, app), "_gossip_run")
+    GossipStep(counted_consumer)
+    assert hasattr(made_of(counted_consumer, app), "_gossip_run")
+
+
+@pytest.mark.parametrize("how", ["option", "setting"])
+def test_a_step_that_is_switched_off_counts_nothing(counted_consumer: Any, app: Celery, how: str) -> None:
+    app.conf.gossip_enabled = how == "option"
+    GossipStep(counted_consumer, without_queue_gossip=how == "option")
+    assert not hasattr(made_of(counted_consumer, app), "_gossip_run")
+
+
+def test_after_the_shutdown_nothing_is_counted(counted_consumer: Any, app: Celery) -> None:
+    step = GossipStep(counted_consumer)
+    step.start(counted_consumer)
+    step.shutdown(counted_consumer)
+    assert not hasattr(made_of(counted_consumer, app), "_gossip_run")
+
+
+def test_a_pool_that_is_gone_at_the_shutdown_takes_no_last_word(consumer: Any) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    consumer.pool = None
+    step.shutdown(consumer)
+    assert submitted(step).state == "offline"
+
+
+def test_a_pool_that_cannot_be_known_again_costs_the_counting_alone(consumer: Any, telemetry: Telemetry) -> None:
+    class Slotted:
+        __slots__ = ()
+        num_processes = 1
+
+    consumer.pool = Slotted()
+    step = GossipStep(consumer)
+    step.start(consumer)
+    assert step.enabled and submitted(step) is not None
+    assert [(told["phase"], type(told["exception"])) for told in telemetry.of("gossip_exception")] == [
+        ("count", TypeError)
+    ]
+
+
+def test_what_could_not_be_counted_is_told_once(consumer: Any, telemetry: Telemetry) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    error = KeyError("uncounted")
+    step._tap.note(error)
+    for _ in range(3):
+        consumer.timer.fire()
+    assert [(told["phase"], told["exception"]) for told in telemetry.of("gossip_exception")] == [("count", error)]
+
+
+def test_installing_stamps_the_tasks_that_are_sent(app: Celery) -> None:
+    before_task_publish.disconnect(dispatch_uid="celery_gossip.stamp")
+    headers: dict[str, Any] = {}
+    install(app)
+    before_task_publish.send(sender="shop.pack", headers=headers)
+    before_task_publish.disconnect(dispatch_uid="celery_gossip.stamp")
+    before_task_publish.send(sender="shop.pack", headers={})
+    assert headers.keys() == {"gossip_sent_at"}
 
 
 # What goes wrong.
