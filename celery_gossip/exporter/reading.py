@@ -12,7 +12,10 @@ from celery_gossip.diagnosis import Finding
 from celery_gossip.throughput import Throughput
 from celery_gossip.view import View
 
-__all__ = ["Reading", "Source", "Totals"]
+__all__ = ["Key", "Reading", "Source", "Totals"]
+
+
+Key = tuple[str, ...]  #: hostname, where that is asked for, queue, task
 
 
 class Totals(Protocol):
@@ -45,21 +48,16 @@ class Reading:
     view: View
     findings: tuple[Finding, ...] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)  #: `{reason: messages}`
-    totals: Mapping[tuple[str, ...], Throughput] = field(default_factory=dict)  #: by hostname if asked, queue and task
+    totals: tuple[tuple[Key, Throughput], ...] = ()
     dropped: int = 0  #: times that the listener itself left figures of tasks out
 
     @classmethod
     def of(cls, source: Source, *, by_hostname: bool) -> "Reading":
         cluster = source.cluster
-        totals: dict[tuple[str, ...], Throughput] = {}
-        if by_hostname:
-            totals.update(cluster.totals())
-        else:
-            totals.update(cluster.fleet_totals())
         return cls(
             view=source.view(),
             findings=source.findings,
             rejected=source.rejected.copy(),
-            totals=totals,
+            totals=tuple((cluster.totals() if by_hostname else cluster.fleet_totals()).items()),
             dropped=cluster.dropped_series,
         )

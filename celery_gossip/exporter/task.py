@@ -1,11 +1,12 @@
 """The metrics of tasks: counters and histograms by task, queue and, if asked, worker. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import Metric
 
 from celery_gossip.exporter.family import Family
+from celery_gossip.exporter.reading import Key
 from celery_gossip.exporter.scale import Scale
 from celery_gossip.throughput import Distribution, Throughput
 
@@ -39,8 +40,6 @@ _HISTOGRAMS: tuple[tuple[Family, Callable[[Throughput], Distribution]], ...] = (
 
 FAMILIES = (*(family for family, _ in _COUNTERS), _FAILED, *(family for family, _ in _HISTOGRAMS))
 
-Key = tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -50,9 +49,9 @@ class Choice:
     dropped: int  #: time series that would be too many
 
     @classmethod
-    def of(cls, totals: Mapping[Key, Throughput], most: int, scale: Scale) -> "Choice":
+    def of(cls, totals: Iterable[tuple[Key, Throughput]], most: int, scale: Scale) -> "Choice":
         kept, size, dropped = [], 0, 0
-        for key, told in totals.items():
+        for key, told in totals:
             needed = _size(told, scale)
             if size + needed > most:
                 dropped += needed
