@@ -20,7 +20,7 @@ from celery_gossip.messages import REASONS, plain
 
 __all__ = ["FAMILIES", "GossipCollector", "families"]
 
-_FINDINGS = Family("celery_gossip_findings", "What is wrong, see the findings' manual.", ("kind", "severity"))
+_FINDINGS = Family("celery_gossip_findings", "Findings that hold just now: what is wrong.", ("kind", "severity"))
 _FINDING = Family("celery_gossip_finding_seconds", "For how long a finding holds.", ("kind", "severity", "subject"))
 _REJECTED = Family("celery_gossip_rejected_messages_total", "Messages that were no gossip, by reason.", ("reason",))
 _ISOLATED = Family("celery_gossip_isolated", "1 while the listener is cut off, and all figures are frozen.")
