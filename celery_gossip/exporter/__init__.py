@@ -1,11 +1,13 @@
 """`celery gossip exporter`: what a listener knows, for Prometheus. Needs prometheus_client, the extra `prometheus`."""
 
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from queue import SimpleQueue
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 from celery_gossip.exporter import collector
 from celery_gossip.exporter.collector import GossipCollector
@@ -33,8 +35,9 @@ class Exporter:
         registry = CollectorRegistry()
         registry.register(GossipCollector(source, options))
         ProcessCollector(registry=registry)
-        rendering = Gauge(_RENDER.name, _RENDER.help, registry=registry)
-        self._page = Page(partial(generate_latest, registry), rendering.set)
+        rendering = _Rendering()
+        registry.register(rendering)
+        self._page = Page(partial(generate_latest, registry), rendering.note)
         self._server = Server(
             bind, port, sheet=lambda: self._page.sheet, is_healthy=lambda: source.cluster.isolated_since is None
         )
@@ -61,3 +64,18 @@ class Exporter:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _Rendering(Collector):
+    """How long rendering took. No Gauge: in an environment made for several processes that would write files."""
+
+    def __init__(self) -> None:
+        self._took = 0.0
+
+    def note(self, took: float) -> None:
+        self._took = took
+
+    def collect(self) -> Iterator[Metric]:
+        seconds = _RENDER.gauge()
+        seconds.add_metric((), self._took)
+        yield seconds
