@@ -20,6 +20,7 @@ from celery_gossip.errors import GossipError
 
 if TYPE_CHECKING:
     from celery_gossip.diagnosis import Finding
+    from celery_gossip.exporter import ExporterOptions
     from celery_gossip.listener import Listener
     from celery_gossip.view import WorkerView
 
@@ -109,6 +110,46 @@ def top(ctx: click.Context) -> None:
         raise click.ClickException("celery gossip top needs a terminal; elsewhere use celery gossip status, or watch")
     with _listener(ctx) as listener:
         run_top(listener)
+
+
+@gossip.command()
+@click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9808, show_default=True, help="0 takes a free one.")
+@click.option("--buckets", metavar="SECONDS,...", help="Bounds of the histograms; those of the client by default.")
+@click.option("--no-hostname", is_flag=True, help="Sum up over workers: far fewer series.")
+@click.option("--max-series", type=int, metavar="N", help="Time series of tasks in a scrape; 100000 by default.")
+@click.pass_context
+def exporter(ctx: click.Context, /, bind: str, port: int, **given: Any) -> None:
+    """Serve metrics to Prometheus, until SIGINT or SIGTERM. Needs the extra: celery-gossip[prometheus]."""
+    try:
+        from celery_gossip.exporter import Exporter
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] != "prometheus_client":
+            raise
+        need = 'celery gossip exporter needs prometheus_client: pip install "celery-gossip[prometheus]"'
+        raise click.ClickException(need) from exc
+    listener = _listener(ctx)
+    try:
+        exporter = Exporter(listener, _exporter_options(**given), bind, port)
+    except OSError as exc:
+        raise click.ClickException(f"cannot serve on {bind}:{port}: {exc.strerror or exc}") from exc
+    with listener, exporter:
+        click.echo(f"serving {exporter.url}, listening on {listener.uri}")
+        exporter.wait()
+
+
+def _exporter_options(buckets: str | None, no_hostname: bool, max_series: int | None) -> "ExporterOptions":
+    from celery_gossip.exporter import ExporterOptions, parse_buckets
+
+    values: dict[str, Any] = {"by_hostname": not no_hostname}
+    try:
+        if buckets is not None:
+            values["buckets"] = parse_buckets(buckets)
+        if max_series is not None:
+            values["max_series"] = max_series
+        return ExporterOptions(**values)
+    except GossipError as exc:
+        raise click.ClickException(str(exc)) from exc
 
 
 def _listener(ctx: click.Context) -> "Listener":

@@ -168,15 +168,17 @@ class Cluster:
 
         They only grow, over restarts and lost messages too, until the worker leaves the view.
         """
-        with self._lock:
+        with self._lock:  # not for longer than it must: there may be many, and the listener waits
             seconds = self._listened(self._clock())
-            return {key: tally.throughput(seconds) for key, tally in self._ledger.totals.items()}
+            copies = [(key, tally.copy()) for key, tally in self._ledger.totals.items()]
+        return {key: tally.throughput(seconds) for key, tally in copies}
 
     def fleet_totals(self) -> dict[tuple[str, str], Throughput]:
         """The same by queue and task, over all workers that there have been."""
         with self._lock:
             seconds = self._listened(self._clock())
-            return {key: tally.throughput(seconds) for key, tally in self._ledger.fleet_totals.items()}
+            copies = [(key, tally.copy()) for key, tally in self._ledger.fleet_totals.items()]
+        return {key: tally.throughput(seconds) for key, tally in copies}
 
     @property
     def dropped_series(self) -> int:
