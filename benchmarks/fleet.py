@@ -1,7 +1,8 @@
 """A fleet in a bottle: publishes as N synthetic workers through a real broker, with the bytes that real ones send.
 
-`python -m benchmarks.fleet --workers 1000 --queues 10 [--interval 1] [--broker URL] [--exchange celery_gossip]
-[--seconds N] [--churn PER_MINUTE] [--restarts PER_MINUTE] [--silences PER_MINUTE] [--names plain|hostile] [--seed N]`
+`python -m benchmarks.fleet --workers 1000 --queues 10 [--interval 1] [--tasks-per-queue 1] [--rate N] [--broker URL]
+[--exchange celery_gossip] [--seconds N] [--churn PER_MINUTE] [--restarts PER_MINUTE] [--silences PER_MINUTE]
+[--names plain|hostile] [--seed N]`
 
 Ctrl-C ends it: the workers say goodbye (after kill -9 they do not), and a line of statistics is printed. One process,
 one thread; where it cannot keep its schedule it says so on stderr.
@@ -150,7 +151,18 @@ def statistics(voice: Voice, passed: float) -> str:
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    names = ("workers", "queues", "interval", "churn", "restarts", "silences", "names", "seed")
+    names = (
+        "workers",
+        "queues",
+        "interval",
+        "tasks_per_queue",
+        "rate",
+        "churn",
+        "restarts",
+        "silences",
+        "names",
+        "seed",
+    )
     return Plan(began_at=time.time(), **{name: getattr(options, name) for name in names})
 
 
@@ -172,6 +184,8 @@ def add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--queues", type=int, default=10, help="of each worker")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
+    parser.add_argument("--tasks-per-queue", type=int, default=1, help="names of tasks that are counted; 0: none")
+    parser.add_argument("--rate", type=float, default=0.0, help="short tasks a second and worker, beside a long one")
     parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 
 

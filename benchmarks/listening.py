@@ -1,7 +1,7 @@
 """What a listener costs, and how fresh its view is, while a fleet in a bottle speaks.
 
-`python -m benchmarks.listening [--workers 1000] [--queues 10] [--interval 1] [--broker URL] [--seconds 30]
-[--warmup 5] [--cap 2000] [--exchange NAME]`
+`python -m benchmarks.listening [--workers 1000] [--queues 10] [--interval 1] [--tasks-per-queue 1] [--rate N]
+[--broker URL] [--seconds 30] [--warmup 5] [--cap 2000] [--exchange NAME]`
 
 The fleet runs in a process of its own, on an exchange of its own. Two windows follow each other: in the first nobody
 looks, so CPU and memory are the listener's alone; in the second the view is looked at every 50 ms for the age of what
@@ -122,11 +122,13 @@ def quantiles(ages: Iterable[float]) -> str:
 
 def print_pure(options: argparse.Namespace) -> None:
     """How many messages a second each step takes by itself, on one core."""
-    plan = Plan(workers=options.workers, queues=options.queues, interval=options.interval)
+    names = ("workers", "queues", "interval", "tasks_per_queue", "rate")
+    plan = Plan(**{name: getattr(options, name) for name in names})
     scheduled = list(islice(Fleet(plan).schedule(), 5 * options.workers))
     gossips = [gossip for _, gossip in scheduled]
     bodies = [encode(gossip) for gossip in gossips]
     view = cluster.Cluster(clock=lambda: scheduled[-1][0])
+    view.begin(0.0)
     steps: dict[str, Iterator[object]] = {
         "encode()": map(encode, gossips),
         "decode()": map(decode, bodies),
@@ -148,12 +150,19 @@ def looks(view: cluster.Cluster) -> Iterator[str]:
     began = time.process_time()
     Diagnosis().review(evidence, evidence.view.taken_at)
     yield f"Diagnosis.review() {(time.process_time() - began) * 1e3:.1f} ms"
+    began = time.process_time()
+    view.throughput()
+    yield f"Cluster.throughput() {(time.process_time() - began) * 1e3:.1f} ms"
+    began = time.process_time()
+    view.totals()
+    yield f"Cluster.totals() {(time.process_time() - began) * 1e3:.1f} ms"
 
 
 @contextlib.contextmanager
 def fleet(options: argparse.Namespace) -> Iterator[None]:
     """The fleet in a process of its own; its line of statistics is printed when it has ended."""
-    size = [f"--{name}={getattr(options, name)}" for name in ("workers", "queues", "interval", "broker", "exchange")]
+    names = ("workers", "queues", "interval", "tasks_per_queue", "rate", "broker", "exchange")
+    size = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in names]
     limit = 2 * options.seconds + options.warmup + 60  # should this process be killed
     command = [sys.executable, "-m", "benchmarks.fleet", *size, f"--seconds={limit}"]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)

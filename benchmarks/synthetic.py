@@ -11,6 +11,7 @@ from itertools import count
 from random import Random
 from typing import Literal
 
+from benchmarks.counting import Counts
 from celery_gossip.messages import MAX_NAME, VERSION, Gossip, QueueCheck, plain
 
 __all__ = ["NAMES", "SILENCE", "Fleet", "Plan"]
@@ -42,6 +43,8 @@ class Plan:
     workers: int = 1000
     queues: int = 10  #: of each worker; all of them serve the same ones
     interval: float = 1.0  #: seconds
+    tasks_per_queue: int = 1  #: names of tasks of which each worker counts what became of them; 0: it does not count
+    rate: float = 0.0  #: short tasks a second and worker, beside those that are seen running
     churn: float = 0.0  #: workers a minute that say goodbye, each followed by one of a new hostname
     restarts: float = 0.0  #: workers a minute that start anew under their hostname, without a goodbye
     silences: float = 0.0  #: workers a minute that say nothing for SILENCE intervals, and then go on
@@ -58,6 +61,7 @@ class Fleet:
         self._random = Random(plan.seed)
         self._numbers = count(1)
         self._queues = [_name("queue", number, plan.names) for number in range(1, plan.queues + 1)]
+        self._tasks = [_name("task", number, plan.names) for number in range(1, plan.tasks_per_queue + 1)]
         self._workers = [self._new_worker(due=0.0) for _ in range(plan.workers)]
         self._rates = {"churn": plan.churn, "restart": plan.restarts, "silence": plan.silences}
         self._events = [(self._gap(kind), kind) for kind in self._rates if self._rates[kind] > 0]
@@ -110,7 +114,7 @@ class Fleet:
 
     def _new_worker(self, due: float) -> "_Worker":
         hostname = _name("celery@web", next(self._numbers), self._plan.names)
-        worker = _Worker(hostname, self._queues, self._plan.interval, self._random)
+        worker = _Worker(hostname, self._queues, self._tasks, self._plan, self._random)
         worker.start(self._time(due))
         return worker
 
@@ -121,12 +125,14 @@ class Fleet:
 class _Worker:
     """One worker: tasks come and go on its queues, and its figures agree with each other as those of a real one do."""
 
-    def __init__(self, hostname: str, queues: list[str], interval: float, random: Random) -> None:
+    def __init__(self, hostname: str, queues: list[str], tasks: list[str], plan: Plan, random: Random) -> None:
         self.hostname = hostname
         self.silent_until = 0.0  #: due time
         self.is_leaving = False
         self._queues = queues
-        self._interval = interval
+        self._tasks = tasks
+        self._interval = plan.interval
+        self._short = plan.rate * plan.interval
         self._random = random
         self._concurrency = random.choice((4, 8, 16))
 
@@ -138,6 +144,7 @@ class _Worker:
         """Start, or start anew, at Unix time `at`."""
         self._boot = f"{self._random.getrandbits(64):016x}"
         self._seq = self._processed = 0
+        self._counts = Counts(self._queues, self._tasks, self._random)
         self._started_at = at
         self._uuids = [self._new_id() for _ in self._queues]
         self._running: list[tuple[str, int]] = []  # (task id, index of its queue), the longest running first
@@ -148,6 +155,7 @@ class _Worker:
         """What it says at Unix time `at`, its figures having moved on."""
         self._seq += 1
         self._work(is_leaving=state == "offline")
+        told = self._counts.tell(at)
         return Gossip(
             v=VERSION,
             app="bottle",
@@ -168,6 +176,8 @@ class _Worker:
             processed=self._processed,
             unattributed=0,
             checks=self._checks(at, shutdown_started_at=at if state == "offline" else None),
+            series=told.series,
+            overflowed=told.overflowed,
         )
 
     def _work(self, is_leaving: bool) -> None:
@@ -176,13 +186,18 @@ class _Worker:
         So that no worker looks idle beside one that hoards: nothing is wrong with this fleet but what the plan says.
         """
         random, queues = self._random, range(len(self._queues))
+        ending = len(self._running) if is_leaving else random.randrange(3)
+        for _, index in self._running[:ending]:
+            self._counts.end(index)
         if is_leaving:
             self._running, self._reserved, self._scheduled = [], [0 for _ in queues], [0 for _ in queues]
             return
-        del self._running[: random.randrange(3)]
+        del self._running[:ending]
         begun = random.randrange(min(3, self._concurrency - len(self._running)) + 1) or int(not self._running)
         self._running += [(self._new_id(), random.choice(queues)) for _ in range(begun)]
-        self._processed += begun
+        for _, index in self._running[len(self._running) - begun :]:
+            self._counts.begin(index)
+        self._processed += begun + self._counts.run(self._short)
         is_full = len(self._running) == self._concurrency
         self._reserved = [random.randrange(3) if is_full else 0 for _ in queues]
         self._scheduled[random.choice(queues)] = random.randrange(5)

@@ -19,6 +19,8 @@ _TIERS = ((1.0, 120.0), (10.0, 600.0), (60.0, 10_800.0))
 MAX_CELLS = 150_000  #: of all frames, about 300 bytes each; beyond, the oldest frames go before their time
 _MAX_NAMES = 5_000  #: that one frame tells apart; others are left out
 
+_MAX_SHARED = 10_000  #: names that frames share; beyond, they begin anew
+
 Name = tuple[str, str]  #: one of BY, and a name
 
 
@@ -51,16 +53,18 @@ class History:
     def __init__(self) -> None:
         self._tiers: tuple[deque[_Frame], ...] = tuple(deque() for _ in _TIERS)
         self._cells = 0
+        self._names: dict[Name, Name] = {}  # one tuple for all frames
 
     def add(self, name: Name, tally: Tally, now: float) -> None:
         """This much has happened by `now`, to one of BY and its name."""
         frame = self._frame_of(floor(now))
-        if name not in frame.open:
+        known = frame.open.get(name)
+        if known is None:
             if len(frame.open) >= _MAX_NAMES:
                 return
-            frame.open[name] = Tally()
+            known = frame.open[self._shared(name)] = Tally()
             self._cells += 1
-        frame.open[name].add(tally)
+        known.add(tally)
 
     def since(self, now: float, window: float) -> float:
         """When the window really begins: at the start of a frame, `window` seconds ago at most."""
@@ -86,6 +90,11 @@ class History:
             tally = frame.tally((by, name))
             if tally is not None:
                 yield frame.start, seconds, tally
+
+    def _shared(self, name: Name) -> Name:
+        if len(self._names) >= _MAX_SHARED:
+            self._names.clear()
+        return self._names.setdefault(name, name)
 
     def _frames(self, since: float) -> Iterator[tuple[float, _Frame]]:
         """`(seconds, frame)`, oldest first."""

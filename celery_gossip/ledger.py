@@ -7,9 +7,11 @@ that starts anew (another boot) begins at zero, and the sums go on.
 from collections import OrderedDict
 from collections.abc import Iterator
 from enum import Enum
+from operator import sub
 
+from celery_gossip.compact import Buckets, Total
 from celery_gossip.messages import Gossip, Histogram, TaskSeries
-from celery_gossip.throughput import Tally
+from celery_gossip.throughput import COUNTS, Tally
 
 __all__ = ["MAX_SERIES", "Key", "Ledger"]
 
@@ -18,6 +20,8 @@ MAX_BUCKETS = 1_000_000  #: of all histograms together, likewise
 _MAX_FLEET_SERIES = 10_000  #: pairs of queue and task, whichever worker they were on
 _MOST_BOOTS = 10  #: followed per hostname, two more than a Member follows
 _MOST_PAST_BOOTS = 10_000  #: remembered as such, so that one which speaks again is not taken for new
+
+_FAILED = COUNTS.index("failed")
 
 Key = tuple[str, str, str]  #: hostname, queue, task
 
@@ -30,6 +34,18 @@ class Past(Enum):
     FOLLOWED = "followed"  #: it was told before
 
 
+class _Known:
+    """What a boot has told of one series, the latest of everything."""
+
+    __slots__ = ("counts", "failures", "runtime", "runtime_total", "wait", "wait_total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(COUNTS)
+        self.failures: dict[str, int] = {}
+        self.runtime, self.wait = Buckets(), Buckets()
+        self.runtime_total = self.wait_total = 0.0
+
+
 class Ledger:
     """Follows every series of every boot. `totals` and `fleet_totals` only grow, until their worker is forgotten.
 
@@ -37,10 +53,10 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self.totals: dict[Key, Tally] = {}
+        self.totals: dict[Key, Total] = {}
         self.fleet_totals: dict[tuple[str, str], Tally] = {}
         self.dropped = 0  #: times that a series or a bucket was left out, for there are too many
-        self._boots: dict[str, OrderedDict[str, dict[tuple[str, str], Tally]]] = {}
+        self._boots: dict[str, OrderedDict[str, dict[tuple[str, str], _Known]]] = {}
         self._past_boots: OrderedDict[str, None] = OrderedDict()
         self._buckets = 0
         self._heard: dict[str, tuple[float, float]] = {}  #: hostname: first and latest
@@ -85,67 +101,84 @@ class Ledger:
         return Past.BIRTH if series.age <= listened and not is_known_boot else Past.NOTHING
 
     def _take_series(
-        self, key: Key, series: TaskSeries, known: dict[tuple[str, str], Tally], past: Past
+        self, key: Key, series: TaskSeries, known: dict[tuple[str, str], _Known], past: Past
     ) -> Tally | None:
         """What has moved; None where nothing has, or where it is one series too many."""
         name = key[1:]
-        if name in known:
-            past = Past.FOLLOWED if past is Past.NOTHING else past
-        elif key not in self.totals and len(self.totals) >= MAX_SERIES:
-            self.dropped += 1
-            return None
-        moved = self._moved(series, known.setdefault(name, Tally()), past)
-        total = self.totals.setdefault(key, Tally())
+        followed = known.get(name)
+        if followed is None:
+            if key not in self.totals and len(self.totals) >= MAX_SERIES:
+                self.dropped += 1
+                return None
+            followed = known[name] = _Known()
+            self.totals[key] = self.totals.get(key) or Total()
+        elif past is Past.NOTHING:
+            past = Past.FOLLOWED
+        moved = self._moved(series, followed, past)
         if not moved:
             return None
-        total.add(moved)
-        if name in self.fleet_totals or len(self.fleet_totals) < _MAX_FLEET_SERIES:
-            self.fleet_totals.setdefault(name, Tally()).add(moved)
+        self.totals[key].add(moved)
+        self._add_to_fleet(name, moved)
         return moved
 
-    def _moved(self, series: TaskSeries, known: Tally, past: Past) -> Tally:
+    def _add_to_fleet(self, name: tuple[str, str], moved: Tally) -> None:
+        total = self.fleet_totals.get(name)
+        if total is None:
+            if len(self.fleet_totals) >= _MAX_FLEET_SERIES:
+                return
+            total = self.fleet_totals[name] = Tally()
+        total.add(moved)
+
+    def _moved(self, series: TaskSeries, known: _Known, past: Past) -> Tally:
         moved, counts = Tally(), _counts_of(series)
-        if past is not Past.NOTHING:
-            moved.counts = [max(0, now - then) for now, then in zip(counts, known.counts, strict=True)]
-            grown = {kind: count - known.failures.get(kind, 0) for kind, count in series.failed.items()}
-            moved.failures = {kind: count for kind, count in grown.items() if count > 0}
+        if past is not Past.NOTHING and counts != known.counts:
+            moved.counts = [more if more > 0 else 0 for more in map(sub, counts, known.counts)]
+            if moved.counts[_FAILED]:
+                grown = {kind: count - known.failures.get(kind, 0) for kind, count in series.failed.items()}
+                moved.failures = {kind: count for kind, count in grown.items() if count > 0}
         known.counts, known.failures = counts, series.failed
         if series.runtime is not None:
-            moved.runtime, moved.runtime_total = self._moved_in(
-                series.runtime, known.runtime, known.runtime_total, past
-            )
+            moved.runtime = self._moved_in(series.runtime, known.runtime, past)
+            moved.runtime_total = _grown(series.runtime.total, known.runtime_total, past)
             known.runtime_total = series.runtime.total
         if series.wait is not None:
-            moved.wait, moved.wait_total = self._moved_in(series.wait, known.wait, known.wait_total, past)
+            moved.wait = self._moved_in(series.wait, known.wait, past)
+            moved.wait_total = _grown(series.wait.total, known.wait_total, past)
             known.wait_total = series.wait.total
         return moved
 
-    def _moved_in(
-        self, histogram: Histogram, known: dict[int, int], total: float, past: Past
-    ) -> tuple[dict[int, int], float]:
-        """`{bucket: more than before}` and seconds in sum. A bucket is listed when it changed in three gossips, so one
+    def _moved_in(self, histogram: Histogram, known: Buckets, past: Past) -> dict[int, int]:
+        """`{bucket: more than before}`. A bucket is listed when it changed in three gossips, so one that is heard of
 
-        that is heard of late has grown by what is recent of it.
+        late has grown by what is recent of it. Where all is known that there is, nothing can have moved.
         """
-        moved = {}
-        for bucket, count, recent in histogram.buckets:
-            then = known.get(bucket)
-            if then is None:
-                if self._buckets >= MAX_BUCKETS:
-                    self.dropped += 1
-                    continue
-                self._buckets += 1
-                then = {Past.NOTHING: count, Past.BIRTH: 0, Past.FOLLOWED: max(0, count - recent)}[past]
-            known[bucket] = count
+        if known.sum == histogram.count:
+            return {}
+        moved, new, left_out = known.take(histogram.buckets, MAX_BUCKETS - self._buckets)
+        self._buckets += len(new)
+        self.dropped += left_out
+        for bucket, count, recent in new:
+            then = _unheard(count, recent, past)
             if count > then:
-                moved[bucket] = count - then
-        return moved, 0.0 if past is Past.NOTHING else max(0.0, histogram.total - total)
+                moved[bucket] = moved.get(bucket, 0) + count - then
+        return moved
 
-    def _forget_boot(self, boot: str, known: dict[tuple[str, str], Tally]) -> None:
+    def _forget_boot(self, boot: str, known: dict[tuple[str, str], _Known]) -> None:
         self._buckets -= sum(len(one.runtime) + len(one.wait) for one in known.values())
         self._past_boots[boot] = None
         while len(self._past_boots) > _MOST_PAST_BOOTS:
             self._past_boots.popitem(last=False)
+
+
+def _unheard(count: int, recent: int, past: Past) -> int:
+    """What there was of a bucket before we listened."""
+    if past is Past.NOTHING:
+        return count
+    return 0 if past is Past.BIRTH else max(0, count - recent)
+
+
+def _grown(now: float, then: float, past: Past) -> float:
+    return 0.0 if past is Past.NOTHING else max(0.0, now - then)
 
 
 def _counts_of(series: TaskSeries) -> list[int]:
@@ -153,7 +186,7 @@ def _counts_of(series: TaskSeries) -> list[int]:
         series.received,
         series.started,
         series.succeeded,
-        sum(series.failed.values()),
+        sum(series.failed.values()) if series.failed else 0,
         series.retried,
         series.revoked,
         series.rejected,

@@ -5,7 +5,6 @@ nothing. It is parked while the process forks: it works only under `_parking`, w
 is born while a lock that it needs (a stream's, the import system's) is held by a thread that it does not have.
 """
 
-import os
 import random
 import threading
 import time
@@ -13,13 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
-from weakref import WeakSet
 
 import msgspec
 
 from celery_gossip.backoff import backoff
 from celery_gossip.messages import Gossip, fitted
 from celery_gossip.metrics import Meter, Telling
+from celery_gossip.parking import park_at_forks
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
@@ -103,7 +102,7 @@ class Sender:
     def start(self) -> None:
         """Start the thread; does nothing when it runs."""
         if self._thread is None:
-            _register(self)
+            park_at_forks(self)
             self._heard_at = self._clock()
             self._thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
             self._thread.start()
@@ -280,34 +279,3 @@ class Sender:
         self._is_blocked = not is_sent
         self._failures = 0
         self._retry_at = 0.0
-
-
-_senders: WeakSet[Sender] = WeakSet()
-_held = threading.local()
-
-
-def _register(sender: Sender) -> None:
-    global _hooks_are_set  # noqa: PLW0603 - fork hooks can be set only once per process, and never be taken back
-    if not _hooks_are_set and hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_park, after_in_parent=_unpark, after_in_child=_forget)
-        _hooks_are_set = True
-    _senders.add(sender)
-
-
-_hooks_are_set = False
-
-
-def _park() -> None:
-    """Before a fork, on the forking thread: wait until no sender is at work, but not for a broker that hangs."""
-    _held.senders = [sender for sender in tuple(_senders) if sender.park()]
-
-
-def _unpark() -> None:
-    for sender in _held.__dict__.pop("senders", ()):
-        sender.unpark()
-
-
-def _forget() -> None:
-    """In the child: it has no sender thread, and its copies of the parent's sockets must not be closed politely."""
-    _senders.clear()
-    _held.__dict__.pop("senders", None)

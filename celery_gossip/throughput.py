@@ -7,6 +7,7 @@ the ledger and the history under the Cluster's lock.
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import add
 from typing import TypeVar
 
 from celery_gossip.histogram import quantile
@@ -17,6 +18,7 @@ __all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend"]
 COUNTS = ("received", "started", "succeeded", "failed", "retried", "revoked", "rejected")
 _MICRO = 1e6
 _MOST = 2**63 - 1  #: of any packed number
+_MOST_OF_SHORT = 2 ** (8 * array("I").itemsize) - 1  #: of any in a Tally that is packed in half of that
 
 _Key = TypeVar("_Key", int, str)
 Packed = tuple[bytes, dict[str, int] | None]  #: a Tally in a third of its memory
@@ -117,10 +119,13 @@ class Tally:
         return any(self.counts) or bool(self.runtime) or bool(self.wait)
 
     def add(self, other: "Tally") -> None:
-        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
-        _add(self.failures, other.failures)
-        _add(self.runtime, other.runtime)
-        _add(self.wait, other.wait)
+        self.counts = list(map(add, self.counts, other.counts))
+        if other.failures:
+            _add(self.failures, other.failures)
+        if other.runtime:
+            _add(self.runtime, other.runtime)
+        if other.wait:
+            _add(self.wait, other.wait)
         self.runtime_total += other.runtime_total
         self.wait_total += other.wait_total
 
@@ -146,19 +151,23 @@ class Tally:
     def packed(self) -> Packed:
         numbers = [
             *self.counts,
-            int(self.runtime_total * _MICRO),
-            int(self.wait_total * _MICRO),
+            int(min(self.runtime_total * _MICRO, _MOST)),
+            int(min(self.wait_total * _MICRO, _MOST)),
             len(self.runtime),
             *self.runtime.keys(),
             *self.runtime.values(),
             *self.wait.keys(),
             *self.wait.values(),
         ]
-        return array("q", [min(number, _MOST) for number in numbers]).tobytes(), self.failures or None
+        code = "I" if max(numbers) <= _MOST_OF_SHORT else "q"
+        if code == "q":
+            numbers = [min(number, _MOST) for number in numbers]
+        return code.encode() + array(code, numbers).tobytes(), self.failures or None
 
     @classmethod
     def unpacked(cls, packed: Packed) -> "Tally":
-        numbers = array("q", packed[0]).tolist()
+        code, body = packed[0][:1].decode(), packed[0][1:]
+        numbers = array(code, body).tolist()
         head, tally = len(COUNTS), cls()
         tally.counts = numbers[:head]
         tally.runtime_total, tally.wait_total = numbers[head] / _MICRO, numbers[head + 1] / _MICRO
@@ -171,5 +180,9 @@ class Tally:
 
 
 def _add(mine: dict[_Key, int], its: dict[_Key, int]) -> None:
+    if not mine:
+        mine.update(its)
+        return
+    known = mine.get
     for key, count in its.items():
-        mine[key] = mine.get(key, 0) + count
+        mine[key] = known(key, 0) + count

@@ -133,7 +133,7 @@ def test_a_meter_is_followed_exactly_whatever_messages_are_dropped(ledger: Ledge
                 series.end("failed" if turn % 2 else "succeeded", 0.01 * (1 + n), "KeyError" if turn % 2 else "")
         clock.advance(1.0)
         told = meter.tell().series
-        meter.commit()
+        meter.commit(len(told))
         if turn not in dropped:
             take(ledger, *told, now=clock.now, began_at=50.0)
     total = ledger.totals[KEY]
