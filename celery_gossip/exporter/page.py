@@ -14,7 +14,7 @@ from celery_gossip.log import LimitedLogger
 __all__ = ["Page", "Sheet", "pause_after"]
 
 _EVERY = 1.0  #: seconds between two renderings, at least
-_SHARE = 0.25  #: of one core that rendering takes, at most
+_SHARE = 0.15  #: of one core that rendering takes, at most
 _CLOSE_TIMEOUT = 5.0  #: seconds
 
 
