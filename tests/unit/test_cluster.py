@@ -425,6 +425,19 @@ LEGAL = {
 }
 
 
+def test_a_farewell_that_was_none_does_not_make_a_worker_suspect_without_grace(
+    cluster: Cluster, clock: FakeClock
+) -> None:
+    cluster.apply(a_gossip(state="offline"), clock.now)
+    clock.advance(30.0)
+    cluster.expire(clock.now)
+    cluster.isolate(clock.now)
+    cluster.apply(a_gossip(seq=2), clock.now)
+    cluster.heal(clock.now)
+    clock.advance(0.3)
+    assert states(cluster.expire(clock.now)) == []
+
+
 class ViewOfAFleet(RuleBasedStateMachine):
     """Whatever is heard in whatever order: every event is legal, and silence is judged by what was heard alone."""
 
