@@ -77,16 +77,16 @@ class _Boot:
         return self.is_silent or self.gossip.state == "offline"
 
     def hear(self, gossip: Gossip, now: float, *, is_late: bool) -> None:
-        self.gossip = gossip
+        has_returned, self.gossip = self.gossip.state == "offline", gossip
         if is_late:
+            self.is_silent = self.is_silent and not has_returned  # after a goodbye nothing was expected of it
             return
         self.heard_at = now
         if self.is_silent:
             self.since, self.is_silent = now, False
 
     def judge(self, now: float, patience: Patience) -> None:
-        if self.gossip.state != "offline":  # from whom nothing is expected
-            self.is_silent = self.is_silent or patience.is_suspect(self.gossip.interval, self.heard_at, now)
+        self.is_silent = self.is_silent or patience.is_suspect(self.gossip.interval, self.heard_at, now)
 
     def spoke_beside(self, other: "_Boot") -> float:
         """Seconds for which both were heard."""
@@ -164,13 +164,13 @@ class Member:
         return entered
 
     def _make_room(self) -> bool:
-        """Only by a boot that is over: else many of one name would flap, and what a dropped one said come back."""
+        """Only by a boot that is silent: else many of one name would flap, and what a dropped one said come back."""
         if len(self._boots) < _MOST_BOOTS:
             return True
-        over = [boot for boot in self._boots.values() if boot is not self._holder and boot.is_over]
-        if not over:
+        silent = [boot for boot in self._boots.values() if boot is not self._holder and boot.is_silent]
+        if not silent:
             return False
-        del self._boots[min(over, key=lambda boot: boot.heard_at).gossip.boot]
+        del self._boots[min(silent, key=lambda boot: boot.heard_at).gossip.boot]
         return True
 
     def _begin(self, boot: _Boot, now: float) -> None:
