@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from prometheus_client import CONTENT_TYPE_LATEST
-
 from celery_gossip.exporter.page import Sheet
 from celery_gossip.log import logger
 
 __all__ = ["Server"]
 
+_TEXT_FORMAT = (
+    "text/plain; version=0.0.4; charset=utf-8"  #: what generate_latest() writes, whatever its release calls it
+)
 _REQUEST_TIMEOUT = 10.0  #: seconds for which a client may say nothing
 _INDEX = b'<html><title>celery-gossip</title><a href="/metrics">metrics</a> <a href="/health">health</a></html>\n'
 
@@ -72,7 +73,7 @@ class Server:
         if not sheet.body:
             return _Answer(b"the metrics cannot be rendered; see the log\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
         body = sheet.gzipped if takes_gzip else sheet.body
-        return _Answer(body, CONTENT_TYPE_LATEST, is_gzipped=takes_gzip)
+        return _Answer(body, _TEXT_FORMAT, is_gzipped=takes_gzip)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -1,8 +1,10 @@
 """The page that is ready before it is asked for, and the server that hands it out."""
 
 import contextlib
+import gc
 import gzip
 import socket
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -41,7 +43,7 @@ def ask(url: str, **headers: str) -> Any:
 def test_metrics_are_served_in_the_text_format(server: Server) -> None:
     with ask(f"{server.url}/metrics?name=any") as answer:
         assert (answer.status, answer.read()) == (200, b"# metrics\n")
-        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert "Python" not in answer.headers["Server"]
 
 
@@ -127,6 +129,13 @@ def test_a_page_that_cannot_be_rendered_is_empty_rather_than_old(caplog: pytest.
     page.refresh()
     assert page.sheet == Sheet()
     assert "the metrics cannot be rendered" in caplog.text
+
+
+def test_the_interpreter_is_as_it_was_when_the_exporter_has_ended() -> None:
+    before = (sys.getswitchinterval(), gc.isenabled())
+    with Exporter(ClusterSource(Cluster()), ExporterOptions(), port=0):
+        assert sys.getswitchinterval() < before[0]
+    assert (sys.getswitchinterval(), gc.isenabled()) == before
 
 
 def test_the_exporter_serves_what_the_source_knows_a_second_later() -> None:
