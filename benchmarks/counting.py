@@ -46,7 +46,7 @@ class Counts:
         """What the gossip of this moment says; it is taken as sent."""
         self._now = now
         telling = self._meter.tell()
-        self._meter.commit()
+        self._meter.commit(len(telling.series))
         return telling
 
     def _end(self, series: Series, median: float) -> None:

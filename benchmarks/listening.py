@@ -27,7 +27,8 @@ from kombu import Exchange
 from benchmarks.fleet import add_size
 from benchmarks.synthetic import Fleet, Plan
 from celery_gossip import GossipOptions, Listener, cluster
-from celery_gossip.diagnosis import Diagnosis, Evidence
+from celery_gossip.diagnosis import Diagnosis
+from celery_gossip.evidence import Evidence
 from celery_gossip.messages import decode, encode
 
 LOOK_EVERY = 0.05  #: seconds
@@ -180,14 +181,14 @@ def clean(app: Celery, exchange: str) -> None:
             Exchange(exchange)(connection.default_channel).delete()
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.listening", description="What a listener to a large fleet costs")
     add_size(parser)
     parser.add_argument("--cap", type=int, default=cluster.MAX_WORKERS, help="workers that the view keeps")
     parser.add_argument("--exchange", default=f"gossip_listening_{uuid4().hex[:8]}", help="deleted afterwards")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of the two windows")
     parser.add_argument("--warmup", type=float, default=5.0, help="seconds after every worker was heard")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ class BacklogWatch:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="celery-gossip-backlog", daemon=True)
         self._served: frozenset[str] = frozenset()
+        self.has_looked = False  #: whether it has read the backlogs once, or failed to
         self._log = LimitedLogger()
 
     def start(self) -> None:
@@ -120,6 +121,7 @@ class BacklogWatch:
             reader = BacklogReader(self._app)
         except Exception as exc:
             self._cannot(exc)
+            self.has_looked = True
             return
         failures = 0
         while not self._closing.wait(_LOOK_EVERY if not failures else READ_EVERY + backoff(failures, random.random())):
@@ -130,6 +132,7 @@ class BacklogWatch:
                 reader.drop()
                 failures += 1
                 self._cannot(exc)
+            self.has_looked = True
         reader.close()
 
     def _look(self, reader: BacklogReader, declared: tuple[str, ...]) -> None:

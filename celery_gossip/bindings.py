@@ -18,6 +18,7 @@ class Bindings:
 
     def __init__(self, queues: Iterable[Any]) -> None:
         self._bound = [(queue.name, tuple(_bindings_of(queue))) for queue in queues]
+        self.names = frozenset(name for name, _ in self._bound)
         self._cache: dict[tuple[Any, Any], str | None] = {}
 
     def queue_of(self, exchange: Any, routing_key: Any) -> str | None:

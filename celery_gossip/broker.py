@@ -23,6 +23,7 @@ _MOST_DATA_ERRORS = 10
 _FORBIDDEN = 403  #: reply code of AMQP
 _REFUSALS = (_FORBIDDEN, 404, 405, 406, 530)  #: likewise
 _REDIS_REFUSAL = "NoPermissionError"  #: by name: redis-py need not be installed
+_REDIS_LOGIN = "AuthenticationError"  #: likewise; redis-py calls it a connection error
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
 _TUNED: dict[str, dict[str, Any]] = {
@@ -54,6 +55,12 @@ class Broker:
         """The transport's kind, in Kombu's word: redis, amqp, memory, …"""
         with self._connection({}) as connection:
             return _driver_type(connection)
+
+    @property
+    def serves_tasks(self) -> bool:
+        """Whether it is the broker that the worker takes its tasks from."""
+        conf = self.app.conf
+        return self.options.broker_url is None and bool(conf.broker_read_url == conf.broker_write_url)
 
     def connection(self, **transport_options: Any) -> Any:
         """A new kombu.Connection, not connected yet. Blocks for nothing but imports."""
@@ -119,6 +126,13 @@ class Link:
         if self.driver_type == "amqp":
             return (FrameSyntaxError, OverflowError, RecursionError, ValueError, struct.error)
         return (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+    def is_outage(self, exc: Exception) -> bool:
+        """Whether this means that the broker is gone, hangs, or cannot be reached; one that says no is there."""
+        if is_refusal(exc) or any(kind.__name__ == _REDIS_LOGIN for kind in type(exc).__mro__):
+            return False
+        # Kombu counts KeyError among the connection errors of Redis.
+        return isinstance(exc, self._connection.connection_errors) and not isinstance(exc, LookupError)
 
     @property
     def most_data_errors(self) -> int:

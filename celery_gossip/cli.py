@@ -6,6 +6,7 @@ the program the setting `worker_bootsteps` and the command `celery inspect gossi
 
 import json
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from celery_gossip.errors import GossipError
 
 if TYPE_CHECKING:
     from celery_gossip.diagnosis import Finding
+    from celery_gossip.exporter import ExporterOptions
     from celery_gossip.listener import Listener
     from celery_gossip.view import WorkerView
 
@@ -63,11 +65,11 @@ def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
     logging.getLogger("celery_gossip").addHandler(logging.NullHandler())  # what went wrong is said below, once
     with _listener(ctx) as listener:
         _hear(listener, wait)
-        view, findings = listener.view(), listener.findings
+        view, findings, throughput = listener.view(), listener.findings, listener.throughput()
         if as_json:
-            click.echo(json.dumps(status_json(view, findings)))
+            click.echo(json.dumps(status_json(view, findings, throughput)))
         elif view.workers or findings:
-            click.echo(status_text(view, findings))
+            click.echo(status_text(view, findings, throughput))
         why_nobody = "" if view.workers else _why_nobody(listener)  # asked while it listens
     if listener.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
@@ -81,9 +83,10 @@ def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print each gossip as on the wire, and each event, one a line.")
 @click.pass_context
 def watch(ctx: click.Context, as_json: bool) -> None:
-    """Print a line per gossip, per worker that falls silent, and per finding, until Ctrl-C."""
+    """Print a line per gossip, per worker that falls silent, per finding, and now and then per queue, until Ctrl-C."""
     from celery_gossip.watch import watch_lines
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like Ctrl-C, which leaves nothing on the broker
     listener = _listener(ctx)
     try:
         with listener:
@@ -107,6 +110,46 @@ def top(ctx: click.Context) -> None:
         raise click.ClickException("celery gossip top needs a terminal; elsewhere use celery gossip status, or watch")
     with _listener(ctx) as listener:
         run_top(listener)
+
+
+@gossip.command()
+@click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9808, show_default=True, help="0 takes a free one.")
+@click.option("--buckets", metavar="SECONDS,...", help="Bounds of the histograms; those of the client by default.")
+@click.option("--no-hostname", is_flag=True, help="Sum up over workers: far fewer series.")
+@click.option("--max-series", type=int, metavar="N", help="Time series of tasks in a scrape; 100000 by default.")
+@click.pass_context
+def exporter(ctx: click.Context, /, bind: str, port: int, **given: Any) -> None:
+    """Serve metrics to Prometheus, until SIGINT or SIGTERM. Needs the extra: celery-gossip[prometheus]."""
+    try:
+        from celery_gossip.exporter import Exporter
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] != "prometheus_client":
+            raise
+        need = 'celery gossip exporter needs prometheus_client: pip install "celery-gossip[prometheus]"'
+        raise click.ClickException(need) from exc
+    listener = _listener(ctx)
+    try:
+        exporter = Exporter(listener, _exporter_options(**given), bind, port)
+    except OSError as exc:
+        raise click.ClickException(f"cannot serve on {bind}:{port}: {exc.strerror or exc}") from exc
+    with listener, exporter:
+        click.echo(f"serving {exporter.url}, listening on {listener.uri}")
+        exporter.wait()
+
+
+def _exporter_options(buckets: str | None, no_hostname: bool, max_series: int | None) -> "ExporterOptions":
+    from celery_gossip.exporter import ExporterOptions, parse_buckets
+
+    values: dict[str, Any] = {"by_hostname": not no_hostname}
+    try:
+        if buckets is not None:
+            values["buckets"] = parse_buckets(buckets)
+        if max_series is not None:
+            values["max_series"] = max_series
+        return ExporterOptions(**values)
+    except GossipError as exc:
+        raise click.ClickException(str(exc)) from exc
 
 
 def _listener(ctx: click.Context) -> "Listener":

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from celery_gossip.history import BY, History
+from celery_gossip.history import MOST_CELLS, History, beginning
 from celery_gossip.ledger import Ledger
 from celery_gossip.member import LOST_AFTER, SUSPECT_AFTER, Member, Patience
 from celery_gossip.messages import Gossip
-from celery_gossip.throughput import Throughput
+from celery_gossip.throughput import Throughput, Trend
 from celery_gossip.view import GONE, QueueView, View, WorkerView, gather_queues
 
 __all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "SUSPECT_AFTER", "Cluster", "Transition"]
@@ -22,6 +22,7 @@ FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost le
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
 MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at most
 _SETTLED_AFTER = 5.0  #: seconds beyond the window, from which on a listener's beginnings do not matter
+_TREND = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: seconds ago at which each window of a Trend begins and ends
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
 
 
@@ -50,7 +51,7 @@ class Cluster:
         self._backlogs: dict[str, tuple[int | None, float]] = {}
         self._isolated_since: float | None = None
         self._ledger = Ledger()
-        self._history = History()
+        self._histories = {by: History(most) for by, most in MOST_CELLS.items()}
         self._began_at: float | None = None
 
     @property
@@ -132,8 +133,23 @@ class Cluster:
         now = self._clock()
         with self._lock:
             since, seconds = self._span(now, window)
-            tallies = self._history.window(by, since)
+            tallies = self._histories[by].window(since)
         return {name: tally.throughput(seconds, since) for name, tally in tallies.items()}
+
+    def trends(self) -> dict[str, Trend]:
+        """How the tasks of each queue have fared of late, and before."""
+        now = self._clock()
+        windows = []
+        with self._lock:
+            for earliest, latest in _TREND:
+                since = beginning(now, earliest)
+                tallies = self._histories["queue"].window(since, until=now - latest)
+                windows.append({name: tally.throughput(now - latest - since, since) for name, tally in tallies.items()})
+        latest_ones, recent, before = windows
+        nothing = Throughput(seconds=0.0)
+        return {
+            name: Trend(latest_ones.get(name, nothing), one, before.get(name, nothing)) for name, one in recent.items()
+        }
 
     def series(self, by: str, name: str, window: float = 120.0) -> tuple[Throughput, ...]:
         """The same over time for one queue, task or worker, oldest first: a step for each frame in which it had any.
@@ -144,7 +160,7 @@ class Cluster:
         _check(by, window)
         now = self._clock()
         with self._lock:
-            steps = list(self._history.steps(by, name, self._history.since(now, window)))
+            steps = list(self._histories[by].steps(name, beginning(now, window)))
         return tuple(tally.throughput(min(size, max(now - start, 0.0)), start) for start, size, tally in steps)
 
     def totals(self) -> dict[tuple[str, str, str], Throughput]:
@@ -208,12 +224,12 @@ class Cluster:
     def _count(self, gossip: Gossip, now: float) -> None:
         began_at = self._began_at = now if self._began_at is None else self._began_at
         for (hostname, queue, task), tally in self._ledger.take(gossip, now, began_at):
-            for name in zip(BY, (queue, task, hostname), strict=True):
-                self._history.add(name, tally, now)
+            for by, name in (("queue", queue), ("task", task), ("worker", hostname)):
+                self._histories[by].add(name, tally, now)
 
     def _span(self, now: float, window: float) -> tuple[float, float]:
         """When the window begins, and how many seconds are known of it."""
-        since = self._history.since(now, window)
+        since = beginning(now, window)
         if self._listened(now) >= window + _SETTLED_AFTER:
             return since, now - since
         return since, self._ledger.heard_for(now - since)
@@ -249,7 +265,7 @@ class Cluster:
 
 
 def _check(by: str, window: float) -> None:
-    if by not in BY:
-        raise ValueError(f"by: expected one of {', '.join(BY)}, got {by!r}")
+    if by not in MOST_CELLS:
+        raise ValueError(f"by: expected one of {', '.join(MOST_CELLS)}, got {by!r}")
     if not 0 < window <= MAX_WINDOW:
         raise ValueError(f"window: expected seconds above 0 and at most {MAX_WINDOW:.0f}, got {window!r}")

@@ -6,9 +6,10 @@ Called by the listener on its thread, about once a second. The rules are in rule
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from celery_gossip.rule import CRITICAL, KINDS, WARNING, Evidence, Suspicion, suspicions
+from celery_gossip.evidence import CRITICAL, WARNING, Evidence, Suspicion
+from celery_gossip.rule import KINDS, suspicions
 
-__all__ = ["CRITICAL", "KINDS", "WARNING", "Diagnosis", "Evidence", "Finding"]
+__all__ = ["CRITICAL", "KINDS", "WARNING", "Diagnosis", "Finding"]
 
 MAX_FINDINGS = 1000  #: suspicions kept, whatever a fleet looks like
 

@@ -28,11 +28,16 @@ _POLLING_INTERVAL = 0.1  #: seconds between looks of transports that cannot wait
 class Publisher:
     """Publishes gossip on a connection of its own; the first publish after a failure connects anew."""
 
-    def __init__(self, broker: Broker, expires: float | None = None) -> None:
-        """`expires`: seconds after which a message that nobody took is worthless; by default three intervals."""
+    def __init__(self, broker: Broker, expires: float | None = None, *, wants_answer: bool = False) -> None:
+        """`expires`: seconds after which a message that nobody took is worthless; by default three intervals.
+
+        `wants_answer`: no publish succeeds that the broker has not answered. Redis always answers; on RabbitMQ, where
+        the socket would take the messages of many minutes for a broker that hangs, it costs a round trip.
+        """
         self._link = Link(broker.connection())
         self._exchange = broker.exchange()
         self._expiration = expires or min(EXPIRES_AFTER * broker.options.interval, _MOST_EXPIRY)
+        self._wants_answer = wants_answer and self._link.driver_type == "amqp"
         self._producer: Any = None
         self._is_blocked = False
 
@@ -58,7 +63,17 @@ class Publisher:
             timeout=PUBLISH_TIMEOUT,
             retry=False,
         )
-        return True
+        return self._is_answered() if self._wants_answer else True
+
+    def _is_answered(self) -> bool:
+        """False where RabbitMQ says instead that it has blocked the connection; TimeoutError where it is mute."""
+        try:
+            with self._link.bounded():
+                self._producer.channel.basic_qos(0, 0, False)  # of no effect where nothing is consumed; needs no rights
+        except TimeoutError:
+            if not self._is_blocked:
+                raise
+        return not self._is_blocked
 
     def close(self) -> None:
         """Say goodbye to the broker, bounded in time. Never raises."""
@@ -102,6 +117,10 @@ class Publisher:
     def is_refusal(self, exc: Exception) -> bool:
         """See the function of this name."""
         return is_refusal(exc)
+
+    def is_outage(self, exc: Exception) -> bool:
+        """See Link.is_outage."""
+        return self._link.is_outage(exc)
 
     def _on_blocked(self, reason: str) -> None:
         self._is_blocked = True

@@ -8,22 +8,22 @@ merges them. `{bucket: count}` everywhere.
 from collections.abc import Mapping
 from math import ceil, exp, log
 
-__all__ = ["MOST_BUCKETS", "RELATIVE_ERROR", "bucket_of", "highest_in", "quantile", "seconds_in"]
+__all__ = ["MOST_BUCKETS", "MOST_SECONDS", "RELATIVE_ERROR", "bucket_of", "highest_in", "quantile", "seconds_in"]
 
 RELATIVE_ERROR = 0.02  #: of any quantile, against the value that really stood at its rank
 _LEAST = 1e-6  #: seconds; everything up to here is bucket 0, and told as 0.0
-_MOST = 1e7  #: seconds, 115 days; everything beyond is in the last bucket
+MOST_SECONDS = 1e7  #: 115 days; everything beyond is in the last bucket
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _STEP = log(_GAMMA)
 _OFFSET = log(_LEAST)
-MOST_BUCKETS = ceil((log(_MOST) - _OFFSET) / _STEP) + 1  #: of one histogram
+MOST_BUCKETS = ceil((log(MOST_SECONDS) - _OFFSET) / _STEP) + 1  #: of one histogram
 
 
 def bucket_of(seconds: float) -> int:
     """The bucket into which this many seconds fall, from 0 to MOST_BUCKETS - 1; NaN is as good as nothing."""
     if not seconds > _LEAST:
         return 0
-    return ceil((log(min(seconds, _MOST)) - _OFFSET) / _STEP)
+    return max(1, ceil((log(min(seconds, MOST_SECONDS)) - _OFFSET) / _STEP))  # a hair above _LEAST has its logarithm
 
 
 def seconds_in(bucket: int) -> float:

@@ -1,46 +1,43 @@
 """History: what happened when, in frames of one second, thinned as they grow old. Pure.
 
-Used by the Cluster under its lock. Kept by queue, by task and by worker, each for itself: the product of the three
-would not fit into memory. The tiers are those of Oban Met's recorder, somewhat longer.
+Used by the Cluster under its lock, one for queues, one for tasks and one for workers: the product of the three would
+not fit into memory. The tiers are those of Oban Met's recorder, somewhat longer.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import floor
+from math import floor, inf
 
 from celery_gossip.throughput import Packed, Tally
 
-__all__ = ["BY", "MAX_CELLS", "History"]
+__all__ = ["MOST_CELLS", "History", "beginning"]
 
-BY = ("queue", "task", "worker")
 #: `(seconds of a frame, seconds for which such frames are kept)`
 _TIERS = ((1.0, 120.0), (10.0, 600.0), (60.0, 10_800.0))
-MAX_CELLS = 150_000  #: of all frames, about 300 bytes each; beyond, the oldest frames go before their time
+#: Cells of all frames together, of about 300 bytes: 60 MB at most. Beyond, the oldest frames go before their time; what
+#: many workers take is not taken from the queues.
+MOST_CELLS = {"queue": 40_000, "task": 40_000, "worker": 120_000}
 _MAX_NAMES = 5_000  #: that one frame tells apart; others are left out
-
-_MAX_SHARED = 10_000  #: names that frames share; beyond, they begin anew
-
-Name = tuple[str, str]  #: one of BY, and a name
 
 
 @dataclass
 class _Frame:
-    """What happened in its seconds; `cells` are packed when it is over."""
+    """What happened in its seconds, by name; `cells` are packed when it is over."""
 
     start: float
-    open: dict[Name, Tally] = field(default_factory=dict)
-    cells: dict[Name, Packed] = field(default_factory=dict)
+    open: dict[str, Tally] = field(default_factory=dict)
+    cells: dict[str, Packed] = field(default_factory=dict)
 
-    def tally(self, name: Name) -> Tally | None:
+    def tally(self, name: str) -> Tally | None:
         if name in self.open:
             return self.open[name]
         packed = self.cells.get(name)
         return None if packed is None else Tally.unpacked(packed)
 
-    def names(self) -> Iterator[Name]:
-        yield from self.open
-        yield from self.cells
+    def tallies(self) -> Iterator[tuple[str, Tally]]:
+        yield from self.open.items()
+        yield from ((name, Tally.unpacked(packed)) for name, packed in self.cells.items())
 
     def close(self) -> None:
         self.cells.update({name: tally.packed() for name, tally in self.open.items()})
@@ -50,49 +47,40 @@ class _Frame:
 class History:
     """add() in the order of time; window() and steps() read."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_cells: int) -> None:
+        self._most_cells = most_cells
         self._tiers: tuple[deque[_Frame], ...] = tuple(deque() for _ in _TIERS)
         self._cells = 0
-        self._names: dict[Name, Name] = {}  # one tuple for all frames
 
-    def add(self, name: Name, tally: Tally, now: float) -> None:
-        """This much has happened by `now`, to one of BY and its name."""
+    def add(self, name: str, tally: Tally, now: float) -> None:
+        """This much has happened by `now`."""
         frame = self._frame_of(floor(now))
         known = frame.open.get(name)
         if known is None:
             if len(frame.open) >= _MAX_NAMES:
                 return
-            known = frame.open[self._shared(name)] = Tally()
+            known = frame.open[name] = Tally()
             self._cells += 1
         known.add(tally)
 
-    def since(self, now: float, window: float) -> float:
-        """When the window really begins: at the start of a frame, `window` seconds ago at most."""
-        size = next((size for size, kept in _TIERS if window <= kept), _TIERS[-1][0])
-        return floor((now - window) / size) * size + size
-
-    def window(self, by: str, since: float) -> dict[str, Tally]:
-        """`{name: sum of everything that has happened since then}`."""
+    def window(self, since: float, until: float = inf) -> dict[str, Tally]:
+        """`{name: sum of everything that has happened since then}`, in frames that began before `until`."""
         found: dict[str, Tally] = {}
         for _, frame in self._frames(since):
-            for name in frame.names():
-                if name[0] == by:
-                    tally = frame.tally(name)
-                    if tally is not None:
-                        found.setdefault(name[1], Tally()).add(tally)
+            if frame.start >= until:
+                break
+            for name, tally in frame.tallies():
+                if name not in found:
+                    found[name] = Tally()
+                found[name].add(tally)
         return found
 
-    def steps(self, by: str, name: str, since: float) -> Iterator[tuple[float, float, Tally]]:
+    def steps(self, name: str, since: float) -> Iterator[tuple[float, float, Tally]]:
         """`(start, seconds, what happened)` of each frame in which something did, oldest first."""
         for seconds, frame in self._frames(since):
-            tally = frame.tally((by, name))
+            tally = frame.tally(name)
             if tally is not None:
                 yield frame.start, seconds, tally
-
-    def _shared(self, name: Name) -> Name:
-        if len(self._names) >= _MAX_SHARED:
-            self._names.clear()
-        return self._names.setdefault(name, name)
 
     def _frames(self, since: float) -> Iterator[tuple[float, _Frame]]:
         """`(seconds, frame)`, oldest first."""
@@ -117,7 +105,7 @@ class History:
                 self._cells -= len(frame.cells)
                 if at + 1 < len(_TIERS):
                     self._merge(frame, at + 1)
-        while self._cells > MAX_CELLS:
+        while self._cells > self._most_cells:
             oldest = next(tier for tier in reversed(self._tiers) if tier)
             self._cells -= len(oldest.popleft().cells)
 
@@ -135,3 +123,9 @@ class History:
             merged = Tally.unpacked(coarse.cells[name])
             merged.add(Tally.unpacked(packed))
             coarse.cells[name] = merged.packed()
+
+
+def beginning(now: float, window: float) -> float:
+    """When a window really begins: at the start of a frame, `window` seconds ago at most."""
+    size = next((size for size, kept in _TIERS if window <= kept), _TIERS[-1][0])
+    return floor((now - window) / size) * size + size

@@ -14,8 +14,9 @@ from celery_gossip import signals
 from celery_gossip.backlog import BacklogWatch
 from celery_gossip.backoff import backoff
 from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
-from celery_gossip.diagnosis import Diagnosis, Evidence, Finding
+from celery_gossip.diagnosis import Diagnosis, Finding
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.evidence import Evidence
 from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
 from celery_gossip.hearing import Hearing
 from celery_gossip.log import LimitedLogger, described, logger
@@ -23,6 +24,7 @@ from celery_gossip.member import Patience
 from celery_gossip.messages import Echo, decode
 from celery_gossip.options import GossipOptions, resolve
 from celery_gossip.sounder import ECHO_EXPIRES, EchoSounder
+from celery_gossip.throughput import Throughput, Trend
 from celery_gossip.view import View
 
 __all__ = ["Listener"]
@@ -30,6 +32,7 @@ __all__ = ["Listener"]
 _DRAIN_TIMEOUT = 0.2  #: seconds; how long close() waits for a quiet listener, about
 _EXPIRE_EVERY = 0.25  #: seconds between two looks for who is silent
 _REVIEW_EVERY = 1.0  #: seconds between two diagnoses
+_TRENDS_EVERY = 5.0  #: seconds between two looks at how tasks have fared
 _STRANGER_HOLDS = 60.0  #: seconds for which a message of another version is remembered
 _CLOSE_TIMEOUT = 5.0  #: seconds for the last answers of a broker that hangs
 
@@ -83,7 +86,9 @@ class Listener:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._expire_at = self._review_at = 0.0
+        self._expire_at = self._review_at = self._trends_at = 0.0
+        self._trends: dict[str, Trend] = {}
+        self._knows_backlogs = False
         self._stranger: tuple[str, float] | None = None
         self._failures = 0
         self._log = LimitedLogger()
@@ -105,12 +110,16 @@ class Listener:
 
     @property
     def is_diagnosing(self) -> bool:
-        """Whether something looks wrong that has not lasted long enough to be a finding."""
-        return self._diagnosis.is_pending
+        """Whether something looks wrong that has not lasted long enough to be a finding, or cannot be told yet."""
+        return self._diagnosis.is_pending or not self._knows_backlogs
 
     def view(self) -> View:
         """Workers and queues of one moment. See Cluster.view."""
         return self.cluster.view()
+
+    def throughput(self, by: str = "queue", window: float = 60.0) -> dict[str, Throughput]:
+        """What became of the tasks of each queue, task or worker of late. See Cluster.throughput."""
+        return self.cluster.throughput(by, window)
 
     def __enter__(self) -> "Listener":
         return self.start()
@@ -202,10 +211,12 @@ class Listener:
         if now >= self._expire_at:
             self._expire_at = now + _EXPIRE_EVERY
             self._announce(self.cluster.expire(now, self._hearing.lag(now)))
-        if now >= self._review_at:
+        has_new_evidence = self._backlogs.has_looked and not self._knows_backlogs
+        if now >= self._review_at or has_new_evidence:
             self._review_at = now + _REVIEW_EVERY
             try:
                 self._review(now)
+                self._knows_backlogs = self._knows_backlogs or has_new_evidence
             except Exception as exc:  # a rule that stumbles over something must not deafen the listener
                 self._log.error("review", "celery-gossip: the diagnosis failed: %r", exc, exc_info=exc)
 
@@ -251,12 +262,15 @@ class Listener:
         connected_at = self._hearing.connected_at
         error = self.error or self._echo.error
         stranger, heard_at = self._stranger or ("", now)
+        if now >= self._trends_at:
+            self._trends_at, self._trends = now + _TRENDS_EVERY, self.cluster.trends()
         return Evidence(
             view=self.view(),
             listening_for=0.0 if connected_at is None else now - connected_at,
             where=f"exchange {self.options.exchange!r} of {self.uri}",
             trouble="" if error is None else described(error),
             stranger=stranger if now - heard_at < _STRANGER_HOLDS else "",
+            trends=self._trends,
         )
 
     def _note_backlogs(self, backlogs: dict[str, int | None]) -> None:

@@ -77,8 +77,9 @@ class _Boot:
         return self.is_silent or self.gossip.state == "offline"
 
     def hear(self, gossip: Gossip, now: float, *, is_late: bool) -> None:
-        self.gossip = gossip
+        has_returned, self.gossip = self.gossip.state == "offline", gossip
         if is_late:
+            self.is_silent = self.is_silent and not has_returned  # after a goodbye nothing was expected of it
             return
         self.heard_at = now
         if self.is_silent:

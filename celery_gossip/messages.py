@@ -29,6 +29,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_echo",
+    "fitted",
     "plain",
 ]
 
@@ -124,6 +125,7 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     unattributed: Count  #: active tasks whose queue could not be told
     checks: tuple[QueueCheck, ...]
     omitted: Count = 0  #: checks of the idlest queues, left out to keep to MAX_BYTES; absent on the wire when 0
+    limited: Count = 0  #: tasks that wait for their rate limit, in none of the other counts; absent on the wire when 0
     series: tuple[TaskSeries, ...] = ()  #: those that changed of late, and one in its turn; absent when there is none
     overflowed: Count = 0  #: tasks received that share a series, for there are too many; absent when 0
     skewed: Count = 0  #: waits that were negative, for clocks disagree, and count as 0.0; absent when 0
@@ -148,17 +150,22 @@ _head_decoder = msgspec.json.Decoder(_Head)
 
 
 def encode(gossip: Gossip) -> bytes:
-    """The bytes on the wire, at most MAX_BYTES.
+    """The bytes on the wire, at most MAX_BYTES. See fitted."""
+    return fitted(gossip)[1]
+
+
+def fitted(gossip: Gossip) -> tuple[Gossip, bytes]:
+    """What there is room for of a gossip, and its bytes on the wire, at most MAX_BYTES.
 
     What does not fit is left out in an order that keeps the view true: first task ids (counts stay exact), then
-    series (they are told again), then the checks of the idlest queues, counted in `omitted`. Raises OversizedGossip if
-    even that is too long.
+    series, the last first (they are told again), then the checks of the idlest queues, counted in `omitted`. Raises
+    OversizedGossip if even that is too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
         gossip = _smaller(gossip, len(body))
         body = _encoder.encode(gossip)
-    return body
+    return gossip, body
 
 
 def encode_echo(echo: Echo) -> bytes:

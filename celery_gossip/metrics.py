@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from celery_gossip.histogram import bucket_of
+from celery_gossip.histogram import MOST_SECONDS, bucket_of
 from celery_gossip.messages import MOST_KINDS, OTHER, Histogram, TaskSeries, plain
 
 __all__ = ["MAX_SERIES", "Meter", "Series", "Telling"]
@@ -22,7 +22,7 @@ MAX_SERIES = 500  #: pairs of queue and task that a worker counts apart; the oth
 _MAX_OVERFLOWS = 100  #: queues with such a shared series; beyond, all share one
 _REPEATS = 3  #: gossips in which a change is told
 _BUDGET = 24 * 1024  #: bytes of a gossip that series may take, about
-_SIZE_OF_SERIES, _SIZE_OF_BUCKET, _SIZE_OF_KIND = 260, 20, 40  #: bytes on the wire at most, beside the names
+_SIZE_OF_SERIES, _SIZE_OF_BUCKET, _SIZE_OF_KIND = 400, 24, 15  #: bytes on the wire at most, beside the names
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class _Timing:
         self._pending: dict[int, int] = {}  # told, but it is not known yet whether that was sent
 
     def record(self, seconds: float) -> None:
+        """Negative seconds, and NaN, count as none, and no more than the histogram can tell."""
+        seconds = min(max(0.0, seconds), MOST_SECONDS)  # the sum must stay finite: JSON has no infinity
         self.count += 1
         self.total += seconds
         bucket = bucket_of(seconds)
@@ -88,7 +90,7 @@ class Series:
         self._fates: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._runtime, self._wait = _Timing(), _Timing()
-        self._name_size = 2 * (len(queue.encode()) + len(task.encode()))  # a quote or a backslash takes two
+        self._name_size = _size_of(queue) + _size_of(task)
 
     def receive(self) -> None:
         """A task has come in."""
@@ -112,12 +114,11 @@ class Series:
         with self._lock:
             self._changed[self] = _REPEATS
             if fate == "failed":
-                is_known = kind in self._failed or len(self._failed) < MOST_KINDS - 1
-                self._failed[kind if is_known else OTHER] += 1
+                self._failed[self._kind_of(kind)] += 1
             else:
                 self._fates[fate] += 1
             if runtime is not None:
-                self._runtime.record(max(0.0, runtime))
+                self._runtime.record(runtime)
 
     def tell(self, now: float, *, is_whole: bool) -> TaskSeries:
         """Everything since the worker's start."""
@@ -144,7 +145,17 @@ class Series:
     def size(self, *, is_whole: bool) -> int:
         """Bytes of it on the wire, at most."""
         buckets = self._runtime.size(is_whole=is_whole) + self._wait.size(is_whole=is_whole)
-        return _SIZE_OF_SERIES + self._name_size + _SIZE_OF_BUCKET * buckets + _SIZE_OF_KIND * len(self._failed)
+        return _SIZE_OF_SERIES + self._name_size + _SIZE_OF_BUCKET * buckets
+
+    def _kind_of(self, kind: str) -> str:
+        if kind not in self._failed:
+            kind = plain(kind)
+        if kind not in self._failed:
+            if not kind or len(self._failed) >= MOST_KINDS - 1:
+                kind = OTHER
+            if kind not in self._failed:
+                self._name_size += _size_of(kind) + _SIZE_OF_KIND
+        return kind
 
 
 class Meter:
@@ -160,14 +171,15 @@ class Meter:
         self.changed: dict[Series, int] = {}  #: in how many gossips it is still to be told; the longest waiting first
         self._series: dict[tuple[str, str], Series] = {}
         self._refresh: Iterator[Series] = iter(())
-        self._told: tuple[Series, ...] = ()
-        self._overflows: dict[str, Series] = {}
+        self._in_turn: Series | None = None
+        self._told: dict[Series, int] = {}  #: what tell() gave, until commit(); taken out of `changed`
+        self._overflows = 0  #: series that are shared
         self._overflowed = 0
         self._skewed = 0
 
     def series_of(self, queue: str, task: str) -> Series:
         """The series of this queue (empty where it could not be told) and task; any thread."""
-        return self._series.get((queue, task)) or self._begin(queue, task)
+        return self._series.get((queue, task)) or self._begin(plain(queue), plain(task))
 
     def unskewed(self, wait: float) -> float:
         """A wait that is negative counts as none, and is counted; the lock is held."""
@@ -176,67 +188,92 @@ class Meter:
         self._skewed += 1
         return 0.0
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything has changed that was not told twice, as the last words are."""
+        with self.lock:
+            return any(left > _REPEATS - 2 for left in self.changed.values())
+
     def tell(self) -> Telling:
         """What the next gossip is to say. Nothing counts as told before commit()."""
         with self.lock:
+            self._take_back()
             now = self._clock()
-            told = self._chosen()
-            self._told = tuple(told)
-            series = tuple(one.tell(now, is_whole=is_whole) for one, is_whole in told.items())
+            chosen = self._chosen()
+            self._told = {series: self.changed.pop(series, 0) for series in chosen}
+            series = tuple(one.tell(now, is_whole=is_whole) for one, is_whole in chosen.items())
             return Telling(series, self._overflowed, self._skewed)
 
-    def commit(self) -> None:
-        """The gossip with what tell() gave was sent."""
+    def commit(self, sent: int) -> None:
+        """The gossip was sent with so many of the series that tell() gave, the first ones."""
         with self.lock:
-            for series in self._told:
-                series.commit()
-                left = self.changed.pop(series, 0) - 1
-                if left > 0:
-                    self.changed[series] = left  # to the end of the line
-            self._told = ()
+            for at, (series, left) in enumerate(self._told.items()):
+                is_sent = at < sent
+                if is_sent:
+                    series.commit()
+                self._tell_again(series, left - is_sent)
+            self._told = {}
+            self._in_turn = None
+
+    def _take_back(self) -> None:
+        """What was told in vain, for it was not sent, is still to be told as often."""
+        for series, left in self._told.items():
+            self._tell_again(series, left)
+        self._told = {}
+
+    def _tell_again(self, series: Series, left: int) -> None:
+        # To the end of the line. What has changed since it was told is there already, to be told more often.
+        if left > 0:
+            self.changed.setdefault(series, left)
 
     def _chosen(self) -> dict[Series, bool]:
-        """`{series: whether all its buckets are told}`: what changed, as far as there is room, and one in its turn.
+        """`{series: whether all its buckets are told}`: one in its turn, and what changed, as far as there is room.
 
-        The one in its turn is for listeners that came late or were away for long.
+        The one in its turn is for listeners that came late or were away for long. However large it is, one of those
+        that changed is told beside it.
         """
-        chosen: dict[Series, bool] = {}
-        room = _BUDGET
-        in_turn = self._next_in_turn()
-        if in_turn is not None:
-            chosen[in_turn] = True
-            room -= in_turn.size(is_whole=True)
+        in_turn = self._in_turn = self._in_turn or self._next_in_turn()
+        if in_turn is None:
+            return {}
+        chosen = {in_turn: in_turn.size(is_whole=True) <= _BUDGET}
+        room = _BUDGET - in_turn.size(is_whole=chosen[in_turn])
         for series in self.changed:
+            if series is in_turn:
+                continue
             room -= series.size(is_whole=False)
-            if room < 0 and chosen:
+            if room < 0 and len(chosen) > 1:
                 break
-            chosen.setdefault(series, False)
+            chosen[series] = False
         return chosen
 
     def _next_in_turn(self) -> Series | None:
         found = next(self._refresh, None)
         if found is None:
-            self._refresh = iter(tuple(self._series.values()) + tuple(self._overflows.values()))
+            self._refresh = iter(tuple(self._series.values()))
             found = next(self._refresh, None)
         return found
 
     def _begin(self, queue: str, task: str) -> Series:
-        key = (queue, task)
+        """Names are plain here: two that are told alike are one series, or a listener would mix them up."""
         with self.lock:
-            if key in self._series:
-                return self._series[key]
-            if len(self._series) >= MAX_SERIES:
-                self._overflowed += 1
-                return self._overflow(queue)
-            self._series[key] = Series(self, plain(queue), plain(task), self._clock())
-            return self._series[key]
+            if (queue, task) in self._series or len(self._series) - self._overflows < MAX_SERIES:
+                return self._at(queue, task)
+            self._overflowed += 1
+            if (queue, OTHER) not in self._series and self._overflows >= _MAX_OVERFLOWS:
+                queue = OTHER
+            self._overflows += (queue, OTHER) not in self._series
+            return self._at(queue, OTHER)
 
-    def _overflow(self, queue: str) -> Series:
-        if queue not in self._overflows and len(self._overflows) >= _MAX_OVERFLOWS:
-            queue = OTHER
-        if queue not in self._overflows:
-            self._overflows[queue] = Series(self, plain(queue), OTHER, self._clock())
-        return self._overflows[queue]
+    def _at(self, queue: str, task: str) -> Series:
+        key = (queue, task)
+        if key not in self._series:
+            self._series[key] = Series(self, queue, task, self._clock())
+        return self._series[key]
+
+
+def _size_of(name: str) -> int:
+    """Bytes of a name on the wire at most: a quote or a backslash takes two."""
+    return 2 * len(name.encode())
 
 
 def _sum_of(*parts: dict[int, int]) -> dict[int, int]:

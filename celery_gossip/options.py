@@ -32,6 +32,7 @@ class GossipOptions:
     exchange: str = "celery_gossip"  #: name of the fanout exchange; no dots or slashes, Redis would not deliver them
     broker_url: str | None = None  #: a broker of its own; None is the app's write URL
     active_limit: int = 100  #: task ids listed per queue; counts stay exact; 0 lists none
+    health_file: str | None = None  #: kept fresh while the worker can consume; formats as in --pidfile; None: no file
     enabled: bool = True  #: False leaves the worker as if this package were not installed
 
     def __post_init__(self) -> None:
@@ -39,6 +40,7 @@ class GossipOptions:
         _require_exchange("gossip_exchange", self.exchange)
         _require_url("gossip_broker_url", self.broker_url)
         _require_count("gossip_active_limit", self.active_limit, most=10_000)
+        _require_path("gossip_health_file", self.health_file)
         _require_bool("gossip_enabled", self.enabled)
 
 
@@ -139,6 +141,11 @@ def _require_url(option: str, value: object) -> None:
 def _require_count(option: str, value: object, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise _refuse(option, f"a whole number from 0 to {most}", value)
+
+
+def _require_path(option: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value and "\0" not in value):
+        raise _refuse(option, "the path of a file or None", value)
 
 
 def _require_bool(option: str, value: object) -> None:

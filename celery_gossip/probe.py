@@ -37,6 +37,7 @@ class Reading:
     active: int
     reserved: int
     scheduled: int
+    limited: int  #: tasks that wait for their rate limit; inspect does not show them
     processed: int  #: tasks accepted since the process started
     unattributed: int  #: active tasks whose queue could not be told
     pool: str
@@ -85,6 +86,14 @@ class Probe:
         blueprint = getattr(getattr(self._consumer, "controller", None), "blueprint", None)
         return getattr(blueprint, "state", None) in (CLOSE, TERMINATE) or _is_told_to_stop()
 
+    @property
+    def is_consuming(self) -> bool:
+        """Whether the worker believes itself connected and consuming one queue at least."""
+        consumer = self._consumer.task_consumer
+        if consumer is None or self._consumer.connection is None:
+            return False
+        return any(consumer.consuming_from(queue) for queue in _copied(consumer.queues))
+
     def read(self, shutdown_started_at: float | None = None) -> Reading:
         """One pass. While draining the queues stay as they were: the worker has cancelled them only to leave."""
         if shutdown_started_at is None:
@@ -100,6 +109,7 @@ class Probe:
             active=len(active),
             reserved=len(reserved),
             scheduled=len(scheduled),
+            limited=_waiting_for_rate_limit(self._consumer),
             processed=worker_state.all_total_count[0],
             unattributed=len(tally.active.get(None, ())),
             pool=plain(_pool_name(self._consumer.pool)),
@@ -131,9 +141,18 @@ class Probe:
                 self.remember_tags()
             if tag in self._tags:
                 return self._tags[tag]
-            return self._bindings.queue_of(delivery.get("exchange"), delivery.get("routing_key"))
+            where = delivery.get("exchange"), delivery.get("routing_key")
+            return self._bindings.queue_of(*where) or self._newly_bound().queue_of(*where)
         except Exception:  # a request of the user's own class: counted as unattributed
             return None
+
+    def _newly_bound(self) -> Bindings:
+        """With the queues that the worker consumes since the last round."""
+        consumed = {queue.name: queue for queue in _copied(self._consumer.task_consumer.queues)}
+        if not consumed.keys() <= self._bindings.names:
+            known = {name: known.queue for name, known in _copied(self._known.items())}
+            self._bindings = Bindings({**known, **consumed}.values())
+        return self._bindings
 
     def _follow_queues(self) -> None:
         if self._consumer.task_consumer is None or self._consumer.connection is None:
@@ -239,6 +258,11 @@ def _waiting_for_eta(timer: Any) -> Iterator[Any]:
         entry = waiting.entry
         if entry.args and not entry.canceled and isinstance(entry.args[0], Request):
             yield entry.args[0]
+
+
+def _waiting_for_rate_limit(consumer: Any) -> int:
+    buckets = getattr(consumer, "task_buckets", None) or {}
+    return sum(len(bucket.contents) for bucket in _copied(buckets.values()) if bucket is not None)
 
 
 def _pool_name(pool: Any) -> str:

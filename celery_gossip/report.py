@@ -2,23 +2,43 @@
 
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from celery_gossip.diagnosis import Finding
 from celery_gossip.messages import Gossip, QueueCheck, as_dict
+from celery_gossip.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.view import QueueView, View, WorkerView
 
-__all__ = ["finding_json", "finding_line", "gossip_line", "status_json", "status_text", "worker_json", "worker_line"]
+__all__ = [
+    "duration",
+    "finding_json",
+    "finding_line",
+    "gossip_line",
+    "percent",
+    "status_json",
+    "status_text",
+    "throughput_json",
+    "throughput_line",
+    "worker_json",
+    "worker_line",
+]
+
+_NOTHING = Throughput(seconds=0.0)
 
 
-def status_json(view: View, findings: Sequence[Finding]) -> dict[str, Any]:
-    """`{"workers": […], "queues": […], "findings": […], "isolated_for": seconds or None}`. See the parts."""
+def status_json(
+    view: View, findings: Sequence[Finding], throughput: Mapping[str, Throughput] | None = None
+) -> dict[str, Any]:
+    """`{"workers": […], "queues": […], "findings": […], "isolated_for": seconds or None}`. See the parts.
+
+    `throughput` is by queue.
+    """
     isolated_since = view.isolated_since
     return {
         "workers": [worker_json(worker) for worker in view.workers],
-        "queues": [asdict(queue) for queue in view.queues],
+        "queues": [queue_json(queue, (throughput or {}).get(queue.queue)) for queue in view.queues],
         "findings": [finding_json(finding, view.taken_at) for finding in findings],
         "isolated_for": None if isolated_since is None else round(view.taken_at - isolated_since, 3),
     }
@@ -38,6 +58,33 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
     }
 
 
+def queue_json(queue: QueueView, throughput: Throughput | None) -> dict[str, Any]:
+    """`{the queue's fields, "load", "throughput": see throughput_json, or None where nothing is known}`."""
+    told = throughput and throughput_json(throughput)
+    return {**asdict(queue), "load": round(queue.load, 3), "throughput": told}
+
+
+def throughput_json(throughput: Throughput) -> dict[str, Any]:
+    """`{"seconds", each count, "per_second": ended, "failure_rate", "failures", "runtime": {…}, "wait": {…}}`.
+
+    A distribution is `{"count", "mean", "p50", "p75", "p95", "p99", "max"}` in seconds; null where there is none.
+    """
+    return {
+        "seconds": round(throughput.seconds, 3),
+        **{name: getattr(throughput, name) for name in COUNTS},
+        "per_second": round(throughput.per_second(throughput.ended), 3),
+        "failure_rate": throughput.failure_rate,
+        "failures": dict(throughput.failures),
+        "runtime": _distribution_json(throughput.runtime),
+        "wait": _distribution_json(throughput.wait),
+    }
+
+
+def _distribution_json(distribution: Distribution) -> dict[str, Any]:
+    names = ("mean", "p50", "p75", "p95", "p99", "max")
+    return {"count": distribution.count, **{name: getattr(distribution, name) for name in names}}
+
+
 def finding_json(finding: Finding, now: float) -> dict[str, Any]:
     """`{"kind", "severity", "subject", "age": seconds, "text"}`; `now` on the listener's clock."""
     return {
@@ -49,10 +96,10 @@ def finding_json(finding: Finding, now: float) -> dict[str, Any]:
     }
 
 
-def status_text(view: View, findings: Sequence[Finding]) -> str:
-    """One table by queue, one by worker, and a line per finding."""
+def status_text(view: View, findings: Sequence[Finding], throughput: Mapping[str, Throughput] | None = None) -> str:
+    """One table by queue, one by worker, and a line per finding. `throughput` is by queue."""
     told = "\n".join(finding_line(finding, view.taken_at) for finding in findings) or "No findings."
-    return "\n\n".join([_queue_table(view.queues), _worker_table(view.workers), told])
+    return "\n\n".join([_queue_table(view.queues, throughput or {}), _worker_table(view.workers), told])
 
 
 def gossip_line(gossip: Gossip, at: float) -> str:
@@ -73,6 +120,29 @@ def finding_line(finding: Finding, now: float) -> str:
     return f"{finding.severity.upper()} for {max(0.0, now - finding.since):.0f}s: {finding.text}"
 
 
+def throughput_line(queue: str, throughput: Throughput, at: float) -> str:
+    """One line on how the tasks of a queue fare, `at` in Unix seconds."""
+    pace = f"{throughput.per_second(throughput.ended):.1f}/s done, {percent(throughput.failure_rate)} failed"
+    times = f"run p95 {duration(throughput.runtime.p95)}, wait p95 {duration(throughput.wait.p95)}"
+    return f"{_clock(at)}  queue {queue or '(unknown)'}  {pace}, {times}"
+
+
+def percent(rate: float | None) -> str:
+    """A rate from 0 to 1 for people; a dash where there is none."""
+    if rate is None:
+        return "-"
+    return "<1%" if 0 < rate < 0.01 else f"{rate:.0%}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people, in three figures or so; a dash where there are none."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
+    return f"{seconds:.3g}s" if seconds < 100 else f"{seconds / 60:.0f}m"
+
+
 def _clock(at: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at))
 
@@ -88,12 +158,13 @@ def _state_word(gossip: Gossip, state: str | None = None) -> str:
     return state or gossip.state
 
 
-def _queue_table(queues: Iterable[QueueView]) -> str:
+def _queue_table(queues: Iterable[QueueView], throughput: Mapping[str, Throughput]) -> str:
     header = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED")
-    return _table(header, [_queue_row(queue) for queue in queues])
+    pace = ("DONE/S", "FAILED", "RUN P95", "WAIT P95")
+    return _table((*header, *pace), [_queue_row(queue, throughput.get(queue.queue, _NOTHING)) for queue in queues])
 
 
-def _queue_row(queue: QueueView) -> tuple[object, ...]:
+def _queue_row(queue: QueueView, throughput: Throughput) -> tuple[object, ...]:
     return (
         queue.queue,
         queue.workers,
@@ -103,6 +174,10 @@ def _queue_row(queue: QueueView) -> tuple[object, ...]:
         queue.scheduled,
         "unknown" if queue.backlog is None else queue.backlog,
         queue.paused,
+        f"{throughput.per_second(throughput.ended):.1f}",
+        percent(throughput.failure_rate),
+        duration(throughput.runtime.p95),
+        duration(throughput.wait.p95),
     )
 
 

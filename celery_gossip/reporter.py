@@ -130,6 +130,7 @@ class Reporter:
             active=reading.active,
             reserved=reading.reserved,
             scheduled=reading.scheduled,
+            limited=reading.limited,
             processed=reading.processed,
             unattributed=reading.unattributed,
             checks=reading.checks,

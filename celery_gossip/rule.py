@@ -6,74 +6,17 @@ docs/findings.md.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
-import msgspec
+from celery_gossip.evidence import CRITICAL, WARNING, Evidence, Suspicion
+from celery_gossip.messages import Gossip
+from celery_gossip.trend import failures_rise, wait_grows
+from celery_gossip.view import QueueView
 
-from celery_gossip.messages import Gossip, QueueCheck
-from celery_gossip.view import QueueView, View, WorkerView
-
-__all__ = ["CRITICAL", "KINDS", "WARNING", "Evidence", "Suspicion", "suspicions"]
-
-CRITICAL, WARNING = "critical", "warning"
+__all__ = ["KINDS", "suspicions"]
 
 _NOBODY_FOR = 5.0  #: seconds of listening in vain
 _STALLED_FOR = 5.0  #: seconds, and intervals, of an event loop that does not tick
 _MOST_IDS = 10  #: task ids told in one text
-
-
-@dataclass(frozen=True)
-class Suspicion:
-    """What seems wrong just now."""
-
-    kind: str
-    severity: str
-    subject: str
-    text: str
-    hold: float = 0.0  #: seconds for which it must last to be a finding
-    witness: Any = None  #: it begins anew when this changes
-
-
-class Consumer(msgspec.Struct, frozen=True, gc=False):
-    """One queue consumer of one boot of a worker."""
-
-    worker: WorkerView
-    gossip: Gossip
-    check: QueueCheck
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it would take a message. A silent worker has the benefit of the doubt."""
-        return not self.check.paused and self.gossip.state == "online"
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it is there for certain, and has nothing to do for any queue."""
-        return self.is_open and self.worker.state == "online" and not self.gossip.active and not self.gossip.reserved
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a listener has to go by."""
-
-    view: View
-    listening_for: float  #: seconds since it is connected; 0.0 while it is not
-    where: str = ""  #: the exchange and the broker that it listens on, in words
-    trouble: str = ""  #: what its broker said last, if it cannot be reached
-    stranger: str = ""  #: the latest message of another version of the wire format, if one came in the last minute
-
-    @cached_property
-    def consumers(self) -> dict[str, list[Consumer]]:
-        """`{queue: its consumers}`, of workers that are neither offline nor lost."""
-        found: dict[str, list[Consumer]] = {}
-        for worker in self.view.workers:
-            if not worker.is_gone:
-                for gossip in worker.gossips:
-                    for check in gossip.checks:
-                        found.setdefault(check.queue, []).append(Consumer(worker, gossip, check))
-        return found
 
 
 def suspicions(evidence: Evidence) -> Iterator[Suspicion]:
@@ -224,6 +167,8 @@ _RULES: tuple[Callable[[Evidence], Iterable[Suspicion]], ...] = (
     _all_paused,
     _duplicate_hostname,
     _prefetch_hoarding,
+    failures_rise,
+    wait_grows,
     _mixed_versions,
 )
 
@@ -238,6 +183,8 @@ KINDS = (
     "all_paused",
     "duplicate_hostname",
     "prefetch_hoarding",
+    "failures_rise",
+    "wait_grows",
     "mixed_versions",
 )
 

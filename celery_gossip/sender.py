@@ -5,7 +5,6 @@ nothing. It is parked while the process forks: it works only under `_parking`, w
 is born while a lock that it needs (a stream's, the import system's) is held by a thread that it does not have.
 """
 
-import os
 import random
 import threading
 import time
@@ -13,13 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
-from weakref import WeakSet
 
 import msgspec
 
 from celery_gossip.backoff import backoff
-from celery_gossip.messages import Gossip, encode
-from celery_gossip.metrics import Meter
+from celery_gossip.messages import Gossip, fitted
+from celery_gossip.metrics import Meter, Telling
+from celery_gossip.parking import park_at_forks
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
@@ -27,6 +26,8 @@ STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes 
 FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64
+_LAST_WORDS = 2  #: gossips at the end, for nothing comes after them that could make good their loss
+_MOST_LAST_WORDS = 100  #: of a worker whose tasks are too many for one message
 
 
 class Publishing(Protocol):
@@ -44,13 +45,16 @@ class Publishing(Protocol):
     def is_refusal(self, exc: Exception) -> bool:
         """Whether a broker that is alive has said no."""
 
+    def is_outage(self, exc: Exception) -> bool:
+        """Whether the broker is gone, hangs, or cannot be reached."""
+
 
 @dataclass(frozen=True)
 class Notice:
     """Something that the thread has to say, for the event loop to log and signal."""
 
     kind: str  #: failed, blocked or recovered
-    phase: str = ""  #: of a failure: probe, encode or publish
+    phase: str = ""  #: of a failure: probe, count, encode or publish
     exception: Exception | None = None
     duration: float = 0.0  #: seconds that the failed step took
 
@@ -88,6 +92,7 @@ class Sender:
         self._heard_at = clock()
         self._turn_began_at = 0.0
         self._seq = 0
+        self.is_in_doubt = False  #: the broker is gone as far as the last delivery told, or has yet to answer one
         self.latest: Gossip | None = None  #: the last gossip sent or attempted, as numbered
 
     @property
@@ -97,7 +102,7 @@ class Sender:
     def start(self) -> None:
         """Start the thread; does nothing when it runs."""
         if self._thread is None:
-            _register(self)
+            park_at_forks(self)
             self._heard_at = self._clock()
             self._thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
             self._thread.start()
@@ -177,9 +182,17 @@ class Sender:
             if gossip is not None and not self._send(gossip):
                 self._slot = self._slot or gossip
             elif gossip is not None and is_last:
-                self._send(gossip)  # again: nothing comes after it that could make good its loss
+                self._repeat(gossip)
         if is_last:
             self._publisher.close()
+
+    def _repeat(self, last: Gossip) -> None:
+        """Say the last word again, and as often as it takes to tell all that was counted."""
+        for said in range(1, _MOST_LAST_WORDS):
+            if said >= _LAST_WORDS and not self._has_more_to_tell():
+                return
+            if not self._send(last) or self._is_blocked:
+                return
 
     def _take_newest(self, is_last: bool) -> Gossip | None:
         gossip, self._slot = self._slot, None
@@ -203,23 +216,24 @@ class Sender:
         self._seq += 1
         try:
             self.latest = gossip = self._completed(gossip)
-            body = encode(gossip)
+            self.latest, body = fitted(gossip)
         except Exception as exc:
             self._notices.append(Notice("failed", "encode", exc, self._clock() - began))
             return True
+        self.is_in_doubt = True
         try:
             is_sent = self._publisher.publish(body)
         except Exception as exc:
             self._fail(exc, began)
             return False
         if is_sent:
-            self._meter.commit()
+            self._commit(len(self.latest.series))
         self._succeed(is_sent)
         return True
 
     def _completed(self, gossip: Gossip) -> Gossip:
         """Numbered and dated, and with what was counted until now."""
-        told = self._meter.tell()
+        told = self._told()
         return msgspec.structs.replace(
             gossip,
             seq=self._seq,
@@ -229,14 +243,35 @@ class Sender:
             skewed=told.skewed,
         )
 
+    def _told(self) -> Telling:
+        try:
+            return self._meter.tell()
+        except Exception as exc:  # the gossip is worth more than its figures
+            self._notices.append(Notice("failed", "count", exc))
+            return Telling()
+
+    def _commit(self, sent: int) -> None:
+        try:
+            self._meter.commit(sent)
+        except Exception as exc:
+            self._notices.append(Notice("failed", "count", exc))
+
+    def _has_more_to_tell(self) -> bool:
+        try:
+            return self._meter.is_behind
+        except Exception:
+            return False
+
     def _fail(self, exc: Exception, began: float) -> None:
         now = self._clock()
+        self.is_in_doubt = self._publisher.is_outage(exc)
         self._publisher.drop()
         self._failures += 1
         self._retry_at = now + backoff(self._failures, random.random(), self._publisher.is_refusal(exc))
         self._notices.append(Notice("failed", "publish", exc, now - began))
 
     def _succeed(self, is_sent: bool) -> None:
+        self.is_in_doubt = False
         if (self._is_blocked and is_sent) or self._failures:
             self._notices.append(Notice("recovered"))
         if not self._is_blocked and not is_sent:
@@ -244,34 +279,3 @@ class Sender:
         self._is_blocked = not is_sent
         self._failures = 0
         self._retry_at = 0.0
-
-
-_senders: WeakSet[Sender] = WeakSet()
-_held = threading.local()
-
-
-def _register(sender: Sender) -> None:
-    global _hooks_are_set  # noqa: PLW0603 - fork hooks can be set only once per process, and never be taken back
-    if not _hooks_are_set and hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_park, after_in_parent=_unpark, after_in_child=_forget)
-        _hooks_are_set = True
-    _senders.add(sender)
-
-
-_hooks_are_set = False
-
-
-def _park() -> None:
-    """Before a fork, on the forking thread: wait until no sender is at work, but not for a broker that hangs."""
-    _held.senders = [sender for sender in tuple(_senders) if sender.park()]
-
-
-def _unpark() -> None:
-    for sender in _held.__dict__.pop("senders", ()):
-        sender.unpark()
-
-
-def _forget() -> None:
-    """In the child: it has no sender thread, and its copies of the parent's sockets must not be closed politely."""
-    _senders.clear()
-    _held.__dict__.pop("senders", None)

@@ -3,7 +3,6 @@
 Celery has no such header. The receiver runs on whatever thread sends a task, in every process that calls install().
 """
 
-import math
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from celery.signals import before_task_publish
 __all__ = ["sent_at", "stamp_tasks"]
 
 _HEADER = "gossip_sent_at"  #: Unix seconds of the sender's clock
+_LATEST = 1e11  #: Unix seconds, far beyond any clock: a client can write anything into a header
 
 
 def stamp_tasks() -> None:
@@ -25,9 +25,8 @@ def sent_at(headers: Any) -> float | None:
         stamped = headers.get(_HEADER)
     except AttributeError:
         return None
-    if isinstance(stamped, (int, float)) and not isinstance(stamped, bool) and math.isfinite(stamped):
-        return float(stamped)
-    return None
+    is_number = isinstance(stamped, (int, float)) and not isinstance(stamped, bool)
+    return float(stamped) if is_number and 0 < stamped < _LATEST else None
 
 
 def _stamp(headers: Any = None, **_: Any) -> None:

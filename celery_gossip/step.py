@@ -25,6 +25,7 @@ from celery_gossip.messages import Gossip
 from celery_gossip.metrics import Meter
 from celery_gossip.options import as_dict, checked, keep_keywords, keywords_of, resolve
 from celery_gossip.probe import Probe
+from celery_gossip.pulse import Pulse, open_health_file
 from celery_gossip.reporter import Identity, Report, Reporter
 from celery_gossip.sender import Notice, Sender
 from celery_gossip.stamp import stamp_tasks
@@ -59,7 +60,12 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(
-        self, c: Any, gossip_interval: float | None = None, without_queue_gossip: bool = False, **kwargs: Any
+        self,
+        c: Any,
+        gossip_interval: float | None = None,
+        gossip_health_file: str | None = None,
+        without_queue_gossip: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Called once per worker with the options of its command line. Refuses to start on a bad option."""
         super().__init__(c, **kwargs)
@@ -71,9 +77,11 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._generation = 0
         self._tref: Any = None
         try:
-            self.options = resolve(c.app, interval=gossip_interval)
+            self.options = resolve(c.app, interval=gossip_interval, health_file=gossip_health_file)
             if self.options.enabled and not without_queue_gossip:
                 self._build(c, open_broker(c.app, self.options))
+            elif self.options.health_file is not None:
+                logger.warning("celery-gossip: queue gossip is off, and no health file is written without it")
         except InvalidOption as exc:
             raise CeleryCommandException(str(exc), exit_code=1) from exc
         except UnsupportedTransport as exc:
@@ -86,9 +94,12 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._broker_uri = broker.uri
         self._identity = Identity.of(c.app, c.hostname, self.options.interval)
         probe = Probe(c, self.options.active_limit)
+        health_file = open_health_file(self.options.health_file, c.hostname)
         meter = Meter()
         self._reporter = Reporter(self._identity, probe)
-        self._sender = Sender(Publisher(broker), self._reporter.speak_up, self.options.interval, meter=meter)
+        publisher = Publisher(broker, wants_answer=health_file is not None)
+        self._sender = Sender(publisher, self._reporter.speak_up, self.options.interval, meter=meter)
+        self._pulse = Pulse(health_file, probe, lambda: broker.serves_tasks and self._sender.is_in_doubt)
         self._tap = Tap(meter, probe.queue_of)
         self._tap.open(c.pool)
         self.enabled = True
@@ -112,6 +123,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     @harmless
     def close(self, c: Any) -> None:
         """The worker begins to shut down: the loop will not tick again, the sender says `draining` by itself."""
+        self._pulse.end()
         self._disarm()
         self._hand_over(self._reporter.drain())
 
@@ -128,8 +140,9 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     @harmless
     def shutdown(self, c: Any) -> None:
         """The last of all: say `offline`, and end the thread."""
+        self._pulse.end()
         self._disarm()
-        self._tap.close(c.pool)
+        self._tap.close()
         report = self._reporter.last_word()
         if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
             logger.warning("celery-gossip: the broker %s did not take the last word in time", self._broker_uri)
@@ -145,12 +158,20 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def _tick(self, generation: int, due: float) -> None:
         if generation != self._generation:  # armed before a reconnect: Celery may have kept it
             return
+        self._beat()
         try:
             self._round(lag=time.monotonic() - due)
         except Exception as exc:
             self._failed("round", exc, began=due)
         finally:
             self._arm(generation)
+
+    def _beat(self) -> None:
+        """Before the round, which wakes the sender: what it then says of the broker is of the last delivery."""
+        try:
+            self._pulse.beat()
+        except Exception as exc:
+            self._failed("health", exc, began=None)
 
     def _arm(self, generation: int) -> None:
         if generation != self._generation:
@@ -211,9 +232,10 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             signals.emit(signals.gossip_exception, self.app, duration=duration, phase=phase, exception=exc)
 
     def _say(self, phase: str, exc: Exception) -> None:
-        if phase == "publish":
-            text = "celery-gossip: cannot deliver to %s: %s; the worker goes on, trying again"
-            self._log.warning(phase, text, self._broker_uri, described(exc))
+        work = {"publish": f"deliver to {self._broker_uri}", "health": "write the health file"}.get(phase)
+        if work is not None:
+            text = "celery-gossip: cannot %s: %s; the worker goes on, trying again"
+            self._log.warning(phase, text, work, described(exc))
         else:
             self._log.error(phase, "celery-gossip: %s failed: %r; the worker goes on", phase, exc, exc_info=exc)
 
@@ -224,8 +246,8 @@ def install(app: Any, **options: Any) -> None:
     Tasks that this process sends are stamped with the time, in a header `gossip_sent_at`, so that workers know how long
     they have waited: call it where tasks are sent, too.
 
-    `options` are the fields of GossipOptions: interval, exchange, broker_url, active_limit, enabled. They go before
-    settings and behind worker flags. Called again, it changes nothing.
+    `options` are the fields of GossipOptions: interval, exchange, broker_url, active_limit, health_file, enabled. They
+    go before settings and behind worker flags. Called again, it changes nothing.
 
     Raises InvalidOption for an unknown option or a bad value, except inside the `celery` program: there the worker
     refuses to start with that one line, where an exception would become a traceback about loading the app.
@@ -250,6 +272,12 @@ def _worker_flags() -> list[click.Option]:
             type=float,
             metavar="SECONDS",
             help="Seconds between two broadcasts of queue gossip.",
+            help_group="Queue Gossip",
+        ),
+        CeleryOption(
+            ["--gossip-health-file"],
+            metavar="PATH",
+            help="Keep this file fresh while the worker can consume; %n, %h and %d as in --pidfile.",
             help_group="Queue Gossip",
         ),
         CeleryOption(

@@ -13,12 +13,12 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import Reject
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded
 from celery.utils.serialization import UnpickleableExceptionWrapper
+from celery.worker import state as worker_state
 from celery.worker import strategy
 
-from celery_gossip.messages import plain
 from celery_gossip.metrics import Meter, Series
 from celery_gossip.stamp import sent_at
 
@@ -36,7 +36,6 @@ _FATES = {
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
 _taps: "WeakKeyDictionary[Any, Tap]" = WeakKeyDictionary()  # by pool
-_create_request_cls = strategy.create_request_cls
 
 
 class Tap:
@@ -49,19 +48,26 @@ class Tap:
         self._meter = meter
         self._queue_of = queue_of
         self._error: Exception | None = None
+        self.is_closed = False
 
     def open(self, pool: Any) -> None:
         """Count what this pool runs, from the consumer's next start on."""
-        _taps[pool] = self
-        strategy.create_request_cls = _create_counted_cls
+        try:
+            _taps[pool] = self
+        except TypeError as exc:  # a pool of the user's own that cannot be a key
+            self.note(exc)
+            return
+        _divert()
 
-    def close(self, pool: Any) -> None:
-        """Request classes that are built from now on do not count."""
-        _taps.pop(pool, None)
+    def close(self) -> None:
+        """Count nothing more, not on the request classes that exist either."""
+        self.is_closed = True
 
     def receive(self, request: Any) -> "_Run":
         """A request was made of a message: what is to be counted of it. Raises nothing."""
         run = _Run(self)
+        if self.is_closed:
+            return run
         try:
             run.series = self._meter.series_of(self._queue_of(request) or "", str(request.task.name))
             run.series.receive()
@@ -85,7 +91,7 @@ def _harmless(method: _Method) -> _Method:
 
     @functools.wraps(method)
     def guarded(self: "_Run", *args: Any, **kwargs: Any) -> None:
-        if self.series is None:
+        if self.series is None or self.tap.is_closed:
             return
         try:
             method(self, *args, **kwargs)
@@ -96,9 +102,23 @@ def _harmless(method: _Method) -> _Method:
 
 
 class _Run:
-    """One request's way through the worker. A task ends once, whatever Celery says afterwards."""
+    """One request's way through the worker. A task ends once, whatever Celery says afterwards.
 
-    __slots__ = ("_fate", "_kind", "_runtime", "_started_at", "due_at", "series", "tap")
+    A failure takes a while: fail(), what is announced meanwhile, and conclude(). A message that is rejected on the way
+    is part of it. As a context manager it concludes.
+    """
+
+    __slots__ = (
+        "_exception",
+        "_is_rejected",
+        "_kind",
+        "_may_end",
+        "_runtime",
+        "_started_at",
+        "due_at",
+        "series",
+        "tap",
+    )
 
     def __init__(self, tap: Tap) -> None:
         self.tap = tap
@@ -106,8 +126,16 @@ class _Run:
         self.due_at: float | None = None  #: Unix seconds of being sent, or of the ETA
         self._started_at: float | None = None
         self._runtime: float | None = None
+        self._exception: Any = None  # that Celery handles just now
+        self._is_rejected = False  # meanwhile
         self._kind = ""
-        self._fate: str | None = None
+        self._may_end = [True]  # one end to be popped: several threads may come for it
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, exc_type: Any, *_: object) -> None:
+        self.conclude(has_raised=exc_type is not None)
 
     @_harmless
     def start(self, time_accepted: float) -> None:
@@ -120,52 +148,76 @@ class _Run:
 
     @_harmless
     def finish(self, result: Any) -> None:
-        """The pool has run it to its end: `(failed, return value or ExceptionInfo, seconds)`."""
+        """The pool has run it to its end: `(failed, return value or ExceptionInfo, seconds, None where it failed)`."""
+        if isinstance(result, ExceptionInfo):  # of a pool without processes, over a SystemExit: Celery stumbles here
+            self.fail(result.exception)
+            return
         failed, outcome, self._runtime = result
         if failed:
-            self._kind = _kind_of(outcome.exception)
+            self.fail(outcome.exception)
         else:
             self._end("succeeded")
 
     @_harmless
-    def fail(self, exc_info: Any) -> None:
+    def fail(self, exception: Any) -> None:
         """Celery begins to handle an exception: whether it is a failure or something else is told to hear()."""
-        self._kind = _kind_of(exc_info.exception)
+        if isinstance(exception, ExceptionWithTraceback):
+            exception = exception.exc
+        self._stop()
+        self._exception = exception
+        self._kind = _kind_of(exception) if exception is not None else ""
+
+    @_harmless
+    def run_out(self, soft: bool, timeout: float) -> None:
+        """A time limit has passed. Of a hard one green pools tell in no other way, and others twice."""
+        if not soft:
+            self.fail(TimeLimitExceeded(timeout))
 
     @_harmless
     def hear(self, event: str) -> None:
         """Celery announces a step of this task."""
-        if event in _FATES and not (event == "task-failed" and self._kind == Reject.__name__):
+        if self._exception is not None and event == "task-rejected":
+            self._is_rejected = True
+        elif event in _FATES and not (event == "task-failed" and isinstance(self._exception, Reject)):
             self._end(_FATES[event])
 
     @_harmless
     def conclude(self, *, has_raised: bool) -> None:
         """Celery has handled the exception, or has raised one of its own over it."""
+        exception, self._exception = self._exception, None
+        if exception is None:
+            return
         if has_raised:
             self._end("failed")
-        elif self._kind == Reject.__name__:  # acknowledged early, so there is nothing left to reject for Celery
+        elif self._is_rejected or isinstance(exception, Reject):  # which is not announced of one acknowledged early
             self._end("rejected")
+        elif isinstance(exception, Retry):
+            self._end("retried")
+        elif not isinstance(exception, Ignore) and not worker_state.should_terminate:
+            self._end("failed")
 
     def _end(self, fate: str) -> None:
-        if self._fate is not None:
+        try:
+            self._may_end.pop()
+        except IndexError:
             return
-        self._fate = fate
         if fate:
-            self.series.end(fate, self._ran_for(), self._kind)  # type: ignore[union-attr]
+            self._stop()
+            self.series.end(fate, self._runtime, self._kind)  # type: ignore[union-attr]
 
-    def _ran_for(self) -> float | None:
-        if self._runtime is None and self._started_at is not None:  # killed, so the pool could not tell
-            return time.monotonic() - self._started_at
-        return self._runtime
+    def _stop(self) -> None:
+        """It has run until now at most, where the pool does not tell: it tells of successes alone."""
+        if self._runtime is None and self._started_at is not None:
+            self._runtime = time.monotonic() - self._started_at
 
 
 def _kind_of(exception: Any) -> str:
-    """The class of an exception, by name, out of what a pool wraps it in."""
-    if isinstance(exception, ExceptionWithTraceback):
-        exception = exception.exc
+    """The class of an exception, by name, as Celery will tell of it."""
     if isinstance(exception, UnpickleableExceptionWrapper):
-        return plain(exception.exc_cls_name)
-    return plain(type(exception).__name__)
+        return str(exception.exc_cls_name)
+    if isinstance(exception, (SystemExit, KeyboardInterrupt)):
+        return "WorkerLostError"
+    return type(exception).__name__
 
 
 def _due_at(request: Any) -> float | None:
@@ -175,13 +227,23 @@ def _due_at(request: Any) -> float | None:
     return max(sent, float(request.eta.timestamp()))
 
 
-def _create_counted_cls(base: Any, task: Any, pool: Any, *args: Any, **kwargs: Any) -> Any:
-    """In place of celery.worker.request.create_request_cls."""
-    made = _create_request_cls(base, task, pool, *args, **kwargs)
-    tap = None
-    with suppress(TypeError):  # a pool of the user's own that cannot be a key
-        tap = _taps.get(pool)
-    return made if tap is None else _counted(made, tap)
+def _divert() -> None:
+    """Have strategies build counted classes, upon whatever builds them now."""
+    create = strategy.create_request_cls
+    if getattr(create, "is_counting", False):
+        return
+
+    @functools.wraps(create)
+    def create_counted_cls(base: Any, task: Any, pool: Any, *args: Any, **kwargs: Any) -> Any:
+        made = create(base, task, pool, *args, **kwargs)
+        tap = None
+        with suppress(TypeError):  # a pool of the user's own that cannot be a key
+            tap = _taps.get(pool)
+        is_counted = hasattr(made, "_gossip_run")  # by one of ours, beneath somebody else's
+        return made if tap is None or tap.is_closed or is_counted else _counted(made, tap)
+
+    create_counted_cls.is_counting = True  # type: ignore[attr-defined]
+    strategy.create_request_cls = create_counted_cls
 
 
 def _counted(base: Any, tap: Tap) -> Any:
@@ -200,18 +262,18 @@ def _counted(base: Any, tap: Tap) -> Any:
 
         def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
             self._gossip_run.finish(failed__retval__runtime)
-            return super().on_success(failed__retval__runtime, **kwargs)
+            with self._gossip_run:
+                return super().on_success(failed__retval__runtime, **kwargs)
 
         def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-            run = self._gossip_run
-            run.fail(exc_info)
-            has_raised = True
-            try:
-                answer = super().on_failure(exc_info, *args, **kwargs)
-                has_raised = False
-            finally:
-                run.conclude(has_raised=has_raised)
-            return answer
+            self._gossip_run.fail(getattr(exc_info, "exception", None))
+            with self._gossip_run:
+                return super().on_failure(exc_info, *args, **kwargs)
+
+        def on_timeout(self, *args: Any, **kwargs: Any) -> Any:
+            self._gossip_run.run_out(*args, **kwargs)
+            with self._gossip_run:
+                return super().on_timeout(*args, **kwargs)
 
         def send_event(self, type: Any, **fields: Any) -> Any:  # noqa: A002
             self._gossip_run.hear(type)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from celery_gossip.histogram import quantile
 
-__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput"]
+__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend"]
 
 #: What is counted of tasks, as in `celery_gossip.messages.TaskSeries`; `failed` is the sum over all exceptions.
 COUNTS = ("received", "started", "succeeded", "failed", "retried", "revoked", "rejected")
@@ -91,6 +91,15 @@ class Throughput:
     def per_second(self, count: int) -> float:
         """One of the counts, as a rate."""
         return count / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How the tasks of a queue have fared of late, and before."""
+
+    latest: Throughput  #: of 15 s
+    recent: Throughput  #: of a minute
+    before: Throughput  #: of the ten minutes before that one, as far as they were listened to
 
 
 class Tally:

@@ -60,6 +60,11 @@ class QueueView:
     free_slots: int = 0  #: of them without a task, likewise; 0 where every consumer is paused
     backlog: int | None = None  #: messages that wait on the broker; None where that is not known
 
+    @property
+    def load(self) -> float:
+        """Tasks that run or wait, per slot: above 1 there is more to do than slots; where none is there, as if one."""
+        return (self.active + self.reserved + (self.backlog or 0)) / max(self.slots, 1)
+
 
 @dataclass(frozen=True)
 class View:

@@ -61,7 +61,7 @@ def _show() -> None:
                 _show_top(listener)
             else:
                 _show_lines(app)
-        print(f"\n{status_text(listener.view(), listener.findings)}\n", flush=True)
+        print(f"\n{status_text(listener.view(), listener.findings, listener.throughput())}\n", flush=True)
 
 
 def _broker(app: "Celery") -> str:

@@ -50,7 +50,7 @@ def place(columns: Sequence[Column[R]], width: int, rows: Sequence[R], title: st
     gap = GAP if width < WIDE else WIDE_GAP
     first, *others = sorted(columns, key=lambda column: column.rank)
     spare = max(1, width - GUTTER)
-    least = max(first.width, width_of(title) + 1, min(width // 4, _wanted(first, rows)))
+    least = max(first.width, width_of(title) + 1, min(width * 3 // 10, _wanted(first, rows)))
     widths = {first.title: min(spare, least)}
     spare -= widths[first.title]
     for column in others:

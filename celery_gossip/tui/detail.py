@@ -9,6 +9,8 @@ from rich.cells import chop_cells
 
 from celery_gossip.diagnosis import Finding
 from celery_gossip.messages import Gossip, QueueCheck
+from celery_gossip.report import duration, percent
+from celery_gossip.throughput import Distribution, Throughput
 from celery_gossip.tui.frame import Frame
 from celery_gossip.tui.row import LEAST_FULL, severity_cell, state_cell
 from celery_gossip.tui.spark import sparkline
@@ -61,8 +63,31 @@ def _queue_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     backlog = sparkline([sample.backlog for sample in past], bars, frame.taken, LEAST_FULL)
     yield (*_fact("active", fit(count(queue.active), 11)), Cell(f" {active}", "info"))
     yield (*_fact("backlog", fit(count(queue.backlog), 11)), Cell(f" {backlog}", "trace"))
+    yield from _pace_lines(frame.throughput.get(queue.queue), width)
     yield from _servers(queue, frame, width)
     yield from _ids("Running tasks", queue.active_ids, queue.active, frame)
+
+
+def _pace_lines(pace: Throughput | None, width: int) -> Iterator[Line]:
+    """How its tasks have fared in the last minute."""
+    if pace is None:
+        yield _fact("last minute", "no task was counted")
+        return
+    kinds = ", ".join(
+        f"{shown(kind)} {number:,}" for kind, number in sorted(pace.failures.items(), key=lambda one: -one[1])
+    )
+    failed = f"{percent(pace.failure_rate)} failed{f' ({kinds})' if kinds else ''}"
+    others = f"{pace.retried:,} retried, {pace.revoked:,} revoked, {pace.rejected:,} rejected"
+    yield from _facts("last minute", f"{pace.per_second(pace.ended):.1f}/s done, {failed}, {others}", width)
+    yield from _facts("ran for", _times(pace.runtime), width)
+    yield from _facts("waited for", _times(pace.wait), width)
+
+
+def _times(times: Distribution) -> str:
+    if not times.count:
+        return "not known"
+    figures = (("p50", times.p50), ("p75", times.p75), ("p95", times.p95), ("p99", times.p99), ("max", times.max))
+    return ", ".join(f"{name} {duration(seconds)}" for name, seconds in figures)
 
 
 def _servers(queue: QueueView, frame: Frame, width: int) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from celery_gossip.diagnosis import Finding
+from celery_gossip.throughput import Throughput
 from celery_gossip.tui.spark import SPAN
 from celery_gossip.tui.text import shown
 from celery_gossip.view import View
@@ -33,6 +34,7 @@ class Source(Protocol):
     @property
     def uri(self) -> str: ...
     def view(self) -> View: ...
+    def throughput(self) -> Mapping[str, Throughput]: ...
 
 
 class Sample(NamedTuple):
@@ -53,6 +55,7 @@ class Frame:
     rejected: int = 0  #: messages refused so far
     findings: tuple[Finding, ...] = ()
     past: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)  #: by queue, oldest first
+    throughput: Mapping[str, Throughput] = field(default_factory=dict)  #: by queue, of the last minute
     taken: int = 0  #: samples so far
     seen: Mapping[str, float] = field(default_factory=dict)  #: when each task id that runs was first seen here
 
@@ -84,6 +87,7 @@ class Recorder:
             rejected=sum(self._source.rejected.copy().values()),
             findings=self._source.findings,
             past=self._past,
+            throughput=self._source.throughput(),
             taken=self._taken,
             seen=self._seen,
         )

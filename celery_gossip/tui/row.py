@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from celery_gossip.diagnosis import CRITICAL, Finding
+from celery_gossip.report import duration, percent
+from celery_gossip.throughput import Distribution, Throughput
 from celery_gossip.tui.column import Column
 from celery_gossip.tui.frame import Frame, Sample
 from celery_gossip.tui.spark import sparkline
@@ -28,6 +30,8 @@ _SYMBOLS = {
     "lost": ("✗", "bad"),
 }
 LEAST_FULL = 8  #: tasks or messages that fill a bar, at least: a few are not told as if they were many
+_FAILURES_TO_MENTION = 0.1  #: of a queue's tasks, in the last minute
+_NOTHING = Throughput(seconds=0.0)
 _LAG_TO_MENTION = 0.5  #: seconds of loop lag that are worth a colour
 _STALLED_WIDTH = 16  #: cells of a state that says for how long
 _MOST_NAMES = 12  #: queues named in a worker's row
@@ -108,6 +112,38 @@ def _backlog_bars(queue: QueueView, frame: Frame, width: int) -> Cell:
     return Cell(sparkline(samples, width - 1, frame.taken, LEAST_FULL), "trace")
 
 
+def _pace(queue: QueueView, frame: Frame) -> Throughput:
+    return frame.throughput.get(queue.queue, _NOTHING)
+
+
+def _done(queue: QueueView, frame: Frame) -> float:
+    pace = _pace(queue, frame)
+    return pace.per_second(pace.ended)
+
+
+def _done_cell(queue: QueueView, frame: Frame, width: int) -> Cell:
+    done = _done(queue, frame)
+    return Cell(f"{done:.1f}" if done < 1000 else count(int(done), width), "" if done else "dim")
+
+
+def _failed_cell(queue: QueueView, frame: Frame, width: int) -> Cell:
+    rate = _pace(queue, frame).failure_rate
+    return Cell(percent(rate), "dim" if not rate else "bad" if rate >= _FAILURES_TO_MENTION else "")
+
+
+def _time(title: str, rank: int, of: Callable[[Throughput], Distribution]) -> Column[QueueView]:
+    """The 95th percentile of a time that the tasks of a queue took."""
+
+    def p95(row: QueueView, frame: Frame) -> float | None:
+        return of(_pace(row, frame)).p95
+
+    def tell(row: QueueView, frame: Frame, width: int) -> Cell:
+        seconds = p95(row, frame)
+        return Cell(duration(seconds), "dim" if seconds is None else "")
+
+    return Column(title, tell, lambda row, frame: p95(row, frame) or 0.0, len(title) + 1, rank, is_number=True)
+
+
 def _name(title: str, name: Callable[[R], str], width: int, rank: int, most: int) -> Column[R]:
     """A name, in as many cells as the longest one needs."""
 
@@ -148,15 +184,19 @@ FINDINGS: Sequence[Column[Finding]] = (
 
 QUEUES: Sequence[Column[QueueView]] = (
     _name("QUEUES", lambda row: row.queue, 12, 0, most=40),
-    Column("WORKERS", _queue_workers, lambda row, _: row.workers, 8, 3, is_number=True),
-    Column("PAUSED", _paused, lambda row, _: ("no", "partly", "yes").index(row.paused), 7, 5),
+    Column("WORKERS", _queue_workers, lambda row, _: row.workers, 8, 5, is_number=True),
+    Column("PAUSED", _paused, lambda row, _: ("no", "partly", "yes").index(row.paused), 7, 8),
     _figure("ACTIVE", lambda row: row.active, 1),
     _figure("FREE", lambda row: row.free_slots, 4),
-    _figure("RESERVED", lambda row: row.reserved, 6),
-    _figure("SCHEDULED", lambda row: row.scheduled, 9),
+    _figure("RESERVED", lambda row: row.reserved, 9),
+    _figure("SCHEDULED", lambda row: row.scheduled, 13),
     Column("BACKLOG", _backlog, lambda row, _: -1 if row.backlog is None else row.backlog, 8, 2, is_number=True),
-    Column("ACTIVE 2m", _active_bars, lambda row, _: row.active, 10, 8, most=31, is_number=True),
-    Column("BACKLOG 2m", _backlog_bars, lambda row, _: row.backlog or 0, 11, 7, most=31, is_number=True),
+    Column("DONE/s", _done_cell, _done, 7, 3, is_number=True),
+    Column("FAILED", _failed_cell, lambda row, frame: _pace(row, frame).failure_rate or 0.0, 7, 7, is_number=True),
+    _time("RUN p95", 10, lambda pace: pace.runtime),
+    _time("WAIT p95", 6, lambda pace: pace.wait),
+    Column("ACTIVE 2m", _active_bars, lambda row, _: row.active, 10, 12, most=31, is_number=True),
+    Column("BACKLOG 2m", _backlog_bars, lambda row, _: row.backlog or 0, 11, 11, most=31, is_number=True),
 )
 
 WORKERS: Sequence[Column[WorkerView]] = (

@@ -27,8 +27,8 @@ def test_status_prints_a_table_by_queue_one_by_worker_and_the_findings(redis_pro
         assert done.returncode == 0, done.stderr
         by_queue, by_worker, findings = (table.splitlines() for table in done.stdout.strip().split("\n\n"))
         header = ["QUEUE", "WORKERS", "ACTIVE", "FREE", "SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED"]
-        assert by_queue[0].split() == header
-        idle = ["2", "0", "3", "0", "0", "0", "no"]  # a solo pool has one slot
+        assert by_queue[0].split() == [*header, "DONE/S", "FAILED", "RUN", "P95", "WAIT", "P95"]
+        idle = ["2", "0", "3", "0", "0", "0", "no", "0.0", "-", "-", "-"]  # a solo pool has one slot
         assert [line.split() for line in by_queue[1:]] == [[name, *idle] for name in project.queues]
         assert by_worker[0].split()[:5] == ["WORKER", "STATE", "AGE", "POOL", "ACTIVE"]
         assert [line.split()[:2] for line in by_worker[1:]] == [[worker.node, "online"], [other.node, "online"]]
@@ -51,7 +51,7 @@ def test_status_ends_with_2_and_tells_what_to_do_when_a_queue_is_not_served(redi
         assert finding.startswith("CRITICAL for ")
         assert f"3 messages wait in queue '{queue}' and no worker takes them. Start one with `-Q {queue}`" in finding
         row = next(line.split() for line in done.stdout.splitlines() if line.startswith(queue))
-        assert row == [queue, "0", "0", "0", "0", "0", "3", "no"]
+        assert row == [queue, "0", "0", "0", "0", "0", "3", "no", "0.0", "-", "-", "-"]
 
         told = json.loads(project.celery("gossip", "status", "--json").stdout)
         (shown,) = told["findings"]
@@ -121,11 +121,25 @@ def test_watch_tells_of_a_worker_that_falls_silent_and_of_what_that_means(redis_
         lines = (json.loads(line) for line in watch.stdout)
         next(line for line in lines if line.get("active") == 1)
         worker.kill()
-        events = list(itertools.islice((line for line in lines if "event" in line), 3))
+        events = list(itertools.islice((line for line in lines if line.get("event", "throughput") != "throughput"), 3))
         assert interrupted(watch) == (0, "")
     assert [line["event"] for line in events] == ["worker_suspect", "worker_lost", "finding_raised"]
     assert (events[0]["worker"]["hostname"], events[0]["worker"]["state"]) == (worker.node, "suspect")
     assert events[2]["finding"]["kind"] == "lost_with_tasks" and task_id in events[2]["finding"]["text"]
+
+
+@pytest.mark.redis
+def test_watch_tells_now_and_then_how_the_tasks_of_a_queue_fare(redis_project: Project) -> None:
+    with redis_project.worker("--without-mingle", pool="threads"), watching(redis_project, "--json") as watch:
+        assert watch.stdout is not None
+        lines = (json.loads(line) for line in watch.stdout)
+        next(lines)
+        for _ in range(3):
+            redis_project.send("nap", 0.05)
+        told = next(line for line in lines if line.get("event") == "throughput")
+        assert interrupted(watch, by=signal.SIGTERM) == (0, "")
+    assert (told["queue"], told["throughput"]["succeeded"]) == (redis_project.queues[0], 3)
+    assert told["throughput"]["runtime"]["p50"] == pytest.approx(0.06, abs=0.02)
 
 
 @pytest.mark.redis
@@ -188,8 +202,8 @@ def watching(project: Project, *flags: str) -> Iterator[subprocess.Popen[str]]:
             watch.kill()
 
 
-def interrupted(watch: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Press Ctrl-C; the exit code, and what it wrote to stderr."""
-    watch.send_signal(signal.SIGINT)
+def interrupted(watch: "subprocess.Popen[str]", by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+    """Press Ctrl-C, or end it in another way; the exit code, and what it wrote to stderr."""
+    watch.send_signal(by)
     _, errors = watch.communicate(timeout=10)
     return watch.returncode, errors

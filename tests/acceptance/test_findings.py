@@ -7,15 +7,19 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from celery_gossip import cluster as cluster_module
 from celery_gossip import listener as listener_module
+from celery_gossip import trend
 from celery_gossip.diagnosis import Finding
 from celery_gossip.exchange import Publisher, open_broker
 from celery_gossip.options import resolve
+from celery_gossip.stamp import stamp_tasks
 from tests.support import eventually
 from tests.support.ear import Ear
 from tests.support.proxy import proxied
@@ -211,6 +215,61 @@ def test_gossip_of_another_version_is_told_for_as_long_as_it_is_heard(
         assert (finding.severity, finding.subject) == ("warning", "listener")
         assert "2 of 'celery@tomorrow'" in finding.text
         ear.wait_for_cure("mixed_versions", timeout=10)
+
+
+@pytest.mark.redis
+def test_failures_that_rise_are_told_with_their_exception_until_they_cease(
+    redis_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "_TREND", ((2.0, 0.0), (8.0, 0.0), (60.0, 8.0)))  # a minute is too long here
+    monkeypatch.setattr(trend, "_RATE_HOLDS", 1.0)
+    with redis_project.worker(*QUIET, pool="threads", concurrency=4), Ear(redis_project) as ear:
+        ear.listener.wait(timeout=5)
+        send_many(redis_project, "nothing", 60)
+        ear.wait(0.0, 10, lambda gossip: gossip.processed == 60)
+        eventually(lambda: assert_counted_before(ear, redis_project.queues[0], 60), timeout=15)
+        send_evenly(redis_project, "fail", seconds=30.0, until=lambda: "failures_rise" in ear.kinds)
+        finding = ear.wait_for_finding("failures_rise", timeout=5)
+        assert (finding.severity, finding.subject) == ("warning", redis_project.queues[0])
+        assert "of them with LookupError), and 0% before" in finding.text
+        ear.wait_for_cure("failures_rise", timeout=20)
+
+
+@pytest.mark.redis
+def test_a_rate_limit_lets_tasks_wait_while_slots_are_free(
+    redis_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trend, "_WAIT_HOLDS", 3.0)
+    stamp_tasks()
+    with redis_project.worker(*QUIET, pool="threads", concurrency=4) as worker, Ear(redis_project) as ear:
+        ear.listener.wait(timeout=5)
+        redis_project.control("rate_limit", worker.node, task_name="tests.support.project.nothing", rate_limit="1/s")
+        send_many(redis_project, "nothing", 40)
+        finding = ear.wait_for_finding("wait_grows", timeout=35)
+        assert "consumes_nothing" not in {told.finding.kind for told in ear.told}, "it waits for its rate limit"
+        assert (finding.severity, finding.subject) == ("warning", redis_project.queues[0])
+        assert "4 slots are free" in finding.text and "rate limit" in finding.text
+
+
+def send_many(project: Project, task: str, count: int) -> None:
+    with project.app() as app, app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+        for _ in range(count):
+            app.send_task(f"tests.support.project.{task}", queue=project.queues[0], producer=producer)
+
+
+def send_evenly(project: Project, task: str, seconds: float, until: Callable[[], bool]) -> None:
+    """Ten a second, for so long at most."""
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at and not until():
+        send_many(project, task, 5)
+        time.sleep(0.5)
+
+
+def assert_counted_before(ear: Ear, queue: str, count: int) -> None:
+    """These tasks have left the latest seconds."""
+    trend_of = ear.listener.cluster.trends().get(queue)
+    assert trend_of is None or trend_of.recent.succeeded == 0, trend_of
+    assert ear.listener.throughput(window=60.0)[queue].succeeded == count
 
 
 @pytest.mark.timeout(300)

@@ -260,3 +260,34 @@ def test_a_subscription_of_a_refused_port_raises_at_once() -> None:
     with at_most(1), pytest.raises(Exception, match=r"(?i)refused"):
         subscription.open()
     subscription.drop()
+
+
+def answered(corner: Corner) -> Publisher:
+    """A publisher that wants an answer, and has had one."""
+    publisher = Publisher(open_broker(corner.app, corner.options), wants_answer=True)
+    assert publisher.publish(BODY) is True
+    return publisher
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.slow
+def test_a_broker_that_hangs_is_an_outage_at_once_for_who_wants_an_answer(private_rabbitmq: Any) -> None:
+    publisher = answered(corner_at(private_rabbitmq))
+    with frozen(private_rabbitmq):
+        with at_most(2), pytest.raises(TimeoutError) as told:
+            publisher.publish(BODY)
+        assert publisher.is_outage(told.value)
+        publisher.drop()
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.slow
+def test_a_memory_alarm_is_no_outage_for_who_wants_an_answer(private_rabbitmq: Any) -> None:
+    publisher = answered(corner_at(private_rabbitmq))
+    try:
+        private_rabbitmq.control("set_vm_memory_high_watermark", "0.00001")
+        assert [publisher.publish(BODY) for _ in range(3)] == [False] * 3
+    finally:
+        private_rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+    assert_publishes(publisher)
+    publisher.close()

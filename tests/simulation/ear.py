@@ -79,6 +79,8 @@ class Closing:
 class Silence:
     """In place of what a Listener does besides: backlogs, log lines."""
 
+    has_looked = False
+
     def __init__(self, *_: object, **__: object) -> None: ...
 
     def warning(self, *_: object, **__: object) -> None: ...

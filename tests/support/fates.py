@@ -1,6 +1,8 @@
 """Tasks of every fate, which record what became of them: GOSSIP_TEST_IMPORT=tests.support.fates.
 
-GOSSIP_TEST_RECORD is a file to which each run appends a line `fate queue seconds-waited seconds-run`.
+GOSSIP_TEST_RECORD is a file to which each run appends a line, `task queue fate seconds-waited seconds-run`. Beside it,
+under the same name with `.pool`, the worker's main process keeps what its pool measured, `wait|runtime seconds`: that
+is what gossip tells of. What a task measures by itself lies a little within.
 """
 
 import os
@@ -8,38 +10,54 @@ import time
 from typing import Any
 
 from celery.exceptions import Reject
+from celery.worker import strategy
+from celery.worker.request import Request
 
 from tests.support.project import app
 
-FATES = ("succeed", "fail_once", "fail_otherwise", "retry", "reject")
+#: Task and the fates of its runs; `retry` has two.
+FATES = {
+    "succeed": ("succeeded",),
+    "fail_once": ("failed:Mishap",),
+    "fail_otherwise": ("failed:ZeroDivisionError",),
+    "fail_late": ("failed:Mishap",),
+    "retry": ("retried", "succeeded"),
+    "reject": ("rejected",),
+}
 
 
 class Mishap(Exception):
     """What goes wrong in these tests."""
 
 
-def record(fate: str, request: Any, began: float) -> None:
-    """One line, appended at once: several processes write to the file."""
+def write(path: str, line: str) -> None:
+    """Append at once: several processes write to the file."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, f"{line}\n".encode())
+    os.close(file)
+
+
+def record(fate: str, task: Any, began: float) -> None:
+    """One run and its end."""
+    request = task.request
     waited = began - request.gossip_sent_at
     queue = request.delivery_info["routing_key"]
-    line = f"{fate} {queue} {waited:.9f} {time.time() - began:.9f}\n"
-    file = os.open(os.environ["GOSSIP_TEST_RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, line.encode())
-    os.close(file)
+    line = f"{task.name} {queue} {fate} {waited:.9f} {time.time() - began:.9f}"
+    write(os.environ["GOSSIP_TEST_RECORD"], line)
 
 
 @app.task(bind=True)
 def succeed(self: Any, seconds: float) -> None:
     began = time.time()
     time.sleep(seconds)
-    record("succeeded", self.request, began)
+    record("succeeded", self, began)
 
 
 @app.task(bind=True)
 def fail_once(self: Any, seconds: float) -> None:
     began = time.time()
     time.sleep(seconds)
-    record("failed:Mishap", self.request, began)
+    record("failed:Mishap", self, began)
     raise Mishap("as planned")
 
 
@@ -47,8 +65,17 @@ def fail_once(self: Any, seconds: float) -> None:
 def fail_otherwise(self: Any, seconds: float) -> None:
     began = time.time()
     time.sleep(seconds)
-    record("failed:ZeroDivisionError", self.request, began)
+    record("failed:ZeroDivisionError", self, began)
     raise ZeroDivisionError("as planned")
+
+
+@app.task(bind=True, acks_late=True, acks_on_failure_or_timeout=False)
+def fail_late(self: Any, seconds: float) -> None:
+    """Its message is rejected on the way."""
+    began = time.time()
+    time.sleep(seconds)
+    record("failed:Mishap", self, began)
+    raise Mishap("as planned")
 
 
 @app.task(bind=True, max_retries=1)
@@ -57,9 +84,9 @@ def retry(self: Any, seconds: float) -> None:
     began = time.time()
     time.sleep(seconds)
     if self.request.retries:
-        record("succeeded", self.request, began)
+        record("succeeded", self, began)
         return
-    record("retried", self.request, began)
+    record("retried", self, began)
     raise self.retry(countdown=0, queue=self.request.delivery_info["routing_key"])
 
 
@@ -67,5 +94,66 @@ def retry(self: Any, seconds: float) -> None:
 def reject(self: Any, seconds: float) -> None:
     began = time.time()
     time.sleep(seconds)
-    record("rejected", self.request, began)
+    record("rejected", self, began)
     raise Reject("as planned", requeue=False)
+
+
+@app.task(bind=True)
+def linger(self: Any, seconds: float) -> None:
+    """Say in which process it runs, for the test to end it."""
+    write(os.environ["GOSSIP_TEST_RECORD"], f"{self.name} {os.getpid()} lingers 0 0")
+    time.sleep(seconds)
+
+
+class OwnRequest(Request):  # type: ignore[misc]
+    """A project's own, under GOSSIP_TEST_REQUEST: it looks at each step and changes none."""
+
+    steps = 0
+
+    def on_accepted(self, pid: Any, time_accepted: float) -> Any:
+        self.steps += 1
+        return super().on_accepted(pid, time_accepted)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        self.steps += 1
+        return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def on_retry(self, exc_info: Any) -> Any:
+        self.steps += 1
+        return super().on_retry(exc_info)
+
+    def send_event(self, type: Any, **fields: Any) -> Any:  # noqa: A002
+        write(f"{os.environ['GOSSIP_TEST_RECORD']}.own", f"{type} {self.steps}")
+        return super().send_event(type, **fields)
+
+
+if os.environ.get("GOSSIP_TEST_REQUEST"):
+    for task in app.tasks.values():
+        task.Request = "tests.support.fates:OwnRequest"
+
+
+def keep_what_the_pool_measures(create: Any) -> Any:
+    """In place of Celery's create_request_cls, as another library might put something there."""
+
+    def create_recording_cls(*args: Any, **kwargs: Any) -> Any:
+        class Recording(create(*args, **kwargs)):  # type: ignore[misc]
+            def on_accepted(self, pid: Any, time_accepted: float) -> Any:
+                self.accepted_at = time_accepted
+                stamped = self.request_dict.get("gossip_sent_at")
+                if stamped is not None:
+                    waited = time.time() - (time.monotonic() - time_accepted) - stamped
+                    write(f"{os.environ['GOSSIP_TEST_RECORD']}.pool", f"wait {waited:.9f}")
+                return super().on_accepted(pid, time_accepted)
+
+            def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+                ran = failed__retval__runtime[2]  # None of a task that did not succeed
+                ran = time.monotonic() - self.accepted_at if ran is None else ran
+                write(f"{os.environ['GOSSIP_TEST_RECORD']}.pool", f"runtime {ran:.9f}")
+                return super().on_success(failed__retval__runtime, **kwargs)
+
+        return Recording
+
+    return create_recording_cls
+
+
+strategy.create_request_cls = keep_what_the_pool_measures(strategy.create_request_cls)

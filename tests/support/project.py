@@ -2,7 +2,8 @@
 
 GOSSIP_TEST_PREFIX names the queues, `<prefix>_a` and `<prefix>_b`; GOSSIP_TEST_CONF is JSON of Celery settings;
 GOSSIP_TEST_INSTALL is JSON of install()'s keywords, empty for a project that never heard of this package.
-GOSSIP_TEST_IMPORT names a module that is imported last, for tests that break something on purpose.
+GOSSIP_TEST_IMPORT names a module that is imported last, for tests that break something on purpose. GOSSIP_TEST_NAME is
+the name of the app where that is not the prefix.
 """
 
 import importlib
@@ -18,7 +19,7 @@ from kombu import Queue
 
 PREFIX = os.environ.get("GOSSIP_TEST_PREFIX", "gossip_test")
 
-app = Celery(PREFIX)
+app = Celery(os.environ.get("GOSSIP_TEST_NAME", PREFIX))
 app.conf.update(
     broker_connection_retry_on_startup=True,
     control_exchange=PREFIX,
@@ -53,6 +54,12 @@ def shout(text: str) -> None:
 @app.task
 def nothing() -> None:
     """The cheapest task there is."""
+
+
+@app.task
+def fail() -> None:
+    """What a task must not do."""
+    raise LookupError("as planned")
 
 
 @app.task(bind=True, max_retries=2)

@@ -27,4 +27,4 @@ elif WHAT == "check":
 elif WHAT == "publish":
     exchange.Publisher.publish = blow_up  # type: ignore[method-assign]
 elif WHAT == "encode":
-    sender.encode = blow_up
+    sender.fitted = blow_up

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from celery_gossip.diagnosis import CRITICAL, WARNING, Finding
+from celery_gossip.histogram import bucket_of
+from celery_gossip.throughput import Tally, Throughput
 from celery_gossip.view import View, WorkerView, gather_queues
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
@@ -50,6 +52,18 @@ def three_workers() -> View:
         a_worker("shop3@vm", "lost", heard_at=NOW - 110, active=1, replaced=left, checks=(a_check("mail"),)),
         default=0, mail=1234, reports=None, orphans=99,
     )  # fmt: skip
+
+
+def fared() -> dict[str, Throughput]:
+    """How the tasks of two queues have fared in the last minute."""
+    mail, default = Tally(), Tally()
+    mail.counts = [260, 256, 200, 50, 4, 1, 0]
+    mail.failures = {"SMTPServerDisconnected": 48, "KeyError": 2}
+    mail.runtime = {bucket_of(0.04 * at): 1 + at for at in range(1, 22)}
+    mail.wait = {bucket_of(0.5 * at): at for at in range(1, 22)}
+    default.counts = [90_000, 90_000, 90_000, 0, 0, 0, 0]
+    default.runtime = {bucket_of(0.002): 90_000}
+    return {"mail": mail.throughput(60.0), "default": default.throughput(60.0)}
 
 
 def findings() -> tuple[Finding, ...]:

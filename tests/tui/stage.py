@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from textual.pilot import Pilot
 
 from celery_gossip.diagnosis import Finding
+from celery_gossip.throughput import Throughput
 from celery_gossip.tui.app import Top
 from celery_gossip.view import View
 from tests.tui.screen import picture, screen_text
@@ -16,8 +17,15 @@ from tests.unit.build import FakeClock
 class FakeSource:
     """What a Listener offers to a dashboard, as the test puts it."""
 
-    def __init__(self, view: View, findings: tuple[Finding, ...] = (), error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        view: View,
+        findings: tuple[Finding, ...] = (),
+        error: Exception | None = None,
+        throughput: Mapping[str, Throughput] | None = None,
+    ) -> None:
         self.shown = view
+        self.fared = throughput or {}
         self.findings = findings
         self.error = error
         self.uri = "redis://localhost:6379/0"
@@ -25,6 +33,9 @@ class FakeSource:
 
     def view(self) -> View:
         return self.shown
+
+    def throughput(self) -> Mapping[str, Throughput]:
+        return self.fared
 
 
 class Stage:

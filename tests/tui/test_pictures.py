@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from celery_gossip.tui.text import shown
-from tests.tui.scenes import HOSTILE, a_view, findings, hostile, isolated, many_workers, three_workers
+from tests.tui.scenes import HOSTILE, a_view, fared, findings, hostile, isolated, many_workers, three_workers
 from tests.tui.stage import FakeSource, Stage, play
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -30,8 +30,8 @@ class Scene:
 SCENES = {
     "nobody": Scene(FakeSource(a_view())),
     "unreachable": Scene(FakeSource(a_view(), error=OSError("[Errno 111] Connection refused"))),
-    "three": Scene(FakeSource(three_workers(), findings())),
-    "three_large": Scene(FakeSource(three_workers(), findings()), LARGE),
+    "three": Scene(FakeSource(three_workers(), findings(), throughput=fared())),
+    "three_large": Scene(FakeSource(three_workers(), findings(), throughput=fared()), LARGE),
     "thousand": Scene(FakeSource(many_workers())),
     "thousand_large": Scene(FakeSource(many_workers()), LARGE),
     "isolated": Scene(FakeSource(isolated(), findings(), ConnectionError("Connection closed by server."))),
@@ -41,7 +41,8 @@ SCENES = {
     "filter": Scene(FakeSource(many_workers()), keys=("slash", *"w012", "enter")),
     "paused": Scene(FakeSource(three_workers()), keys=("space",)),
     "finding": Scene(FakeSource(three_workers(), findings()), keys=("1", "enter")),
-    "queue": Scene(FakeSource(three_workers(), findings()), keys=("2", "down", "enter")),
+    "queue": Scene(FakeSource(three_workers(), findings(), throughput=fared()), keys=("2", "down", "enter")),
+    "queue_large": Scene(FakeSource(three_workers(), findings(), throughput=fared()), LARGE, ("2", "down", "enter")),
     "worker": Scene(FakeSource(three_workers(), findings()), keys=("end", "enter")),
     "worker_large": Scene(FakeSource(three_workers(), findings()), LARGE, ("end", "enter")),
 }

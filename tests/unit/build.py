@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from celery_gossip.messages import Gossip, QueueCheck, as_dict
+from celery_gossip.messages import Gossip, Histogram, QueueCheck, TaskSeries, as_dict
 
 BOOT = "0123456789abcdef"
 OTHER_BOOT = "fedcba9876543210"
@@ -35,6 +35,15 @@ def a_check(queue: str = "default", **fields: Any) -> QueueCheck:
         "shutdown_started_at": None,
     }
     return QueueCheck(queue=queue, **{**values, **fields})
+
+
+def a_histogram(*buckets: tuple[int, int, int], count: int | None = None, total: float = 1.5) -> Histogram:
+    """Of these `(bucket, count, recent)`."""
+    return Histogram(count=sum(one[1] for one in buckets) if count is None else count, total=total, buckets=buckets)
+
+
+def a_series(queue: str = "default", task: str = "shop.pack", **fields: Any) -> TaskSeries:
+    return TaskSeries(queue=queue, task=task, **{"age": 60.0, "received": 1, **fields})
 
 
 def a_gossip(**fields: Any) -> Gossip:

@@ -45,6 +45,9 @@ class FakeTaskConsumer:
     def queues(self) -> list[Queue]:
         return list(self._queues.values())
 
+    def consuming_from(self, queue: Queue) -> bool:
+        return queue.name in self._active_tags
+
     def add(self, queue: Queue) -> None:
         self._queues[queue.name] = queue
         self._active_tags[queue.name] = f"tag-{next(self._tags)}"

@@ -12,6 +12,7 @@ from celery_gossip import cluster as room
 from celery_gossip.cluster import FORGET_AFTER, MAX_WORKERS, Cluster, Transition
 from celery_gossip.errors import InvalidOption
 from celery_gossip.member import Patience
+from celery_gossip.messages import TaskSeries
 from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip
 
 NOW = 1000.0
@@ -424,6 +425,19 @@ LEGAL = {
 }
 
 
+def test_a_farewell_that_was_none_does_not_make_a_worker_suspect_without_grace(
+    cluster: Cluster, clock: FakeClock
+) -> None:
+    cluster.apply(a_gossip(state="offline"), clock.now)
+    clock.advance(30.0)
+    cluster.expire(clock.now)
+    cluster.isolate(clock.now)
+    cluster.apply(a_gossip(seq=2), clock.now)
+    cluster.heal(clock.now)
+    clock.advance(0.3)
+    assert states(cluster.expire(clock.now)) == []
+
+
 class ViewOfAFleet(RuleBasedStateMachine):
     """Whatever is heard in whatever order: every event is legal, and silence is judged by what was heard alone."""
 
@@ -512,3 +526,92 @@ class ViewOfAFleet(RuleBasedStateMachine):
 
 
 TestViewOfAFleet = ViewOfAFleet.TestCase
+
+
+# How tasks have fared.
+
+
+def counted(succeeded: int, age: float, task: str = "send") -> TaskSeries:
+    return TaskSeries(queue="mail", task=task, age=age, succeeded=succeeded)
+
+
+def test_throughput_is_told_by_queue_task_and_worker(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    for second in range(1, 71):
+        clock.advance(1.0)
+        series = (counted(2 * second, second), counted(second, second, task="file"))
+        cluster.apply(a_gossip(seq=second, series=series), clock.now)
+    assert cluster.throughput("queue", 10.0)["mail"].succeeded == pytest.approx(30, abs=3)
+    assert cluster.throughput("worker", 10.0).keys() == {"celery@web1"}
+    by_task = cluster.throughput("task", 10.0)
+    assert by_task["send"].succeeded == 2 * by_task["file"].succeeded
+    pace = cluster.throughput("queue", 60.0)["mail"]
+    assert pace.per_second(pace.ended) == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_rate_is_right_from_the_second_word_on(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    clock.advance(0.5)
+    cluster.apply(a_gossip(seq=500, series=(counted(5000, age=500.0),)), clock.now)
+    clock.advance(1.0)
+    cluster.apply(a_gossip(seq=501, series=(counted(5010, age=501.0),)), clock.now)
+    clock.advance(0.7)
+    pace = cluster.throughput("queue", 60.0)["mail"]
+    assert (pace.succeeded, pace.seconds) == (10, pytest.approx(1.0))
+
+
+def test_a_series_is_told_step_by_step(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    for second, succeeded in ((1, 4), (2, 4), (3, 9)):
+        clock.advance(1.0)
+        cluster.apply(a_gossip(seq=second, series=(counted(succeeded, second),)), clock.now)
+    steps = cluster.series("queue", "mail", 60.0)
+    assert [(step.since - NOW, step.succeeded) for step in steps] == [(1.0, 4), (3.0, 5)]
+
+
+def test_totals_grow_over_restarts_and_go_with_their_worker(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    clock.advance(5.0)
+    cluster.apply(a_gossip(series=(counted(4, age=1.0),)), clock.now)
+    cluster.apply(a_gossip(boot=OTHER_BOOT, series=(counted(2, age=1.0),)), clock.now)
+    assert cluster.totals()["celery@web1", "mail", "send"].succeeded == 6
+    cluster.apply(a_gossip(boot=OTHER_BOOT, seq=2, state="offline"), clock.now)
+    cluster.expire(clock.now + FORGET_AFTER + 1.0)
+    assert cluster.totals() == {}
+    assert cluster.fleet_totals()["mail", "send"].succeeded == 6
+
+
+def test_an_older_gossip_does_not_count(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    cluster.apply(a_gossip(seq=2, series=(counted(4, age=0.0),)), clock.now)
+    cluster.apply(a_gossip(seq=1, series=(counted(9, age=0.0),)), clock.now)
+    assert cluster.totals()["celery@web1", "mail", "send"].succeeded == 4
+
+
+@pytest.mark.parametrize(
+    ("by", "window", "told"),
+    [
+        ("colour", 60.0, "by: expected one of queue, task, worker, got 'colour'"),
+        ("queue", 0.0, "window: expected seconds above 0 and at most 10800, got 0.0"),
+        ("queue", float("nan"), "window: expected seconds above 0 and at most 10800, got nan"),
+        ("queue", 1e9, "window: expected seconds above 0 and at most 10800, got 1000000000.0"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_refused(cluster: Cluster, by: str, window: float, told: str) -> None:
+    for ask in (lambda: cluster.throughput(by, window), lambda: cluster.series(by, "mail", window)):
+        with pytest.raises(ValueError) as refused:
+            ask()
+        assert str(refused.value) == told
+
+
+def test_trends_compare_the_last_minute_with_what_was_before(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    for second in range(1, 301):
+        clock.advance(1.0)
+        failed = {"KeyError": max(0, second - 240)}
+        series = TaskSeries(queue="mail", task="send", age=second, succeeded=second, failed=failed)
+        cluster.apply(a_gossip(seq=second, series=(series,)), clock.now)
+    trend = cluster.trends()["mail"]
+    assert trend.before.failed == 0 and trend.before.succeeded > 200
+    assert trend.recent.failure_rate == pytest.approx(0.5, abs=0.02)
+    assert 14 <= trend.latest.succeeded <= 16

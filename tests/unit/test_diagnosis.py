@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from celery_gossip import diagnosis as room
-from celery_gossip.diagnosis import Diagnosis, Evidence, Finding
-from celery_gossip.rule import CRITICAL, WARNING, Suspicion
+from celery_gossip.diagnosis import Diagnosis, Finding
+from celery_gossip.evidence import CRITICAL, WARNING, Evidence, Suspicion
 from celery_gossip.view import View
 
 CALM = Evidence(View((), (), taken_at=0.0), listening_for=0.0)

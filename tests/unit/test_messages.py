@@ -8,9 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from celery_gossip.errors import GossipError, OversizedGossip, RejectedGossip
+from celery_gossip.histogram import MOST_BUCKETS
 from celery_gossip.messages import (
     MAX_BYTES,
     MAX_NAME,
+    MOST_KINDS,
     REASONS,
     Echo,
     Gossip,
@@ -18,9 +20,10 @@ from celery_gossip.messages import (
     decode,
     encode,
     encode_echo,
+    fitted,
     plain,
 )
-from tests.unit.build import BOOT, a_check, a_gossip, a_wire_gossip, wire
+from tests.unit.build import BOOT, a_check, a_gossip, a_histogram, a_series, a_wire_gossip, wire
 
 DECODING_REASONS = {"oversized", "malformed", "invalid", "version", "text"}
 
@@ -307,6 +310,109 @@ def test_a_gossip_with_bytes_replaced_anywhere_is_a_gossip_or_a_rejection(at: in
     decodes_or_is_rejected(body[:at] + junk + body[at + cut :])
 
 
+# What was counted.
+
+A_SERIES = a_series(
+    received=9,
+    started=8,
+    succeeded=3,
+    failed={"KeyError": 2, "größe": 1},
+    retried=1,
+    revoked=2,
+    rejected=1,
+    runtime=a_histogram((0, 1, 1), (700, 2, 0), (MOST_BUCKETS - 1, 3, 0), total=0.5),
+    wait=a_histogram(count=7, total=1e9),
+)
+SERIES_COUNTS = ("received", "started", "succeeded", "retried", "revoked", "rejected")
+
+
+def test_series_survive_the_wire() -> None:
+    gossip = a_gossip(series=(A_SERIES, a_series(queue="", task="größe 日本語")), overflowed=3, skewed=4)
+    assert decode(encode(gossip)) == gossip
+
+
+def test_what_was_not_counted_is_not_on_the_wire() -> None:
+    sent = json.loads(encode(a_gossip(series=(a_series(received=0),))))
+    assert sent["series"] == [{"queue": "default", "task": "shop.pack", "age": 60.0}]
+    assert not {"series", "overflowed", "skewed"} & set(json.loads(encode(a_gossip())))
+
+
+def test_gossip_of_an_older_worker_counts_nothing() -> None:
+    assert decode(wire()) == a_gossip(series=(), overflowed=0, skewed=0)
+
+
+def with_series(**fields: Any) -> bytes:
+    """A gossip in whose only series something is else."""
+    (series,) = json.loads(encode(a_gossip(series=(A_SERIES,))))["series"]
+    return wire(series=[{**series, **fields}])
+
+
+def test_fields_of_a_newer_workers_series_are_ignored() -> None:
+    assert decode(with_series(mood="fine")) == a_gossip(series=(A_SERIES,))
+
+
+def histogram(**fields: Any) -> dict[str, Any]:
+    return {"count": 1, "total": 1.0, "buckets": [[1, 1, 1]], **fields}
+
+
+WRONG_BUCKETS = [
+    *([MOST_BUCKETS, 1, 1], [-1, 1, 1], [1.5, 1, 1], ["1", 1, 1], [None, 1, 1], [True, 1, 1]),
+    *([1, -1, 1], [1, 1, -1], [1, 2**53 + 1, 1], [1, 1], [1, 1, 1, 1], [], {}, None, "abc"),
+]
+WRONG_HISTOGRAMS: list[Any] = [
+    *(1, "x", [], {}, {"count": 1}, histogram(count=-1), histogram(count=1.5), histogram(count=None)),
+    *(histogram(total=-1), histogram(total="1"), histogram(total=None), histogram(buckets=None), histogram(buckets={})),
+    *(histogram(buckets=[bucket]) for bucket in WRONG_BUCKETS),
+    histogram(buckets=[[n % MOST_BUCKETS, 1, 1] for n in range(MOST_BUCKETS + 1)]),
+]
+WRONG_SERIES: dict[str, list[Any]] = {
+    **dict.fromkeys(SERIES_COUNTS, [None, "1", 1.5, True, [], -1, 2**53 + 1]),
+    **dict.fromkeys(("queue", "task"), [None, 1, [], "x" * (MAX_NAME + 1)]),
+    **dict.fromkeys(("runtime", "wait"), WRONG_HISTOGRAMS),
+    "age": [None, "1", -1, True],
+    "failed": [
+        *(None, [], "KeyError", {"KeyError": -1}, {"KeyError": None}, {"KeyError": 1.5}, {"K" * (MAX_NAME + 1): 1}),
+        {f"Error{n}": 1 for n in range(MOST_KINDS + 1)},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in WRONG_SERIES for value in WRONG_SERIES[field]]
+)
+def test_a_series_of_another_type_or_out_of_bounds_is_refused(field: str, value: Any) -> None:
+    assert reason_of(with_series(**{field: value})) == "invalid"
+
+
+@pytest.mark.parametrize("series", [None, {}, "x", 1, [None], [[]], [1], [{}], [{"queue": "a", "task": "b"}]])
+def test_what_are_no_series_are_refused(series: Any) -> None:
+    assert reason_of(wire(series=series)) == "invalid"
+
+
+@pytest.mark.parametrize("field", ["overflowed", "skewed"])
+@pytest.mark.parametrize("value", [None, "1", -1, 1.5, 2**53 + 1])
+def test_a_count_beside_the_series_out_of_bounds_is_refused(field: str, value: Any) -> None:
+    assert reason_of(wire(**{field: value})) == "invalid"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400"])
+def test_a_total_that_is_no_number_is_refused(number: str) -> None:
+    body = with_series(runtime=histogram(total="@@")).replace(b'"@@"', number.encode())
+    assert reason_of(body) in ("malformed", "invalid")
+
+
+@pytest.mark.parametrize("text", CONTROL, ids=ascii)
+def test_control_characters_in_a_series_are_refused(text: str) -> None:
+    assert reason_of(with_series(queue=text)) == "text"
+    assert reason_of(with_series(task=text)) == "text"
+    assert reason_of(with_series(failed={"KeyError": 1, text: 1})) == "text"
+
+
+@given(field=st.sampled_from(sorted(json.loads(encode(a_gossip(series=(A_SERIES,))))["series"][0])), value=SOME_JSON)
+def test_a_gossip_with_any_json_in_a_series_is_a_gossip_or_a_rejection(field: str, value: Any) -> None:
+    decodes_or_is_rejected(with_series(**{field: value}))
+
+
 # What does not fit.
 
 
@@ -344,6 +450,40 @@ def test_the_idlest_checks_are_left_out_when_dropping_ids_is_not_enough() -> Non
 def test_as_many_checks_as_fit_are_kept() -> None:
     checks = tuple(a_check(f"queue-{n:04d}-{'x' * 100}") for n in range(1000))
     assert len(encode(a_gossip(checks=checks))) > 0.95 * MAX_BYTES
+
+
+def many_series(count: int) -> Any:
+    return tuple(a_series(task=f"task-{n:04d}-{'x' * 100}") for n in range(count))
+
+
+def test_series_are_left_out_when_dropping_ids_is_not_enough_and_the_last_first() -> None:
+    gossip = a_gossip(checks=(busy("a", 100), a_check("b")), series=many_series(1000), active=100)
+    read = decode(encode(gossip))
+    assert isinstance(read, Gossip)
+    assert [(check.queue, len(check.active), check.active_count) for check in read.checks] == [
+        ("a", 0, 100),
+        ("b", 0, 0),
+    ]
+    assert 0 < len(read.series) < 1000 and read.series == gossip.series[: len(read.series)]
+
+
+def test_series_stay_whole_when_dropping_ids_is_enough() -> None:
+    gossip = a_gossip(checks=(busy("a", 3000),), series=many_series(100))
+    assert decode(encode(gossip)).series == gossip.series  # type: ignore[union-attr]
+
+
+def test_checks_are_left_out_after_all_series() -> None:
+    checks = tuple(a_check(f"queue-{n:04d}-{'x' * 100}") for n in range(1000))
+    read = decode(encode(a_gossip(checks=checks, series=many_series(50))))
+    assert isinstance(read, Gossip) and read.series == () and read.omitted > 0
+
+
+def test_what_there_was_room_for_is_told_with_its_bytes() -> None:
+    large = a_gossip(checks=(busy("a", 3000),), series=many_series(500))
+    for gossip in (a_gossip(series=(A_SERIES,)), large):
+        kept, body = fitted(gossip)
+        assert (decode(body), body) == (kept, encode(gossip))
+    assert fitted(a_gossip())[0] == a_gossip()
 
 
 def test_nothing_omitted_is_not_on_the_wire() -> None:

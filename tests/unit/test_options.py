@@ -20,6 +20,7 @@ from celery_gossip.options import (
 SECONDS = "a finite number of seconds above 0"
 EXCHANGE = "a name of 1 to 127 characters from a-z, 0-9 and _"
 URL = "a broker URL like"
+PATH = "the path of a file or None"
 COUNT = "a whole number from 0 to 10000"
 
 WRONG_VALUES = [
@@ -52,6 +53,11 @@ WRONG_VALUES = [
     ("active_limit", True, COUNT),
     ("active_limit", "100", COUNT),
     ("active_limit", None, COUNT),
+    ("health_file", "", PATH),
+    ("health_file", 1, PATH),
+    ("health_file", True, PATH),
+    ("health_file", b"/run/health", PATH),
+    ("health_file", "/run/\0health", PATH),
     ("enabled", 1, "True or False"),
     ("enabled", "yes", "True or False"),
     ("enabled", None, "True or False"),
@@ -90,6 +96,9 @@ def test_a_number_too_large_for_python_itself_is_refused_like_any_other(option: 
         {"broker_url": "redis://localhost/1"},
         {"active_limit": 0},
         {"active_limit": 10_000},
+        {"health_file": None},
+        {"health_file": "/run/celery/%n.health"},
+        {"health_file": "run/health"},
         {"enabled": False},
     ],
     ids=repr,
@@ -118,7 +127,7 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_known_one(misspelt: str,
 
 
 def test_a_keyword_like_no_other_is_refused_with_all_known_ones() -> None:
-    with pytest.raises(InvalidOption, match="known are interval, exchange, broker_url, active_limit, enabled"):
+    with pytest.raises(InvalidOption, match="known are interval, .*, active_limit, health_file, enabled"):
         checked({"zzz": 1})
 
 

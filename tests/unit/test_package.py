@@ -21,13 +21,29 @@ def test_importing_the_package_imports_neither_celery_nor_kombu() -> None:
     assert run(f"import celery_gossip, sys; print({HEAVY})") == "[]"
 
 
-INNER = ("options", "messages", "cluster", "member", "view", "hearing", "diagnosis", "rule", "signals", "bindings")
+INNER = (
+    "options",
+    "messages",
+    "cluster",
+    "member",
+    "view",
+    "hearing",
+    "diagnosis",
+    "rule",
+    "signals",
+    "bindings",
+    "health",
+)
 
 
 @pytest.mark.parametrize("room", INNER)
 def test_the_inner_rooms_know_neither_celery_nor_kombu(room: str) -> None:
     loaded = run(f"import celery_gossip.{room}, sys; print({HEAVY})")
     assert "celery'" not in loaded and "kombu" not in loaded
+
+
+def test_the_health_probe_imports_nothing_but_the_standard_library() -> None:
+    assert run(f"import celery_gossip.health, sys; print({HEAVY})") == "[]"
 
 
 def test_a_pure_name_can_be_used_without_celery() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from celery.worker import state as worker_state
 from kombu import Exchange, Queue
+from kombu.utils.limits import TokenBucket
 
 from celery_gossip import probe as room
 from celery_gossip.messages import QueueCheck
@@ -248,6 +249,100 @@ def test_a_request_without_a_message_is_unattributed() -> None:
     assert (reading.unattributed, reading.active) == (1, 1)
 
 
+# Whether the worker consumes.
+
+
+def test_a_worker_that_consumes_one_queue_of_several_consumes() -> None:
+    consumer = a_consumer("default", "mail")
+    consumer.task_consumer.cancel("mail")
+    assert a_probe(consumer).is_consuming
+
+
+def test_a_worker_whose_queues_are_all_cancelled_does_not_until_one_is_added() -> None:
+    consumer = a_consumer("default")
+    probe = a_probe(consumer)
+    consumer.task_consumer.cancel("default")
+    assert not probe.is_consuming
+    consumer.task_consumer.add(Queue("mail"))
+    assert probe.is_consuming
+
+
+def test_a_queue_that_was_declared_but_not_yet_consumed_does_not_count() -> None:
+    consumer = a_consumer("default")
+    consumer.task_consumer._active_tags.clear()
+    assert not a_probe(consumer).is_consuming
+
+
+@pytest.mark.parametrize("missing", ["connection", "task_consumer"])
+def test_a_worker_that_reconnects_does_not_consume(missing: str) -> None:
+    assert not a_probe(a_consumer("default", **{missing: None})).is_consuming
+
+
+# Which queue, for who counts.
+
+
+def test_the_queue_of_a_request_is_told_by_its_consumer_tag() -> None:
+    consumer = a_consumer("default", "mail")
+    probe = a_probe(consumer)
+    probe.read()
+    request = FakeRequest(consumer_tag=consumer.task_consumer.tag_of("mail"))
+    assert probe.queue_of(request) == "mail"
+
+
+@pytest.mark.parametrize("has_tag", [True, False])
+def test_the_queue_of_the_first_request_is_known_before_the_first_round(has_tag: bool) -> None:
+    consumer = a_consumer("default")
+    request = first_of(consumer, "default", has_tag)
+    assert a_probe(consumer).queue_of(request) == "default"
+
+
+@pytest.mark.parametrize("has_tag", [True, False])
+def test_a_queue_that_is_new_since_the_last_round_is_known_by_its_first_request(has_tag: bool) -> None:
+    consumer = a_consumer("default", "paused")
+    probe = a_probe(consumer)
+    probe.read()
+    consumer.task_consumer.cancel("paused")
+    consumer.task_consumer.add(Queue("new"))
+    assert probe.queue_of(first_of(consumer, "new", has_tag)) == "new"
+    assert probe.queue_of(FakeRequest(exchange="", routing_key="paused")) == "paused"
+
+
+def test_a_queue_with_new_tags_after_a_reconnect_is_known_before_the_next_round() -> None:
+    consumer = a_consumer("default")
+    probe = a_probe(consumer)
+    probe.read()
+    consumer.task_consumer = FakeTaskConsumer(consumer.task_consumer.queues, tag_number=100)
+    assert probe.queue_of(first_of(consumer, "default", has_tag=True)) == "default"
+
+
+@pytest.mark.parametrize("gone", ["task_consumer", "connection"])
+def test_the_queue_of_a_request_is_told_while_the_worker_reconnects(gone: str) -> None:
+    consumer = a_consumer("default")
+    probe = a_probe(consumer)
+    probe.read()
+    requests = [first_of(consumer, "default", has_tag) for has_tag in (True, False)]
+    setattr(consumer, gone, None)
+    assert [probe.queue_of(request) for request in requests] == ["default", "default"]
+    assert probe.queue_of(FakeRequest(exchange="", routing_key="unknown")) is None
+    assert probe.queue_of(FakeRequest(consumer_tag="unknown")) is None
+
+
+def test_asking_for_what_is_not_known_builds_the_bindings_once() -> None:
+    consumer = a_consumer("default")
+    probe = a_probe(consumer)
+    bindings = []
+    for _ in range(3):
+        assert probe.queue_of(FakeRequest(exchange="", routing_key="unknown")) is None
+        bindings.append(probe._bindings)
+    assert len(set(map(id, bindings))) == 1
+
+
+def first_of(consumer: Any, queue: str, has_tag: bool) -> FakeRequest:
+    if has_tag:
+        return FakeRequest(consumer_tag=consumer.task_consumer.tag_of(queue))
+    return FakeRequest(exchange="", routing_key=queue)
+
+
 # Counts.
 
 
@@ -287,6 +382,15 @@ def test_tasks_waiting_for_their_eta_are_counted_from_the_timer() -> None:
     reading = a_probe(consumer).read()
     assert {name: check.scheduled for name, check in by_queue(reading).items()} == {"default": 1, "mail": 2}
     assert reading.scheduled == 3
+
+
+def test_tasks_waiting_for_a_rate_limit_are_counted_from_their_buckets() -> None:
+    limited = TokenBucket(1.0)
+    for _ in range(3):
+        limited.add((FakeRequest(), 1))
+    consumer = a_consumer("a", task_buckets={"nap": limited, "shout": TokenBucket(1.0), "nothing": None})
+    reading = a_probe(consumer).read()
+    assert (reading.limited, reading.reserved, reading.scheduled) == (3, 0, 0)
 
 
 def test_a_cancelled_eta_is_not_counted() -> None:

@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from celery_gossip.diagnosis import Finding
-from celery_gossip.report import finding_line, gossip_line, status_json, status_text, worker_line
+from celery_gossip.histogram import bucket_of
+from celery_gossip.report import (
+    duration,
+    finding_line,
+    gossip_line,
+    percent,
+    status_json,
+    status_text,
+    throughput_line,
+    worker_line,
+)
+from celery_gossip.throughput import Tally, Throughput
 from celery_gossip.view import View, WorkerView, gather_queues
 from tests.unit.build import a_check, a_gossip, a_wire_gossip
 
@@ -31,6 +42,16 @@ def a_finding(**fields: Any) -> Finding:
     return Finding(**{**values, **fields})
 
 
+def a_throughput() -> Throughput:
+    """In ten seconds 20 tasks ended, 5 of them failed; each waited for 2 s and ran for 10 ms."""
+    tally = Tally()
+    tally.counts = [21, 20, 15, 5, 0, 0, 0]
+    tally.failures = {"KeyError": 5}
+    tally.runtime, tally.runtime_total = {bucket_of(0.01): 20}, 0.2
+    tally.wait, tally.wait_total = {bucket_of(2.0): 20}, 40.0
+    return tally.throughput(10.0)
+
+
 def as_json(*workers: WorkerView) -> dict[str, Any]:
     shown: dict[str, Any] = json.loads(json.dumps(status_json(a_whole(*workers), [])))
     return shown
@@ -51,7 +72,7 @@ def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **told}]
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}
-    rest = {"paused": "no", "states": {"online": 1}, "active_ids": [], "backlog": None}
+    rest = {"paused": "no", "states": {"online": 1}, "active_ids": [], "backlog": None, "load": 0.0, "throughput": None}
     assert queue == {"queue": "default", **counts, **rest}
     assert (shown["findings"], shown["isolated_for"]) == ([], None)
 
@@ -85,6 +106,42 @@ def test_queues_in_json_leave_out_workers_that_are_gone() -> None:
     assert len(shown["workers"]) == 3
 
 
+def test_json_tells_how_the_tasks_of_a_queue_have_fared() -> None:
+    (queue,) = json.loads(json.dumps(status_json(a_whole(a_view(active=2)), [], {"default": a_throughput()})))["queues"]
+    told = queue["throughput"]
+    assert (told["seconds"], told["per_second"], told["failure_rate"]) == (10.0, 2.0, 0.25)
+    assert (told["received"], told["started"], told["succeeded"], told["failed"]) == (21, 20, 15, 5)
+    assert told["failures"] == {"KeyError": 5}
+    assert told["runtime"]["count"] == 20 and told["runtime"]["mean"] == pytest.approx(0.01)
+    assert told["runtime"]["p99"] == pytest.approx(0.01, rel=0.02)
+    assert told["wait"]["p50"] == pytest.approx(2.0, rel=0.02)
+
+
+def test_json_tells_the_load_of_a_queue_per_slot() -> None:
+    worker = a_view(active=4, reserved=2, checks=(a_check("mail", active_count=4, reserved=2),))
+    queues = status_json(a_whole(worker, backlogs={"mail": 6, "orphans": 3}), [])["queues"]
+    assert {queue["queue"]: queue["load"] for queue in queues} == {"mail": 3.0, "orphans": 3.0}
+
+
+def test_a_line_tells_how_the_tasks_of_a_queue_have_fared() -> None:
+    line = throughput_line("mail", a_throughput(), at=0.0)
+    assert line.endswith("  queue mail  2.0/s done, 25% failed, run p95 10.1ms, wait p95 1.99s")
+    assert "queue (unknown)" in throughput_line("", a_throughput(), at=0.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(None, "-"), (0.0, "0ms"), (0.00123, "1.23ms"), (0.4567, "457ms"), (1.0, "1s"), (12.34, "12.3s"), (300.0, "5m")],
+)
+def test_durations_are_told_in_three_figures(seconds: float | None, told: str) -> None:
+    assert duration(seconds) == told
+
+
+@pytest.mark.parametrize(("rate", "told"), [(None, "-"), (0.0, "0%"), (0.001, "<1%"), (0.256, "26%"), (1.0, "100%")])
+def test_rates_are_told_in_percent(rate: float | None, told: str) -> None:
+    assert percent(rate) == told
+
+
 def test_json_of_nobody_is_empty() -> None:
     assert as_json() == {"workers": [], "queues": [], "findings": [], "isolated_for": None}
 
@@ -92,13 +149,13 @@ def test_json_of_nobody_is_empty() -> None:
 def test_text_is_one_table_by_queue_and_one_by_worker() -> None:
     checks = (a_check("mail", active_count=2, reserved=3, scheduled=4), a_check("reports", paused=True))
     worker = a_view(active=2, reserved=3, scheduled=4, processed=99, loop_lag=0.0123, checks=checks)
-    text = status_text(a_whole(worker, backlogs={"mail": 5}), [])
+    text = status_text(a_whole(worker, backlogs={"mail": 5}), [], {"mail": a_throughput()})
     queues, workers, findings = (table.splitlines() for table in text.split("\n\n"))
     header = ["QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED"]
-    assert columns(queues[0]) == header
+    assert columns(queues[0]) == [*header, "DONE/S", "FAILED", "RUN P95", "WAIT P95"]
     assert [columns(line) for line in queues[1:]] == [
-        ["mail", "1", "2", "2", "3", "4", "5", "no"],
-        ["reports", "1", "0", "0", "0", "0", "unknown", "yes"],
+        ["mail", "1", "2", "2", "3", "4", "5", "no", "2.0", "25%", "10.1ms", "1.99s"],
+        ["reports", "1", "0", "0", "0", "0", "unknown", "yes", "0.0", "-", "-", "-"],
     ]
     assert findings == ["No findings."]
     assert columns(workers[0])[:4] == ["WORKER", "STATE", "AGE", "POOL"]

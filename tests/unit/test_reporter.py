@@ -33,6 +33,7 @@ class FakeProbe:
             reserved=2,
             scheduled=3,
             processed=4,
+            limited=8,
             unattributed=5,
             pool="prefork",
             concurrency=6,
@@ -78,7 +79,7 @@ def test_a_tick_tells_who_speaks_and_what_was_read(reporter: Reporter) -> None:
     )
     assert (gossip.state, gossip.stalled_for, gossip.loop_lag, gossip.pool) == ("online", 0.0, 0.25, "prefork")
     assert (gossip.active, gossip.reserved, gossip.scheduled, gossip.processed) == (1, 2, 3, 4)
-    assert (gossip.unattributed, gossip.concurrency, gossip.prefetch_count) == (5, 6, 7)
+    assert (gossip.unattributed, gossip.concurrency, gossip.prefetch_count, gossip.limited) == (5, 6, 7, 8)
     assert [check.queue for check in gossip.checks] == ["default", "mail"]
 
 

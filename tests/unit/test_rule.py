@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from celery_gossip.rule import CRITICAL, KINDS, WARNING, Evidence, Suspicion, suspicions
+from celery_gossip.evidence import CRITICAL, WARNING, Evidence, Suspicion
+from celery_gossip.rule import KINDS, suspicions
 from celery_gossip.view import View, WorkerView, gather_queues
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
@@ -46,6 +47,11 @@ BUSY = {"active_count": 4, "reserved": 8}
 )
 def test_what_a_healthy_fleet_does_is_no_suspicion(workers: list[WorkerView]) -> None:
     assert kinds(*workers) == []
+
+
+def test_a_worker_that_waits_for_a_rate_limit_has_not_stopped_consuming() -> None:
+    assert [kind for kind, *_ in kinds(a_worker(), backlog=10)] == ["consumes_nothing"]
+    assert kinds(a_worker(limited=4), backlog=10) == []
 
 
 def test_busy_workers_with_a_backlog_are_no_suspicion() -> None:

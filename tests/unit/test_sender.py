@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from celery_gossip import metrics
 from celery_gossip import sender as room
 from celery_gossip.backoff import BACKOFF_MOST, BACKOFF_MOST_REFUSED
 from celery_gossip.messages import Gossip, decode
+from celery_gossip.metrics import Meter
 from celery_gossip.sender import FORK_PATIENCE, Notice, Sender
 from tests.support import eventually
 from tests.unit.build import FakeClock, a_check, a_gossip
@@ -28,6 +30,7 @@ class FakePublisher:
         self.error: BaseException | None = None
         self.is_blocked = False
         self.refuses = False
+        self.is_lost = True
         self.during: Any = None
 
     def publish(self, body: bytes) -> bool:
@@ -49,6 +52,9 @@ class FakePublisher:
 
     def is_refusal(self, exc: Exception) -> bool:
         return self.refuses
+
+    def is_outage(self, exc: Exception) -> bool:
+        return self.is_lost
 
     def assert_called(self) -> None:
         assert self.calls, "nothing was published"
@@ -130,6 +136,151 @@ def test_the_latest_is_the_gossip_as_it_was_sent(sender: Sender, publisher: Fake
     assert sender.latest is None
     hand_over(sender, active=3)
     assert sender.latest == publisher.sent[0]
+
+
+# Telling what was counted.
+
+
+@pytest.fixture
+def meter(clock: FakeClock) -> Meter:
+    return Meter(clock)
+
+
+@pytest.fixture
+def counting(publisher: FakePublisher, clock: FakeClock, meter: Meter) -> Sender:
+    return Sender(publisher, lambda: None, interval=1.0, clock=clock, meter=meter)
+
+
+def receive(meter: Meter, *tasks: str) -> None:
+    for task in tasks or ("shop.pack",):
+        meter.series_of("default", task).receive()
+
+
+def received(gossip: Gossip) -> dict[str, int]:
+    return {one.task: one.received for one in gossip.series}
+
+
+def test_series_are_as_they_stand_when_the_gossip_is_sent(
+    counting: Sender, publisher: FakePublisher, meter: Meter
+) -> None:
+    counting.submit(a_gossip())
+    receive(meter)
+    counting._turn()
+    assert received(publisher.sent[0]) == {"shop.pack": 1}
+
+
+def test_what_overflowed_and_what_was_skewed_is_told(
+    counting: Sender, publisher: FakePublisher, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "MAX_SERIES", 1)
+    receive(meter, "one", "two", "three")
+    meter.series_of("default", "one").start(-1.0)
+    hand_over(counting)
+    assert (publisher.sent[0].overflowed, publisher.sent[0].skewed) == (2, 1)
+
+
+def commits(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    made: list[int] = []
+    monkeypatch.setattr(meter, "commit", made.append)
+    return made
+
+
+def test_only_what_was_sent_counts_as_told(
+    counting: Sender, publisher: FakePublisher, meter: Meter, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = commits(meter, monkeypatch)
+    receive(meter)
+    publisher.is_blocked = True
+    hand_over(counting)
+    publisher.is_blocked, publisher.error = False, OSError()
+    hand_over(counting)
+    hand_over(counting, hostname="\ud800")
+    assert made == []
+    publisher.error = None
+    clock.advance(60)
+    hand_over(counting)
+    assert made == [1]
+
+
+def test_what_was_cut_off_does_not_count_as_told(
+    counting: Sender, publisher: FakePublisher, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = commits(meter, monkeypatch)
+    receive(meter, *(f"task-{n}" for n in range(40)))
+    checks = tuple(a_check(f"queue-{n}-{'x' * 75}") for n in range(225))
+    hand_over(counting, checks=checks)
+    assert 0 < len(publisher.sent[0].series) < 40
+    assert made == [len(publisher.sent[0].series)]
+    assert counting.latest == publisher.sent[0]
+
+
+@pytest.mark.parametrize("queues", [1, 225])
+def test_every_series_is_told_however_little_room_the_checks_leave(
+    counting: Sender, publisher: FakePublisher, meter: Meter, queues: int
+) -> None:
+    receive(meter, *(f"task-{n}" for n in range(300)))
+    checks = tuple(a_check(f"queue-{n}-{'x' * 75}") for n in range(queues))
+    rounds = 0
+    while meter.changed:
+        hand_over(counting, checks=checks)
+        rounds += 1
+    told = [task for gossip in publisher.sent for task in received(gossip)]
+    assert len(set(told)) == 300 and min(map(told.count, told)) >= 3
+    assert rounds < 100
+
+
+@pytest.mark.parametrize("method", ["tell", "commit", "is_behind"])
+def test_a_meter_that_breaks_costs_the_figures_alone(
+    counting: Sender, publisher: FakePublisher, meter: Meter, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    error = MemoryError("broken")
+
+    def blow_up(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Meter, method, property(blow_up) if method == "is_behind" else blow_up)
+    receive(meter)
+    hand_over(counting, active=3)
+    counting.finish(a_gossip(state="offline"), timeout=0)
+    counting._turn()
+    assert [(gossip.active, gossip.state) for gossip in publisher.sent][:2] == [(3, "online"), (0, "offline")]
+    assert publisher.calls[-1] == "close"
+    assert {(notice.phase, notice.exception) for notice in counting.notices()} <= {("count", error)}
+
+
+def test_the_last_word_is_said_until_everything_is_told_twice(
+    counting: Sender, publisher: FakePublisher, meter: Meter
+) -> None:
+    receive(meter, *(f"task-{n}" for n in range(300)))
+    counting.finish(a_gossip(state="offline"), timeout=0)
+    counting._turn()
+    told = [task for gossip in publisher.sent for task in received(gossip)]
+    assert len(set(told)) == 300 and min(map(told.count, told)) >= 2
+    assert {gossip.state for gossip in publisher.sent} == {"offline"}
+
+
+def test_the_last_word_has_an_end_though_the_tasks_have_none(
+    counting: Sender, publisher: FakePublisher, meter: Meter
+) -> None:
+    publisher.during = lambda: receive(meter)
+    counting.finish(a_gossip(state="offline"), timeout=0)
+    counting._turn()
+    assert publisher.calls.count("publish") == room._MOST_LAST_WORDS
+    assert publisher.calls[-1] == "close"
+
+
+def test_the_last_word_is_not_said_for_long_to_a_broker_that_fails(
+    counting: Sender, publisher: FakePublisher, meter: Meter
+) -> None:
+    receive(meter, *(f"task-{n}" for n in range(300)))
+
+    def fail_soon() -> None:
+        publisher.error = OSError() if len(publisher.sent) == 2 else None
+
+    publisher.during = fail_soon
+    counting.finish(a_gossip(state="offline"), timeout=0)
+    counting._turn()
+    assert publisher.calls == ["publish", "publish", "publish", "drop", "close"]
 
 
 # Failing.
@@ -582,3 +733,38 @@ def test_the_thread_works_on_after_a_fork_and_a_child_can_fork_again(
     assert forked(lambda: forked(lambda: None)) == 0
     sender.submit(a_gossip())
     eventually(publisher.assert_sent)
+
+
+# What a delivery tells of the broker.
+
+
+def test_the_broker_is_in_doubt_until_it_has_answered(sender: Sender, publisher: FakePublisher) -> None:
+    seen = []
+    publisher.during = lambda: seen.append(sender.is_in_doubt)
+    assert not sender.is_in_doubt, "nothing was asked of it yet"
+    hand_over(sender)
+    assert (seen, sender.is_in_doubt) == ([True], False)
+
+
+def test_a_broker_that_cannot_be_reached_is_in_doubt_until_a_delivery_succeeds(
+    sender: Sender, publisher: FakePublisher, clock: FakeClock
+) -> None:
+    publisher.error = ConnectionRefusedError("refused")
+    hand_over(sender)
+    assert sender.is_in_doubt
+    publisher.error = None
+    clock.advance(BACKOFF_MOST)
+    sender._turn()
+    assert not sender.is_in_doubt
+
+
+def test_a_delivery_that_fails_for_another_reason_leaves_no_doubt(sender: Sender, publisher: FakePublisher) -> None:
+    publisher.error, publisher.is_lost = PermissionError("no right"), False
+    hand_over(sender)
+    assert not sender.is_in_doubt
+
+
+def test_a_broker_that_blocks_publishers_is_there(sender: Sender, publisher: FakePublisher) -> None:
+    publisher.is_blocked = True
+    hand_over(sender)
+    assert not sender.is_in_doubt

@@ -2,18 +2,24 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 from celery import Celery
 from celery.exceptions import CeleryCommandException
+from celery.signals import before_task_publish
+from celery.worker import strategy
+from celery.worker.request import Request
 
 import celery_gossip
 from celery_gossip import broker, signals
 from celery_gossip import step as room
 from celery_gossip.exchange import Publisher
 from celery_gossip.probe import Probe
+from celery_gossip.pulse import Pulse
 from celery_gossip.reporter import Reporter
 from celery_gossip.sender import Notice, Sender
 from celery_gossip.step import GossipStep, install
@@ -233,6 +239,178 @@ def test_inspect_stats_shows_the_step_without_a_password(app: Celery) -> None:
     assert "s3cret" not in repr(info) and "localhost" in info["queue_gossip"]["broker_url"]
 
 
+# The health file.
+
+
+@pytest.fixture
+def health(tmp_path: Path) -> Path:
+    return tmp_path / "health"
+
+
+def test_a_worker_with_a_health_file_keeps_it_fresh_until_it_leaves(consumer: Any, health: Path) -> None:
+    step = GossipStep(consumer, gossip_health_file=str(health))
+    step.start(consumer)
+    consumer.timer.fire()
+    assert health.exists()
+    health.unlink()
+    consumer.timer.fire()
+    assert health.exists()
+    step.close(consumer)
+    assert not health.exists()
+
+
+def test_a_worker_that_is_not_told_when_it_begins_to_leave_removes_it_at_last(consumer: Any, health: Path) -> None:
+    step = GossipStep(consumer, gossip_health_file=str(health))
+    step.start(consumer)
+    consumer.timer.fire()
+    step.shutdown(consumer)
+    assert not health.exists()
+
+
+def test_the_health_file_is_kept_fresh_though_the_probe_fails(
+    consumer: Any, health: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Probe, "read", raising(KeyError("x")))
+    GossipStep(consumer, gossip_health_file=str(health)).start(consumer)
+    consumer.timer.fire()
+    assert health.exists()
+
+
+@pytest.mark.parametrize(("own", "is_written"), [(None, False), ("redis://localhost:1/0", True)])
+def test_a_broker_in_doubt_keeps_the_health_file_from_being_written_where_tasks_come_from_it(
+    app: Celery, health: Path, own: str | None, is_written: bool
+) -> None:
+    app.conf.gossip_broker_url = own
+    consumer = consumer_of(app)
+    step = GossipStep(consumer, gossip_health_file=str(health))
+    step._sender.is_in_doubt = True
+    step.start(consumer)
+    consumer.timer.fire()
+    assert health.exists() is is_written
+
+
+def test_a_health_file_that_cannot_be_written_is_one_line_a_minute_and_the_rounds_go_on(
+    consumer: Any, tmp_path: Path, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    step = GossipStep(consumer, gossip_health_file=str(folder / "health"))
+    folder.rmdir()
+    step.start(consumer)
+    for _ in range(5):
+        consumer.timer.fire()
+    (line,) = (record.message for record in caplog.records if record.name == "celery_gossip")
+    assert "cannot write the health file: FileNotFoundError" in line and str(folder) in line and "\n" not in line
+    assert telemetry.names.count("gossip_stop") == 6 and len(consumer.timer.live) == 1
+    assert {data["phase"] for data in telemetry.of("gossip_exception")} == {"health"}
+    folder.mkdir()
+    consumer.timer.fire()
+    assert (folder / "health").exists()
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_whatever_the_pulse_raises_no_round_is_lost(
+    consumer: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pulse, "beat", raising(error))
+    step = GossipStep(consumer)
+    step.start(consumer)
+    consumer.timer.fire()
+    assert submitted(step) is not None and len(consumer.timer.live) == 1
+
+
+def test_a_health_file_in_no_folder_refuses_the_start_with_one_line(consumer: Any, tmp_path: Path) -> None:
+    with pytest.raises(CeleryCommandException, match="gossip_health_file: expected .* got .*nowhere") as refused:
+        GossipStep(consumer, gossip_health_file=str(tmp_path / "nowhere" / "health"))
+    assert "\n" not in str(refused.value)
+
+
+def test_without_gossip_a_worker_says_that_it_writes_no_health_file(
+    consumer: Any, health: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    GossipStep(consumer, gossip_health_file=str(health), without_queue_gossip=True)
+    assert "no health file is written" in caplog.text
+
+
+# Counting.
+
+
+def made_of(consumer: Any, app: Celery) -> Any:
+    """The request class that Celery would build for a task of this worker."""
+    task = SimpleNamespace(name="shop.pack", time_limit=None, soft_time_limit=None, acks_late=False)
+    return strategy.create_request_cls(Request, task, consumer.pool, "celery@web1", None, app=app)
+
+
+@pytest.fixture
+def counted_consumer(app: Celery, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(strategy, "create_request_cls", strategy.create_request_cls)
+    consumer = consumer_of(app)
+    type(consumer.pool).apply_async = lambda *_, **__: None
+    return consumer
+
+
+def test_a_step_counts_what_its_pool_runs(counted_consumer: Any, app: Celery) -> None:
+    assert not hasattr(made_of(counted_consumer, app), "_gossip_run")
+    GossipStep(counted_consumer)
+    assert hasattr(made_of(counted_consumer, app), "_gossip_run")
+
+
+@pytest.mark.parametrize("how", ["option", "setting"])
+def test_a_step_that_is_switched_off_counts_nothing(counted_consumer: Any, app: Celery, how: str) -> None:
+    app.conf.gossip_enabled = how == "option"
+    GossipStep(counted_consumer, without_queue_gossip=how == "option")
+    assert not hasattr(made_of(counted_consumer, app), "_gossip_run")
+
+
+def test_after_the_shutdown_nothing_is_counted(counted_consumer: Any, app: Celery) -> None:
+    step = GossipStep(counted_consumer)
+    step.start(counted_consumer)
+    step.shutdown(counted_consumer)
+    assert not hasattr(made_of(counted_consumer, app), "_gossip_run")
+
+
+def test_a_pool_that_is_gone_at_the_shutdown_takes_no_last_word(consumer: Any) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    consumer.pool = None
+    step.shutdown(consumer)
+    assert submitted(step).state == "offline"
+
+
+def test_a_pool_that_cannot_be_known_again_costs_the_counting_alone(consumer: Any, telemetry: Telemetry) -> None:
+    class Slotted:
+        __slots__ = ()
+        num_processes = 1
+
+    consumer.pool = Slotted()
+    step = GossipStep(consumer)
+    step.start(consumer)
+    assert step.enabled and submitted(step) is not None
+    assert [(told["phase"], type(told["exception"])) for told in telemetry.of("gossip_exception")] == [
+        ("count", TypeError)
+    ]
+
+
+def test_what_could_not_be_counted_is_told_once(consumer: Any, telemetry: Telemetry) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    error = KeyError("uncounted")
+    step._tap.note(error)
+    for _ in range(3):
+        consumer.timer.fire()
+    assert [(told["phase"], told["exception"]) for told in telemetry.of("gossip_exception")] == [("count", error)]
+
+
+def test_installing_stamps_the_tasks_that_are_sent(app: Celery) -> None:
+    before_task_publish.disconnect(dispatch_uid="celery_gossip.stamp")
+    headers: dict[str, Any] = {}
+    install(app)
+    before_task_publish.send(sender="shop.pack", headers=headers)
+    before_task_publish.disconnect(dispatch_uid="celery_gossip.stamp")
+    before_task_publish.send(sender="shop.pack", headers={})
+    assert headers.keys() == {"gossip_sent_at"}
+
+
 # What goes wrong.
 
 
@@ -444,7 +622,7 @@ def flags_of(app: Celery) -> list[str]:
 def test_install_adds_the_step_and_the_flags(app: Celery) -> None:
     install(app)
     assert GossipStep in app.steps["consumer"]
-    assert flags_of(app) == ["--gossip-interval", "--without-queue-gossip"]
+    assert flags_of(app) == ["--gossip-health-file", "--gossip-interval", "--without-queue-gossip"]
 
 
 def test_installing_twice_changes_nothing(app: Celery) -> None:
@@ -482,15 +660,17 @@ def test_inside_the_celery_program_a_bad_option_waits_for_the_worker(app: Celery
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], {"gossip_interval": None, "without_queue_gossip": False}),
-        (["--gossip-interval", "2.5"], {"gossip_interval": 2.5, "without_queue_gossip": False}),
-        (["--without-queue-gossip"], {"gossip_interval": None, "without_queue_gossip": True}),
+        ([], {}),
+        (["--gossip-interval", "2.5"], {"gossip_interval": 2.5}),
+        (["--gossip-health-file", "run/%n"], {"gossip_health_file": "run/%n"}),
+        (["--without-queue-gossip"], {"without_queue_gossip": True}),
     ],
 )
 def test_the_flags_are_the_arguments_of_the_step(app: Celery, arguments: list[str], expected: dict[str, Any]) -> None:
     install(app)
     command = click.Command("worker", params=list(app.user_options["worker"]))
-    assert command.make_context("worker", list(arguments)).params == expected
+    defaults = {"gossip_interval": None, "gossip_health_file": None, "without_queue_gossip": False}
+    assert command.make_context("worker", list(arguments)).params == {**defaults, **expected}
 
 
 def test_the_step_needs_the_consumer_of_tasks_and_takes_no_name_of_celerys() -> None:

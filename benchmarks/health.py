@@ -1,0 +1,84 @@
+"""What a liveness probe costs: CPU of `python -m celery_gossip.health` beside `celery inspect ping`, both as commands.
+
+`python -m benchmarks.health [--calls 20] [--broker URL]`
+
+Both ask after the same idle worker, in turn, as an exec probe of Kubernetes would. CPU is the command's own, user
+and system; `celery inspect ping` makes the broker and the worker work as well. Python alone is what any command costs.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from celery_gossip.health import reason_for_red
+from tests.support import eventually
+from tests.support.workers import REPOSITORY, Project
+
+PING, HEALTH, PYTHON = "celery inspect ping", "celery_gossip.health", "python -c pass"
+
+
+def main() -> None:
+    options = parse()
+    with tempfile.TemporaryDirectory() as folder:
+        spent = measure(options, Path(folder) / "health")
+    print(f"{'command':<20}  {'CPU ms: median':>14}  {'min':>6}  {'max':>6}  {'wall ms: median':>15}", flush=True)
+    for name, calls in spent.items():
+        cpu, wall = zip(*calls, strict=True)
+        row = f"{statistics.median(cpu):>14.1f}  {min(cpu):>6.1f}  {max(cpu):>6.1f}  {statistics.median(wall):>15.1f}"
+        print(f"{name:<20}  {row}")
+    ratios = [ping[0] / health[0] for ping, health in zip(spent[PING], spent[HEALTH], strict=True)]
+    print(f"CPU, ping / health: median {statistics.median(ratios):.1f}, min {min(ratios):.1f}, max {max(ratios):.1f}")
+
+
+def measure(options: argparse.Namespace, path: Path) -> dict[str, list[tuple[float, float]]]:
+    """CPU and wall milliseconds of each call, by command, one of each in turn."""
+    project = Project(options.broker, gossip_health_file=str(path))
+    try:
+        with project.worker("--without-mingle") as worker:
+            eventually(lambda: _assert_green(path))
+            commands = commands_for(project, worker.node, path)
+            for command in commands.values():
+                call(project, command)  # what the disk has to bring in
+            turns = [[call(project, command) for command in commands.values()] for _ in range(options.calls)]
+        return dict(zip(commands, map(list, zip(*turns, strict=True)), strict=True))
+    finally:
+        project.clean()
+
+
+def commands_for(project: Project, node: str, path: Path) -> dict[str, list[str]]:
+    ping = ["-m", "celery", "-A", project.module, "inspect", "ping", "-d", node]
+    return {
+        PING: [sys.executable, *ping],
+        HEALTH: [sys.executable, "-m", "celery_gossip.health", str(path)],
+        PYTHON: [sys.executable, "-c", "pass"],
+    }
+
+
+def call(project: Project, command: list[str]) -> tuple[float, float]:
+    """Run it as a probe would; CPU and wall milliseconds."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.DEVNULL, check=True)
+    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu * 1e3, wall * 1e3
+
+
+def _assert_green(path: Path) -> None:
+    assert reason_for_red(str(path), max_age=10.0) is None
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.health", description="CPU of a liveness probe")
+    parser.add_argument("--calls", type=int, default=20, help="of each command")
+    parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
