@@ -23,7 +23,9 @@ def bucket_of(seconds: float) -> int:
     """The bucket into which this many seconds fall, from 0 to MOST_BUCKETS - 1; NaN is as good as nothing."""
     if not seconds > _LEAST:
         return 0
-    return max(1, ceil((log(min(seconds, MOST_SECONDS)) - _OFFSET) / _STEP))  # a hair above _LEAST has its logarithm
+    if seconds > MOST_SECONDS:
+        return MOST_BUCKETS - 1
+    return ceil((log(seconds) - _OFFSET) / _STEP) or 1  # a hair above _LEAST has its logarithm
 
 
 def seconds_in(bucket: int) -> float:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import floor, inf
+from sys import intern
 
 from celery_gossip.throughput import Packed, Tally
 
@@ -59,7 +60,7 @@ class History:
         if known is None:
             if len(frame.open) >= _MAX_NAMES:
                 return
-            known = frame.open[name] = Tally()
+            known = frame.open[intern(name)] = Tally()  # a text for all frames: each gossip brings its own
             self._cells += 1
         known.add(tally)
 

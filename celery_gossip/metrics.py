@@ -47,7 +47,8 @@ class _Timing:
 
     def record(self, seconds: float) -> None:
         """Negative seconds, and NaN, count as none, and no more than the histogram can tell."""
-        seconds = min(max(0.0, seconds), MOST_SECONDS)  # the sum must stay finite: JSON has no infinity
+        if not 0.0 <= seconds <= MOST_SECONDS:
+            seconds = min(max(0.0, seconds), MOST_SECONDS)  # the sum must stay finite: JSON has no infinity
         self.count += 1
         self.total += seconds
         bucket = bucket_of(seconds)

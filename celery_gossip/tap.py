@@ -87,14 +87,17 @@ class Tap:
 
 
 def _harmless(method: _Method) -> _Method:
-    """Let no Exception out of a method of _Run: it is called in the midst of Celery's own handlers."""
+    """Let no Exception out of a method of _Run: it is called in the midst of Celery's own handlers.
+
+    Of one argument: to pass on any number of them would take its time in every task.
+    """
 
     @functools.wraps(method)
-    def guarded(self: "_Run", *args: Any, **kwargs: Any) -> None:
+    def guarded(self: "_Run", told: Any) -> None:
         if self.series is None or self.tap.is_closed:
             return
         try:
-            method(self, *args, **kwargs)
+            method(self, told)
         except Exception as exc:
             self.tap.note(exc)
 
@@ -131,11 +134,16 @@ class _Run:
         self._kind = ""
         self._may_end = [True]  # one end to be popped: several threads may come for it
 
+    @property
+    def is_handled(self) -> bool:
+        """Whether Celery handles an exception of it just now."""
+        return self._exception is not None
+
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, exc_type: Any, *_: object) -> None:
-        self.conclude(has_raised=exc_type is not None)
+        self.conclude(exc_type)
 
     @_harmless
     def start(self, time_accepted: float) -> None:
@@ -168,8 +176,13 @@ class _Run:
         self._kind = _kind_of(exception) if exception is not None else ""
 
     @_harmless
-    def run_out(self, soft: bool, timeout: float) -> None:
-        """A time limit has passed. Of a hard one green pools tell in no other way, and others twice."""
+    def run_out(self, call: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        """A time limit has passed, `(args, kwargs)` of on_timeout.
+
+        Of a hard one green pools tell in no other way, and others twice.
+        """
+        args, kwargs = call
+        soft, timeout = _limit_of(*args, **kwargs)
         if not soft:
             self.fail(TimeLimitExceeded(timeout))
 
@@ -182,12 +195,12 @@ class _Run:
             self._end(_FATES[event])
 
     @_harmless
-    def conclude(self, *, has_raised: bool) -> None:
-        """Celery has handled the exception, or has raised one of its own over it."""
+    def conclude(self, raised: Any) -> None:
+        """Celery has handled the exception, or has raised one over it, of this class."""
         exception, self._exception = self._exception, None
         if exception is None:
             return
-        if has_raised:
+        if raised is not None:
             self._end("failed")
         elif self._is_rejected or isinstance(exception, Reject):  # which is not announced of one acknowledged early
             self._end("rejected")
@@ -209,6 +222,10 @@ class _Run:
         """It has run until now at most, where the pool does not tell: it tells of successes alone."""
         if self._runtime is None and self._started_at is not None:
             self._runtime = time.monotonic() - self._started_at
+
+
+def _limit_of(soft: bool, timeout: float) -> tuple[bool, float]:
+    return soft, timeout
 
 
 def _kind_of(exception: Any) -> str:
@@ -261,8 +278,11 @@ def _counted(base: Any, tap: Tap) -> Any:
             return super().on_accepted(pid, time_accepted)
 
         def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
-            self._gossip_run.finish(failed__retval__runtime)
-            with self._gossip_run:
+            run = self._gossip_run
+            run.finish(failed__retval__runtime)
+            if not run.is_handled:  # nothing to conclude
+                return super().on_success(failed__retval__runtime, **kwargs)
+            with run:
                 return super().on_success(failed__retval__runtime, **kwargs)
 
         def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
@@ -271,7 +291,7 @@ def _counted(base: Any, tap: Tap) -> Any:
                 return super().on_failure(exc_info, *args, **kwargs)
 
         def on_timeout(self, *args: Any, **kwargs: Any) -> Any:
-            self._gossip_run.run_out(*args, **kwargs)
+            self._gossip_run.run_out((args, kwargs))
             with self._gossip_run:
                 return super().on_timeout(*args, **kwargs)
 
