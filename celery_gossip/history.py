@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import floor, inf
-from sys import intern
 
 from celery_gossip.throughput import Packed, Tally
 
@@ -19,6 +18,7 @@ _TIERS = ((1.0, 120.0), (10.0, 600.0), (60.0, 10_800.0))
 #: Cells of all frames together, of about 300 bytes: 60 MB at most. Beyond, the oldest frames go before their time; what
 #: many workers take is not taken from the queues.
 MOST_CELLS = {"queue": 40_000, "task": 40_000, "worker": 120_000}
+_MAX_SHARED = 10_000  #: names that frames share; beyond, they begin anew
 _MAX_NAMES = 5_000  #: that one frame tells apart; others are left out
 
 
@@ -52,6 +52,7 @@ class History:
         self._most_cells = most_cells
         self._tiers: tuple[deque[_Frame], ...] = tuple(deque() for _ in _TIERS)
         self._cells = 0
+        self._names: dict[str, str] = {}  # one text for all frames: each gossip brings its own
 
     def add(self, name: str, tally: Tally, now: float) -> None:
         """This much has happened by `now`."""
@@ -60,7 +61,7 @@ class History:
         if known is None:
             if len(frame.open) >= _MAX_NAMES:
                 return
-            known = frame.open[intern(name)] = Tally()  # a text for all frames: each gossip brings its own
+            known = frame.open[self._shared(name)] = Tally()
             self._cells += 1
         known.add(tally)
 
@@ -82,6 +83,12 @@ class History:
             tally = frame.tally(name)
             if tally is not None:
                 yield frame.start, seconds, tally
+
+    def _shared(self, name: str) -> str:
+        """Not by sys.intern(): on some Pythons what it knows is never forgotten."""
+        if len(self._names) >= _MAX_SHARED:
+            self._names.clear()
+        return self._names.setdefault(name, name)
 
     def _frames(self, since: float) -> Iterator[tuple[float, _Frame]]:
         """`(seconds, frame)`, oldest first."""
