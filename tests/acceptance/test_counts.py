@@ -185,7 +185,7 @@ def assert_figures_are_told(scene: Scene) -> None:
         for q in QUANTILES:
             at, shown = int(q * (len(values) - 1)), told.quantile(q)
             # Each reads the clocks by itself, and another thread may run in between.
-            assert shown == pytest.approx(values[at], rel=RELATIVE_ERROR + 1e-9, abs=2e-3), (name, q)
+            assert shown == pytest.approx(values[at], rel=0.0, abs=RELATIVE_ERROR * values[at] + 2e-3), (name, q)
             if name == "runtime":
                 assert shown is not None and shown >= own[at] * (1 - RELATIVE_ERROR) - 1e-3, (name, q)
 

@@ -88,10 +88,9 @@ def check_farewell(project: Project, pool: str, celerys_own: float) -> None:
         worker.terminate()
         assert worker.process.wait(timeout=30) == 0, worker.output
         assert time.monotonic() - told_at < NAP + celerys_own + 2.0
-        eventually(partial(assert_said, ear, "offline"), timeout=2)
+        eventually(partial(assert_last_words, ear, told_at), timeout=2)
 
         said = ear.since(told_at)
-        assert said[-1].state == "offline" and [gossip.state for gossip in said].count("offline") == 1
         assert [state for _, state in ear.states][-2:] == ["draining", "offline"]
         draining = [gossip for gossip in said if gossip.state == "draining"]
         busy = [gossip for gossip in draining if running(gossip)]
@@ -108,6 +107,12 @@ def check_farewell(project: Project, pool: str, celerys_own: float) -> None:
 
 def running(gossip: Any) -> tuple[str, ...]:
     return tuple(sorted(task_id for check in gossip.checks for task_id in check.active))
+
+
+def assert_last_words(ear: Ear, moment: float) -> None:
+    """It says goodbye twice, and nothing after that."""
+    states = [gossip.state for gossip in ear.since(moment)]
+    assert states[-2:] == ["offline", "offline"] and states.count("offline") == 2, states
 
 
 def assert_said(ear: Ear, state: str) -> None:

@@ -174,4 +174,6 @@ def queue_row(name: str, check: dict[str, Any], backlog: int) -> dict[str, Any]:
         "free_slots": 0,
         "backlog": backlog,
         "paused": "no",
+        "load": (check["active_count"] + check["reserved"] + backlog) / 2,
+        "throughput": None,  # nothing moved meanwhile
     }
