@@ -21,7 +21,7 @@ __all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "SUSPECT_A
 FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost leaves the view
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
 MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at most
-_SETTLED_AFTER = 5.0  #: seconds beyond the window, from which on a listener's beginnings do not matter
+_BRIEF = 10.0  #: seconds of hearing, within which it matters that the first word of each worker is but a beginning
 _TREND = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: seconds ago at which each window of a Trend begins and ends
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
 
@@ -230,9 +230,11 @@ class Cluster:
     def _span(self, now: float, window: float) -> tuple[float, float]:
         """When the window begins, and how many seconds are known of it."""
         since = beginning(now, window)
-        if self._listened(now) >= window + _SETTLED_AFTER:
-            return since, now - since
-        return since, self._ledger.heard_for(now - since)
+        first_heard = self._ledger.first_heard
+        heard = 0.0 if first_heard is None else now - first_heard
+        if heard < _BRIEF:
+            return since, self._ledger.heard_for(now - since)
+        return since, min(now - since, heard)
 
     def _listened(self, now: float) -> float:
         return 0.0 if self._began_at is None else now - self._began_at

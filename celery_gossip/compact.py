@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from operator import add
 
-from celery_gossip.throughput import COUNTS, Distribution, Tally, Throughput
+from celery_gossip.throughput import COUNTS, Distribution, Tally, Throughput, add_kinds
 
 __all__ = ["Buckets", "Total"]
 
@@ -104,10 +104,14 @@ class Total:
         self.runtime_total = 0.0
         self.wait_total = 0.0
 
+    @property
+    def size(self) -> int:
+        """Buckets that it holds."""
+        return len(self.runtime) + len(self.wait)
+
     def add(self, moved: Tally) -> None:
         self.counts = list(map(add, self.counts, moved.counts))
-        for kind, count in moved.failures.items():
-            self.failures[kind] = self.failures.get(kind, 0) + count
+        add_kinds(self.failures, moved.failures)
         self.runtime.add(moved.runtime)
         self.wait.add(moved.wait)
         self.runtime_total += moved.runtime_total

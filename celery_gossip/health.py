@@ -16,7 +16,8 @@ __all__ = ["HealthFile", "main", "reason_for_red"]
 
 MAX_AGE = 10.0  #: seconds
 _LONGEST_LINE = 100  #: bytes; what is longer is no health file
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)  #: whoever may write there links nowhere
+#: Whoever may write there, too, links it nowhere, and makes nobody wait for the reader of a FIFO.
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

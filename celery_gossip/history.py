@@ -15,7 +15,7 @@ __all__ = ["MOST_CELLS", "History", "beginning"]
 
 #: `(seconds of a frame, seconds for which such frames are kept)`
 _TIERS = ((1.0, 120.0), (10.0, 600.0), (60.0, 10_800.0))
-#: Cells of all frames together, of about 300 bytes: 60 MB at most. Beyond, the oldest frames go before their time; what
+#: Cells of all frames together, usually of about 300 bytes: 60 MB. Beyond, the oldest frames go before their time; what
 #: many workers take is not taken from the queues.
 MOST_CELLS = {"queue": 40_000, "task": 40_000, "worker": 120_000}
 _MAX_SHARED = 10_000  #: names that frames share; beyond, they begin anew

@@ -6,7 +6,6 @@ that starts anew (another boot) begins at zero, and the sums go on.
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from enum import Enum
 from operator import sub
 
 from celery_gossip.compact import Buckets, Total
@@ -26,24 +25,38 @@ _FAILED = COUNTS.index("failed")
 Key = tuple[str, str, str]  #: hostname, queue, task
 
 
-class Past(Enum):
-    """What is known of a series before it is told."""
+class _Times:
+    """What a boot has told of one histogram."""
 
-    NOTHING = "nothing"  #: it is older than our listening: its first telling is where its figures begin
-    BIRTH = "birth"  #: all that it counts has happened since we listen
-    FOLLOWED = "followed"  #: it was told before
+    __slots__ = ("buckets", "count", "total")
+
+    def __init__(self) -> None:
+        self.buckets = Buckets()
+        self.count = 0
+        self.total = 0.0  #: seconds
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every bucket is known, and so one that was not listed yet was empty."""
+        return self.buckets.sum == self.count
 
 
 class _Known:
     """What a boot has told of one series, the latest of everything."""
 
-    __slots__ = ("counts", "failures", "runtime", "runtime_total", "wait", "wait_total")
+    __slots__ = ("counts", "failures", "is_born", "is_followed", "runtime", "wait")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_born: bool) -> None:
+        self.is_born = is_born  #: all that it counts has happened since we listen; decided once
+        self.is_followed = False  #: it was told before
         self.counts = [0] * len(COUNTS)
         self.failures: dict[str, int] = {}
-        self.runtime, self.wait = Buckets(), Buckets()
-        self.runtime_total = self.wait_total = 0.0
+        self.runtime, self.wait = _Times(), _Times()
+
+    @property
+    def has_past(self) -> bool:
+        """Whether what it counts now is its own past, of which nothing is known."""
+        return not (self.is_born or self.is_followed)
 
 
 class Ledger:
@@ -54,11 +67,12 @@ class Ledger:
 
     def __init__(self) -> None:
         self.totals: dict[Key, Total] = {}
-        self.fleet_totals: dict[tuple[str, str], Tally] = {}
+        self.fleet_totals: dict[tuple[str, str], Total] = {}
         self.dropped = 0  #: times that a series or a bucket was left out, for there are too many
         self._boots: dict[str, OrderedDict[str, dict[tuple[str, str], _Known]]] = {}
         self._past_boots: OrderedDict[str, None] = OrderedDict()
-        self._buckets = 0
+        self._buckets = self._fleet_buckets = 0
+        self.first_heard: float | None = None  #: monotonic seconds, of anybody
         self._heard: dict[str, tuple[float, float]] = {}  #: hostname: first and latest
 
     def take(self, gossip: Gossip, now: float, began_at: float) -> Iterator[tuple[Key, Tally]]:
@@ -68,6 +82,7 @@ class Ledger:
         """
         first, _ = self._heard.get(gossip.hostname, (now, now))
         self._heard[gossip.hostname] = (first, now)
+        self.first_heard = now if self.first_heard is None else self.first_heard
         if not gossip.series and gossip.hostname not in self._boots:
             return
         boots = self._boots.setdefault(gossip.hostname, OrderedDict())
@@ -79,7 +94,8 @@ class Ledger:
         boots.move_to_end(gossip.boot)
         for series in gossip.series:
             key = (gossip.hostname, series.queue, series.task)
-            moved = self._take_series(key, series, known, self._past_of(gossip, series, now - began_at))
+            is_born = series.age <= now - began_at and gossip.boot not in self._past_boots
+            moved = self._take_series(key, series, known, is_born=is_born)
             if moved is not None:
                 yield key, moved
 
@@ -96,25 +112,20 @@ class Ledger:
         spans = [latest - first for first, latest in self._heard.values() if latest > first]
         return min(window, sum(spans) / len(spans)) if spans else 0.0
 
-    def _past_of(self, gossip: Gossip, series: TaskSeries, listened: float) -> Past:
-        is_known_boot = gossip.boot in self._past_boots
-        return Past.BIRTH if series.age <= listened and not is_known_boot else Past.NOTHING
-
     def _take_series(
-        self, key: Key, series: TaskSeries, known: dict[tuple[str, str], _Known], past: Past
+        self, key: Key, series: TaskSeries, boot: dict[tuple[str, str], _Known], *, is_born: bool
     ) -> Tally | None:
         """What has moved; None where nothing has, or where it is one series too many."""
         name = key[1:]
-        followed = known.get(name)
-        if followed is None:
+        known = boot.get(name)
+        if known is None:
             if key not in self.totals and len(self.totals) >= MAX_SERIES:
                 self.dropped += 1
                 return None
-            followed = known[name] = _Known()
+            known = boot[name] = _Known(is_born=is_born)
             self.totals[key] = self.totals.get(key) or Total()
-        elif past is Past.NOTHING:
-            past = Past.FOLLOWED
-        moved = self._moved(series, followed, past)
+        moved = self._moved(series, known)
+        known.is_followed = True
         if not moved:
             return None
         self.totals[key].add(moved)
@@ -124,61 +135,59 @@ class Ledger:
     def _add_to_fleet(self, name: tuple[str, str], moved: Tally) -> None:
         total = self.fleet_totals.get(name)
         if total is None:
-            if len(self.fleet_totals) >= _MAX_FLEET_SERIES:
+            if len(self.fleet_totals) >= _MAX_FLEET_SERIES or self._fleet_buckets >= MAX_BUCKETS:
+                self.dropped += 1
                 return
-            total = self.fleet_totals[name] = Tally()
+            total = self.fleet_totals[name] = Total()
+        before = total.size
         total.add(moved)
+        self._fleet_buckets += total.size - before
 
-    def _moved(self, series: TaskSeries, known: _Known, past: Past) -> Tally:
+    def _moved(self, series: TaskSeries, known: _Known) -> Tally:
         moved, counts = Tally(), _counts_of(series)
-        if past is not Past.NOTHING and counts != known.counts:
+        if counts != known.counts and not known.has_past:
             moved.counts = [more if more > 0 else 0 for more in map(sub, counts, known.counts)]
             if moved.counts[_FAILED]:
                 grown = {kind: count - known.failures.get(kind, 0) for kind, count in series.failed.items()}
                 moved.failures = {kind: count for kind, count in grown.items() if count > 0}
         known.counts, known.failures = counts, series.failed
         if series.runtime is not None:
-            moved.runtime = self._moved_in(series.runtime, known.runtime, past)
-            moved.runtime_total = _grown(series.runtime.total, known.runtime_total, past)
-            known.runtime_total = series.runtime.total
+            moved.runtime, moved.runtime_total = self._moved_in(series.runtime, known.runtime, known)
         if series.wait is not None:
-            moved.wait = self._moved_in(series.wait, known.wait, past)
-            moved.wait_total = _grown(series.wait.total, known.wait_total, past)
-            known.wait_total = series.wait.total
+            moved.wait, moved.wait_total = self._moved_in(series.wait, known.wait, known)
         return moved
 
-    def _moved_in(self, histogram: Histogram, known: Buckets, past: Past) -> dict[int, int]:
-        """`{bucket: more than before}`. A bucket is listed when it changed in three gossips, so one that is heard of
-
-        late has grown by what is recent of it. Where all is known that there is, nothing can have moved.
-        """
-        if known.sum == histogram.count:
-            return {}
-        moved, new, left_out = known.take(histogram.buckets, MAX_BUCKETS - self._buckets)
+    def _moved_in(self, histogram: Histogram, times: _Times, known: _Known) -> tuple[dict[int, int], float]:
+        """`{bucket: more than before}`, and seconds in sum."""
+        grown = 0.0 if known.has_past else max(0.0, histogram.total - times.total)
+        is_whole, times.count, times.total = times.is_whole, histogram.count, histogram.total
+        if times.is_whole:  # all is known that there is, so nothing can have moved
+            return {}, grown
+        moved, new, left_out = times.buckets.take(histogram.buckets, MAX_BUCKETS - self._buckets)
         self._buckets += len(new)
         self.dropped += left_out
         for bucket, count, recent in new:
-            then = _unheard(count, recent, past)
+            then = _unheard(count, recent, known, is_whole=is_whole)
             if count > then:
                 moved[bucket] = moved.get(bucket, 0) + count - then
-        return moved
+        return moved, grown
 
     def _forget_boot(self, boot: str, known: dict[tuple[str, str], _Known]) -> None:
-        self._buckets -= sum(len(one.runtime) + len(one.wait) for one in known.values())
+        self._buckets -= sum(len(one.runtime.buckets) + len(one.wait.buckets) for one in known.values())
         self._past_boots[boot] = None
         while len(self._past_boots) > _MOST_PAST_BOOTS:
             self._past_boots.popitem(last=False)
 
 
-def _unheard(count: int, recent: int, past: Past) -> int:
-    """What there was of a bucket before we listened."""
-    if past is Past.NOTHING:
+def _unheard(count: int, recent: int, known: _Known, *, is_whole: bool) -> int:
+    """What there was of a bucket that is listed for the first time, when its series was told before.
+
+    Where not every bucket was known, it had not changed in the three gossips before that telling, but may have since,
+    in messages that were lost: then this is too much.
+    """
+    if known.has_past:
         return count
-    return 0 if past is Past.BIRTH else max(0, count - recent)
-
-
-def _grown(now: float, then: float, past: Past) -> float:
-    return 0.0 if past is Past.NOTHING else max(0.0, now - then)
+    return 0 if known.is_born or is_whole else max(0, count - recent)
 
 
 def _counts_of(series: TaskSeries) -> list[int]:

@@ -37,6 +37,7 @@ VERSION: Literal[1] = 1
 CONTENT_TYPE = "application/json"
 MAX_BYTES = 64 * 1024  #: of one encoded gossip; refused by both sides beyond
 MAX_NAME = 255  #: characters of any name; RabbitMQ's own limit for a queue's
+_LEAST_SERIES = 2  #: kept in a gossip whatever has to go, or a worker with many queues would never tell of its tasks
 MOST_KINDS = 20  #: classes of exceptions that a series counts apart, OTHER among them
 OTHER = "other"  #: what is counted beyond a bound: a task's name, a queue's, an exception's class
 
@@ -158,8 +159,8 @@ def fitted(gossip: Gossip) -> tuple[Gossip, bytes]:
     """What there is room for of a gossip, and its bytes on the wire, at most MAX_BYTES.
 
     What does not fit is left out in an order that keeps the view true: first task ids (counts stay exact), then
-    series, the last first (they are told again), then the checks of the idlest queues, counted in `omitted`. Raises
-    OversizedGossip if even that is too long.
+    series but two, the last first (they are told again), then the checks of the idlest queues, counted in `omitted`.
+    Raises OversizedGossip if even that is too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
@@ -236,8 +237,9 @@ def _smaller(gossip: Gossip, size: int) -> Gossip:
     longest = max((len(check.active) for check in gossip.checks), default=0)
     if longest:
         return msgspec.structs.replace(gossip, checks=_with_fewer_ids(gossip.checks, most=longest // 2))
-    if gossip.series:
-        return msgspec.structs.replace(gossip, series=gossip.series[: len(gossip.series) // 2])
+    least = _LEAST_SERIES if gossip.checks else 0
+    if len(gossip.series) > least:
+        return msgspec.structs.replace(gossip, series=gossip.series[: max(least, len(gossip.series) // 2)])
     if not gossip.checks:
         raise OversizedGossip(f"a gossip without checks takes {size} bytes, {MAX_BYTES} allowed")
     kept = _without_idlest(gossip.checks, keep=len(gossip.checks) * MAX_BYTES // size - 1)

@@ -1,7 +1,8 @@
 """Meter: how many tasks were received, started and ended how, and how long they waited and ran. Worker side.
 
 The tap counts on whatever thread Celery calls it; the sender's thread takes what is to be told. One lock, held for
-microseconds, never while anything else is called; a fork waits for the sender's thread, so no child inherits it taken.
+microseconds, or milliseconds while many series are told, never while anything else is called; a fork waits for the
+sender's thread, so no child inherits it taken.
 
 Counts are cumulative since the worker's start, and a series is told again in the gossips after its change: whoever
 misses one message misses nothing.
@@ -12,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from celery_gossip.histogram import MOST_SECONDS, bucket_of
 from celery_gossip.messages import MOST_KINDS, OTHER, Histogram, TaskSeries, plain
@@ -21,6 +23,7 @@ __all__ = ["MAX_SERIES", "Meter", "Series", "Telling"]
 MAX_SERIES = 500  #: pairs of queue and task that a worker counts apart; the others share a series per queue
 _MAX_OVERFLOWS = 100  #: queues with such a shared series; beyond, all share one
 _REPEATS = 3  #: gossips in which a change is told
+_LOCK_PATIENCE = 0.1  #: seconds; it is held for a few milliseconds at most, while 500 series are told
 _BUDGET = 24 * 1024  #: bytes of a gossip that series may take, about
 _SIZE_OF_SERIES, _SIZE_OF_BUCKET, _SIZE_OF_KIND = 400, 24, 15  #: bytes on the wire at most, beside the names
 
@@ -79,13 +82,33 @@ class _Timing:
         return sum(map(len, parts))
 
 
+class _Changing:
+    """Holds the lock while a series counts, and raises TimeoutError where that takes too long.
+
+    A cold shutdown stops the pool inside a signal handler of the main thread, which may hold the lock just then, and
+    waits there for threads that want it. A count is lost then, and not the worker.
+    """
+
+    __slots__ = ("_acquire", "_release")
+
+    def __init__(self, lock: Any) -> None:
+        self._acquire, self._release = lock.acquire, lock.release
+
+    def __enter__(self) -> None:
+        if not self._acquire(timeout=_LOCK_PATIENCE):
+            raise TimeoutError("a task could not be counted: the lock was not free in time")
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+
 class Series:
     """The tasks of one name from one queue. Its methods may be called on any thread."""
 
     def __init__(self, meter: "Meter", queue: str, task: str, born_at: float) -> None:
         self.queue, self.task = queue, task
         self._meter = meter
-        self._lock, self._changed = meter.lock, meter.changed
+        self._changing, self._changed = meter.changing, meter.changed
         self._born_at = born_at
         self._received = self._started = 0
         self._fates: Counter[str] = Counter()
@@ -95,13 +118,13 @@ class Series:
 
     def receive(self) -> None:
         """A task has come in."""
-        with self._lock:
+        with self._changing:
             self._changed[self] = _REPEATS
             self._received += 1
 
     def start(self, wait: float | None) -> None:
         """It runs now, after so many seconds; None where it is not known when it was sent."""
-        with self._lock:
+        with self._changing:
             self._changed[self] = _REPEATS
             self._started += 1
             if wait is not None:
@@ -112,7 +135,7 @@ class Series:
 
         `kind` is the class of a failure's exception.
         """
-        with self._lock:
+        with self._changing:
             self._changed[self] = _REPEATS
             if fate == "failed":
                 self._failed[self._kind_of(kind)] += 1
@@ -168,7 +191,8 @@ class Meter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.lock = threading.Lock()  #: held by a series while it counts, and here while it is told
+        self.lock = threading.RLock()  #: while it is told; by a thread that holds it when a signal handler counts, too
+        self.changing = _Changing(self.lock)  #: while a series counts
         self.changed: dict[Series, int] = {}  #: in how many gossips it is still to be told; the longest waiting first
         self._series: dict[tuple[str, str], Series] = {}
         self._refresh: Iterator[Series] = iter(())
@@ -256,7 +280,7 @@ class Meter:
 
     def _begin(self, queue: str, task: str) -> Series:
         """Names are plain here: two that are told alike are one series, or a listener would mix them up."""
-        with self.lock:
+        with self.changing:
             if (queue, task) in self._series or len(self._series) - self._overflows < MAX_SERIES:
                 return self._at(queue, task)
             self._overflowed += 1

@@ -11,8 +11,9 @@ from operator import add
 from typing import TypeVar
 
 from celery_gossip.histogram import quantile
+from celery_gossip.messages import MOST_KINDS, OTHER
 
-__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend"]
+__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend", "add_kinds"]
 
 #: What is counted of tasks, as in `celery_gossip.messages.TaskSeries`; `failed` is the sum over all exceptions.
 COUNTS = ("received", "started", "succeeded", "failed", "retried", "revoked", "rejected")
@@ -121,7 +122,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         self.counts = list(map(add, self.counts, other.counts))
         if other.failures:
-            _add(self.failures, other.failures)
+            add_kinds(self.failures, other.failures)
         if other.runtime:
             _add(self.runtime, other.runtime)
         if other.wait:
@@ -177,6 +178,13 @@ class Tally:
         tally.wait = dict(zip(waited[: len(waited) // 2], waited[len(waited) // 2 :], strict=True))
         tally.failures = dict(packed[1] or {})
         return tally
+
+
+def add_kinds(mine: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add failures by class of exception; what is beyond MOST_KINDS counts as OTHER, so that no sum grows for ever."""
+    for kind, count in more.items():
+        known = kind if kind in mine or len(mine) < MOST_KINDS - 1 else OTHER
+        mine[known] = mine.get(known, 0) + count
 
 
 def _add(mine: dict[_Key, int], its: dict[_Key, int]) -> None:

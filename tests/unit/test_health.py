@@ -30,6 +30,12 @@ def names(folder: Path) -> list[str]:
 # What the worker writes.
 
 
+def test_a_fifo_in_its_place_is_an_error_and_no_reader_is_waited_for(path: Path) -> None:
+    os.mkfifo(f"{path}.tmp")
+    with pytest.raises(OSError):
+        HealthFile(str(path)).claim()
+
+
 def test_a_touch_writes_one_short_line_of_stamp_and_pid(path: Path) -> None:
     HealthFile(str(path)).touch(1234.5678)
     assert path.read_text() == f"1234.5678 {os.getpid()}\n"

@@ -6,7 +6,7 @@ import pytest
 
 from celery_gossip import ledger as room
 from celery_gossip.ledger import Ledger
-from celery_gossip.messages import Histogram, TaskSeries
+from celery_gossip.messages import MOST_KINDS, OTHER, Histogram, TaskSeries
 from celery_gossip.metrics import Meter
 from celery_gossip.throughput import COUNTS, Tally
 from tests.unit.build import OTHER_BOOT, FakeClock, a_gossip
@@ -18,8 +18,8 @@ def a_series(age: float = 1000.0, **fields: Any) -> TaskSeries:
     return TaskSeries(**{"queue": "mail", "task": "send", "age": age, **fields})
 
 
-def a_histogram(*buckets: tuple[int, int, int], total: float = 0.0) -> Histogram:
-    return Histogram(count=sum(count for _, count, _ in buckets), total=total, buckets=buckets)
+def a_histogram(*buckets: tuple[int, int, int], unlisted: int = 0, total: float = 0.0) -> Histogram:
+    return Histogram(count=unlisted + sum(count for _, count, _ in buckets), total=total, buckets=buckets)
 
 
 def take(ledger: Ledger, *series: TaskSeries, now: float = 100.0, began_at: float = 0.0, **fields: Any) -> list[Tally]:
@@ -68,17 +68,42 @@ def test_two_boots_under_one_hostname_are_followed_apart(ledger: Ledger) -> None
 
 
 def test_buckets_are_told_apart_and_summed(ledger: Ledger) -> None:
-    take(ledger, a_series(runtime=a_histogram((5, 100, 1), total=50.0)))
+    take(ledger, a_series(runtime=a_histogram((5, 100, 1), unlisted=37, total=50.0)))
     (moved,) = take(ledger, a_series(runtime=a_histogram((5, 101, 2), (7, 40, 3), total=53.0)))
     assert moved.runtime == {5: 1, 7: 3}, "bucket 7 was not listed before: only what is recent of it is new"
     assert moved.runtime_total == pytest.approx(3.0)
 
 
 def test_a_telling_of_all_buckets_adds_nothing_to_those_that_did_not_change(ledger: Ledger) -> None:
-    take(ledger, a_series(wait=a_histogram((5, 100, 1))))
+    take(ledger, a_series(wait=a_histogram((5, 100, 1), unlisted=70)))
     assert take(ledger, a_series(wait=a_histogram((5, 100, 0), (9, 70, 0)))) == []
     (moved,) = take(ledger, a_series(wait=a_histogram((5, 100, 0), (9, 72, 2))))
     assert moved.wait == {9: 2}
+
+
+def test_once_all_buckets_are_known_one_that_is_new_is_new_as_a_whole_however_many_messages_were_lost(
+    ledger: Ledger,
+) -> None:
+    take(ledger, a_series(runtime=a_histogram((5, 100, 1), unlisted=70)))
+    take(ledger, a_series(runtime=a_histogram((5, 100, 0), (9, 70, 0))))
+    (moved,) = take(ledger, a_series(runtime=a_histogram((8, 4, 1), unlisted=170)))
+    assert moved.runtime == {8: 4}
+
+
+def test_what_is_older_than_our_listening_stays_so_though_the_workers_clock_should_stop(ledger: Ledger) -> None:
+    take(ledger, a_series(age=120.0, runtime=a_histogram((5, 100, 1), unlisted=500)), now=200.0, began_at=100.0)
+    (moved,) = take(
+        ledger, a_series(age=121.0, runtime=a_histogram((7, 500, 1), unlisted=101)), now=300.0, began_at=100.0
+    )
+    assert moved.runtime == {7: 1}
+
+
+def test_kinds_of_failures_are_bounded_over_all_messages(ledger: Ledger) -> None:
+    for n in range(100):
+        take(ledger, a_series(age=1.0, task="send", failed={f"Mishap{n}": 1}), boot=f"{n:016x}")
+    for failures in (ledger.totals[KEY].failures, ledger.fleet_totals["mail", "send"].failures):
+        assert len(failures) <= MOST_KINDS and failures[OTHER] > 1
+        assert sum(failures.values()) == 100
 
 
 def test_figures_that_fall_are_no_throughput(ledger: Ledger) -> None:
@@ -110,7 +135,7 @@ def test_there_are_bounds_and_what_is_beyond_is_counted(ledger: Ledger, monkeypa
     take(ledger, *series)
     assert len(ledger.totals) == 3
     assert ledger._buckets == 4
-    assert ledger.dropped == 6 + 2
+    assert ledger.dropped == 6 + 2 + 1, "series, buckets, and a series of the fleet"
 
 
 def test_boots_without_end_are_bounded(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from celery_gossip.messages import (
     REASONS,
     Echo,
     Gossip,
+    Histogram,
     as_dict,
     decode,
     encode,
@@ -472,10 +473,18 @@ def test_series_stay_whole_when_dropping_ids_is_enough() -> None:
     assert decode(encode(gossip)).series == gossip.series  # type: ignore[union-attr]
 
 
-def test_checks_are_left_out_after_all_series() -> None:
+def test_checks_are_left_out_before_the_last_two_series_or_many_queues_would_silence_them() -> None:
     checks = tuple(a_check(f"queue-{n:04d}-{'x' * 100}") for n in range(1000))
     read = decode(encode(a_gossip(checks=checks, series=many_series(50))))
-    assert isinstance(read, Gossip) and read.series == () and read.omitted > 0
+    assert isinstance(read, Gossip) and read.series == many_series(50)[:2] and read.omitted > 0
+
+
+def test_series_that_are_too_long_by_themselves_are_left_out() -> None:
+    buckets = tuple((n, 2**53, 2**53) for n in range(MOST_BUCKETS))
+    times = Histogram(count=2**53, total=1.0, buckets=buckets)
+    large = TaskSeries(queue="mail", task="send", age=1.0, runtime=times, wait=times)
+    read = decode(encode(a_gossip(checks=(), series=(large, large))))
+    assert isinstance(read, Gossip) and len(read.series) < 2
 
 
 def test_what_there_was_room_for_is_told_with_its_bytes() -> None:

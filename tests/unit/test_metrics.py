@@ -4,6 +4,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -502,3 +503,28 @@ def test_a_follower_who_misses_up_to_two_gossips_in_a_row_knows_every_bucket(
                 known[bucket] = count
     (one,) = told(meter).series
     assert followed == {bucket: count for bucket, (count, _) in buckets_of(one).items()}
+
+
+# A lock that is not free.
+
+
+def test_a_thread_that_cannot_count_in_time_gives_up_so_that_a_pool_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "_LOCK_PATIENCE", 0.01)
+    meter = Meter()
+    series = meter.series_of("mail", "send")
+    with meter.lock, ThreadPoolExecutor(1) as pool:  # as a cold shutdown, which joins the pool in a signal handler
+        failed = pool.submit(series.receive).exception(timeout=5)
+    assert isinstance(failed, TimeoutError)
+    series.receive()
+    assert meter.tell().series[0].received == 1
+
+
+def test_a_signal_handler_may_count_while_its_thread_counts() -> None:
+    meter = Meter()
+    series = meter.series_of("mail", "send")
+    with meter.changing:
+        series.receive()
+        meter.series_of("mail", "other").receive()
+    assert sum(one.received for one in meter.tell().series) == 2
