@@ -17,6 +17,7 @@ from celery_gossip.messages import (
     Echo,
     Gossip,
     Histogram,
+    TaskSeries,
     as_dict,
     decode,
     encode,
