@@ -23,6 +23,7 @@ from tests.unit.fakes import a_consumer
 __all__ = ["Pure", "pure_cost"]
 
 QUEUE = "jobs"
+EVENTER = SimpleNamespace(enabled=True, send=lambda *_, **__: None)  #: as without -E: asked, and silent on tasks
 TURN = 500  #: requests in one turn
 
 
@@ -64,7 +65,7 @@ class Course:
         began = time.thread_time()
         for _ in range(TURN):
             request = self._cls(
-                message, on_ack=_ignore, on_reject=_ignore, app=app, hostname="celery@web1", eventer=None, task=task,
+                message, on_ack=_ignore, on_reject=_ignore, app=app, hostname="celery@web1", eventer=EVENTER, task=task,
                 connection_errors=(), body=message.body, headers=message.headers, decoded=False, utc=True,
             )  # fmt: skip
             request.on_accepted(1, time.monotonic())
@@ -86,7 +87,7 @@ def pure_cost(transport: str, turns: int = 40) -> Pure:
     tap = Tap(Meter(), probe.queue_of)
     tap.open(consumer.pool)
     try:
-        named = (Request, task, consumer.pool, "celery@web1", None)
+        named = (Request, task, consumer.pool, "celery@web1", EVENTER)
         counted = Course(strategy.create_request_cls(*named, app=app), app, task, delivery)
         plain = Course(create_request_cls(*named, app=app), app, task, delivery)
         return _compare(plain, counted, turns)

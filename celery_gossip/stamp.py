@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.signals import before_task_publish
 
-__all__ = ["sent_at", "stamp_tasks"]
+__all__ = ["due_at", "sent_at", "stamp_tasks"]
 
 _HEADER = "gossip_sent_at"  #: Unix seconds of the sender's clock
 _LATEST = 1e11  #: Unix seconds, far beyond any clock: a client can write anything into a header
@@ -27,6 +27,14 @@ def sent_at(headers: Any) -> float | None:
         return None
     is_number = isinstance(stamped, (int, float)) and not isinstance(stamped, bool)
     return float(stamped) if is_number and 0 < stamped < _LATEST else None
+
+
+def due_at(request: Any) -> float | None:
+    """When a request that a worker has received was sent, or its ETA if that is later."""
+    sent = sent_at(request.message.headers)
+    if sent is None or request.eta is None:
+        return sent
+    return max(sent, float(request.eta.timestamp()))
 
 
 def _stamp(headers: Any = None, **_: Any) -> None:

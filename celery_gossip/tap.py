@@ -20,7 +20,7 @@ from celery.worker import state as worker_state
 from celery.worker import strategy
 
 from celery_gossip.metrics import Meter, Series
-from celery_gossip.stamp import sent_at
+from celery_gossip.stamp import due_at
 
 __all__ = ["Tap"]
 
@@ -71,7 +71,7 @@ class Tap:
         try:
             run.series = self._meter.series_of(self._queue_of(request) or "", str(request.task.name))
             run.series.receive()
-            run.due_at = _due_at(request)
+            run.due_at = due_at(request)
         except Exception as exc:
             self.note(exc)
         return run
@@ -210,6 +210,8 @@ class _Run:
             self._end("failed")
 
     def _end(self, fate: str) -> None:
+        if not self._may_end:
+            return
         try:
             self._may_end.pop()
         except IndexError:
@@ -235,13 +237,6 @@ def _kind_of(exception: Any) -> str:
     if isinstance(exception, (SystemExit, KeyboardInterrupt)):
         return "WorkerLostError"
     return type(exception).__name__
-
-
-def _due_at(request: Any) -> float | None:
-    sent = sent_at(request.message.headers)
-    if sent is None or request.eta is None:
-        return sent
-    return max(sent, float(request.eta.timestamp()))
 
 
 def _divert() -> None:
@@ -296,7 +291,8 @@ def _counted(base: Any, tap: Tap) -> Any:
                 return super().on_timeout(*args, **kwargs)
 
         def send_event(self, type: Any, **fields: Any) -> Any:  # noqa: A002
-            self._gossip_run.hear(type)
+            if type != "task-started":  # on_accepted() has told
+                self._gossip_run.hear(type)
             return super().send_event(type, **fields)
 
     return Request
