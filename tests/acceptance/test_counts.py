@@ -184,7 +184,7 @@ def assert_figures_are_told(scene: Scene) -> None:
         own = sorted(float(line[by_themselves[name]]) for line in scene.lines)
         for q in QUANTILES:
             at, shown = int(q * (len(values) - 1)), told.quantile(q)
-            # Each reads the clocks by itself, and another thread may run in between: now and then for some turns of 5 ms.
+            # Each reads the clocks by itself, and threads that take turns of 5 ms may come between, now and then.
             between = 2e-3 if q < 0.95 else 15e-3
             assert shown == pytest.approx(values[at], rel=0.0, abs=RELATIVE_ERROR * values[at] + between), (name, q)
             if name == "runtime":
