@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import TypeVar
 
+from celery_gossip.compact import Total
 from celery_gossip.history import MOST_CELLS, History, beginning
 from celery_gossip.ledger import Ledger
 from celery_gossip.member import LOST_AFTER, SUSPECT_AFTER, Member, Patience
@@ -24,6 +26,8 @@ MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at m
 _BRIEF = 10.0  #: seconds of hearing, within which it matters that the first word of each worker is but a beginning
 _TREND = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: seconds ago at which each window of a Trend begins and ends
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
+
+_K = TypeVar("_K")
 
 
 @dataclass(frozen=True)
@@ -159,26 +163,20 @@ class Cluster:
         """
         _check(by, window)
         now = self._clock()
-        with self._lock:
-            steps = list(self._histories[by].steps(name, beginning(now, window)))
-        return tuple(tally.throughput(min(size, max(now - start, 0.0)), start) for start, size, tally in steps)
+        with self._lock:  # the latest step is still being added to
+            steps = self._histories[by].steps(name, beginning(now, window))
+            return tuple(tally.throughput(min(size, max(now - start, 0.0)), start) for start, size, tally in steps)
 
     def totals(self) -> dict[tuple[str, str, str], Throughput]:
         """Everything since the listener began, `{(hostname, queue, task): Throughput}`, of workers in the view.
 
         They only grow, over restarts and lost messages too, until the worker leaves the view.
         """
-        with self._lock:  # not for longer than it must: there may be many, and the listener waits
-            seconds = self._listened(self._clock())
-            copies = [(key, tally.copy()) for key, tally in self._ledger.totals.items()]
-        return {key: tally.throughput(seconds) for key, tally in copies}
+        return self._snapshots(self._ledger.totals)
 
     def fleet_totals(self) -> dict[tuple[str, str], Throughput]:
         """The same by queue and task, over all workers that there have been."""
-        with self._lock:
-            seconds = self._listened(self._clock())
-            copies = [(key, tally.copy()) for key, tally in self._ledger.fleet_totals.items()]
-        return {key: tally.throughput(seconds) for key, tally in copies}
+        return self._snapshots(self._ledger.fleet_totals)
 
     @property
     def dropped_series(self) -> int:
@@ -220,6 +218,12 @@ class Cluster:
             isolated_since = self._isolated_since
         views.sort(key=lambda worker: worker.gossip.hostname)
         return View(tuple(views), queues=(), taken_at=now, isolated_since=isolated_since)
+
+    def _snapshots(self, totals: Mapping[_K, Total]) -> dict[_K, Throughput]:
+        with self._lock:  # not for longer than it must: there may be many, and the listener waits
+            seconds = self._listened(self._clock())
+            copies = [(key, total.copy()) for key, total in totals.items()]
+        return {key: total.throughput(seconds) for key, total in copies}
 
     def _count(self, gossip: Gossip, now: float) -> None:
         began_at = self._began_at = now if self._began_at is None else self._began_at

@@ -130,14 +130,6 @@ class Tally:
         self.runtime_total += other.runtime_total
         self.wait_total += other.wait_total
 
-    def copy(self) -> "Tally":
-        """The same, apart from it from now on; several times cheaper than throughput()."""
-        copied = Tally.__new__(Tally)
-        copied.counts, copied.failures = self.counts[:], self.failures.copy()
-        copied.runtime, copied.runtime_total = self.runtime.copy(), self.runtime_total
-        copied.wait, copied.wait_total = self.wait.copy(), self.wait_total
-        return copied
-
     def throughput(self, seconds: float, since: float = 0.0) -> Throughput:
         """The same, not to be changed any more."""
         return Throughput(
