@@ -4,13 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test faults lint clean
+.PHONY: demo test faults soak lint clean
 
 demo: $(READY)
 	$(BIN)/python -m example_project.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# Every fault at its full length; writes docs/faults.md. ONLY=tests/faults/test_alarm.py runs a part.
+faults: $(READY)
+	GOSSIP_TEST_FAULTS=full $(BIN)/python -m pytest -m "not soak" $(or $(ONLY),tests/faults)
+
+# An hour in which nothing goes wrong: every pool on both brokers, with and without the step.
+soak: $(READY)
+	GOSSIP_TEST_FAULTS=full $(BIN)/python -m pytest -m soak tests/faults
 
 lint: $(READY)
 	$(BIN)/python -m tox -e lint,types,imports,package

@@ -1,0 +1,74 @@
+"""How late a worker's event loop is, seen from within: GOSSIP_TEST_IMPORT=tests.support.stall.
+
+GOSSIP_TEST_STALL names a file, written anew every second: JSON of `late`, the lateness of a timer of 5 ms, and `held`,
+for how long each tick of the step held the loop. Both are histograms, `{upper bound in µs: count}`. Imported by the
+project; a worker without the step has no `held`.
+"""
+
+import functools
+import json
+import math
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from celery.signals import worker_ready
+
+PERIOD = 0.005  #: seconds
+SAVE_EVERY = 1.0  #: seconds
+STEP = 1.05  #: by which a bound of the histograms is above the one before
+
+late: Counter[int] = Counter()
+held: Counter[int] = Counter()
+
+
+def note(histogram: Counter[int], seconds: float) -> None:
+    exponent = math.ceil(math.log(max(seconds * 1e6, 1.0), STEP))
+    histogram[math.ceil(STEP**exponent)] += 1
+
+
+class Meter:
+    """A timer on the loop; each turn arms the next, as the step's own does."""
+
+    def __init__(self, timer: Any, path: Path) -> None:
+        self._timer = timer
+        self._path = path
+        self._save_at = 0.0
+
+    def arm(self) -> None:
+        self._timer.call_after(PERIOD, self._turn, (time.monotonic() + PERIOD,))
+
+    def _turn(self, due: float) -> None:
+        now = time.monotonic()
+        note(late, now - due)
+        if now >= self._save_at:
+            self._save_at = now + SAVE_EVERY
+            new = self._path.with_suffix(".new")
+            new.write_text(json.dumps({"late": late, "held": held}))
+            new.rename(self._path)
+        self.arm()
+
+
+def timed(method: Any) -> Any:
+    @functools.wraps(method)
+    def timing(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            note(held, time.perf_counter() - began)
+
+    return timing
+
+
+@worker_ready.connect
+def begin(sender: Any, **_: Any) -> None:
+    Meter(sender.timer, Path(os.environ["GOSSIP_TEST_STALL"])).arm()
+
+
+if os.environ.get("GOSSIP_TEST_INSTALL"):
+    from celery_gossip.step import GossipStep
+
+    GossipStep._tick = timed(GossipStep._tick)  # type: ignore[method-assign]
