@@ -6,7 +6,7 @@ Called by exchange.py on the thread that owns the connection, and at start to ch
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from kombu import Connection, Exchange
 
 from celery_gossip.errors import InvalidOption, UnsupportedTransport
 from celery_gossip.options import GossipOptions, without_password
+from celery_gossip.signature import Keyring, open_keyring
 
 __all__ = ["TIMEOUT", "Broker", "Link", "is_forbidden", "is_refusal", "open_broker", "open_task_broker"]
 
@@ -43,6 +44,7 @@ class Broker:
 
     app: Any
     options: GossipOptions
+    keyring: Keyring = field(default_factory=Keyring, repr=False)  #: what signs there, and knows a signature
 
     @property
     def uri(self) -> str:
@@ -90,10 +92,10 @@ class Broker:
 def open_broker(app: Any, options: GossipOptions) -> Broker:
     """The broker of these options, checked as far as it can be without connecting.
 
-    Raises InvalidOption for a `gossip_broker_url` that no transport takes, UnsupportedTransport for one that cannot
-    fan out.
+    Raises InvalidOption for a `gossip_broker_url` that no transport takes and for a `gossip_secret_file` without keys,
+    UnsupportedTransport for a broker that cannot fan out.
     """
-    broker = Broker(app, options)
+    broker = Broker(app, options, open_keyring(options))
     try:
         broker.require_fanout()
     except (KeyError, ValueError, ImportError) as exc:

@@ -68,7 +68,7 @@ def columns(line: str) -> list[str]:
 def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     shown = as_json(a_view())
     assert list(shown) == ["workers", "queues", "findings", "isolated_for"]
-    told = {"state": "online", "age": 0.25, "rivals": [], "replaced": None}
+    told = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None}
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **told}]
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}

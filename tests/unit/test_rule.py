@@ -152,7 +152,7 @@ def test_nobody_at_all(listening_for: float, is_told: bool) -> None:
 
 
 def test_a_stranger_of_another_version() -> None:
-    (one,) = found(a_worker(), stranger="version: 2 of 'w9'")
+    (one,) = found(a_worker(), refusals={"version": "version: 2 of 'w9'"})
     assert (one.kind, one.severity) == ("mixed_versions", WARNING) and "'w9'" in one.text
 
 
