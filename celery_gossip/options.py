@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from inspect import ismodule
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,7 +36,11 @@ KEY_RULE = f"a text of {LEAST_KEY} to {MOST_KEY} characters without white space 
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
-_CREDENTIALS = re.compile(r"(?<=//)[^@]*@|[^/;,\s]*@")
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
+_PASSWORD_FOR_PORT = re.compile(
+    r"(://[^/:?#\[]*:)(?!\d*(?:[/?#;,'\"\])\s]|$)).*", re.DOTALL
+)  #: its @ and host are missing
+_PASSWORD_IN_QUERY = re.compile(r"(?i)([?&][\w.-]*(?:pass|pwd|secret|token|cred)[\w.-]*=)[^&#;\s'\"]*")
 
 
 @dataclass(frozen=True, repr=False)
@@ -203,5 +208,18 @@ def _require_bool(option: str, value: object) -> None:
 
 
 def without_password(text: str) -> str:
-    """This text with what stands before an `@`, as in a URL, blotted out."""
-    return _CREDENTIALS.sub("***@", text)
+    """This text with what stands before the last `@` of each URL in it blotted out, and passwords in a query.
+
+    A password that should have been percent-encoded may hold any character: rather too much is blotted out.
+    """
+    starts = [found.start() for found in _SCHEME.finditer(text)]
+    pieces = [text[begin:end] for begin, end in pairwise([0, *starts, len(text)])]
+    return _PASSWORD_IN_QUERY.sub(r"\1***", "".join(map(_without_credentials, pieces)))
+
+
+def _without_credentials(piece: str) -> str:
+    _, has_credentials, rest = piece.rpartition("@")
+    if not has_credentials:
+        return _PASSWORD_FOR_PORT.sub(r"\1***", piece)
+    scheme = _SCHEME.match(piece)
+    return f"{scheme[0] if scheme else ''}***@{rest}"
