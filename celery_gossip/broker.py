@@ -189,9 +189,12 @@ class Link:
 
     def reset(self) -> None:
         """Forget the connection without a word. Never raises."""
-        with suppress(Exception):
+        try:
             # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
             (self._connection.collect if self.driver_type == "amqp" else self._connection.close)()
+        except Exception:  # Redis denies what a channel does to go, and Kombu would go on with half of a connection
+            with suppress(Exception):
+                self._connection = self._connection.clone()
         self._forget()
 
     def drop(self) -> None:
