@@ -122,4 +122,5 @@ def test_a_listener_of_redis_that_was_denied_something_goes_on_when_it_is_allowe
         admin.execute_command(*rule.split())
         eventually(lambda: assert_hears(listener), timeout=40)
         assert listener.error is None
+        assert not listener.rejected, "its own broken connection was taken for a message"
     admin.close()
