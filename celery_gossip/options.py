@@ -36,10 +36,9 @@ KEY_RULE = f"a text of {LEAST_KEY} to {MOST_KEY} characters without white space 
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
-_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
-_PASSWORD_FOR_PORT = re.compile(
-    r"(://[^/:?#\[]*:)(?!\d*(?:[/?#;,'\"\])\s]|$)).*", re.DOTALL
-)  #: its @ and host are missing
+_SCHEME = re.compile(r"(?<![^\s;,'\"\[(])[A-Za-z][\w+.-]*://")  #: where a URL begins, not within a password
+#: Its `@` and the host are missing.
+_PASSWORD_FOR_PORT = re.compile(r"(://[^/:?#\[]*:)(?!\d*(?:[/?#;,'\"\])\s]|$)).*", re.DOTALL)
 _PASSWORD_IN_QUERY = re.compile(r"(?i)([?&][\w.-]*(?:pass|pwd|secret|token|cred)[\w.-]*=)[^&#;\s'\"]*")
 
 
