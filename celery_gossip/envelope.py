@@ -1,9 +1,11 @@
 """What comes in from the gossip exchange, checked before anything unpacks it: anybody may publish anything there.
 
-Pure but for the Message class of Kombu; called by a Subscription on the listener's thread.
+In this order: size, content type and compression, then the signature; what is inside is for the listener to read. Pure
+but for the Message class of Kombu; called by a Subscription on the listener's thread.
 """
 
 import base64
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -11,8 +13,17 @@ from kombu.message import Message
 
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
+from celery_gossip.signature import Keyring, signature_in
 
-__all__ = ["body_of", "bounded_message", "unpack"]
+__all__ = ["Delivery", "bounded_message", "delivery_of", "unpack"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A body that nobody has read yet."""
+
+    body: bytes
+    is_verified: bool | None = None  #: whether it bears a signature that is right; None where there is no key to tell
 
 
 class _Properties(msgspec.Struct):
@@ -32,8 +43,8 @@ class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
-def unpack(data: Any) -> bytes | RejectedGossip:
-    """The body in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
+def unpack(data: Any, keyring: Keyring) -> Delivery | RejectedGossip:
+    """What is in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
     if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
         return RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
     try:
@@ -42,11 +53,11 @@ def unpack(data: Any) -> bytes | RejectedGossip:
             return RejectedGossip("compressed")
         if envelope.content_type != CONTENT_TYPE:
             return RejectedGossip("content_type", repr(envelope.content_type)[:200])
-        if envelope.properties.body_encoding == "base64":
-            return base64.b64decode(envelope.body, validate=True)
-        return envelope.body.encode()
+        is_base64 = envelope.properties.body_encoding == "base64"
+        body = base64.b64decode(envelope.body, validate=True) if is_base64 else envelope.body.encode()
     except (ValueError, RecursionError) as exc:
         return RejectedGossip("transport", str(exc)[:200])
+    return _delivery(body, envelope.headers, keyring)
 
 
 def bounded_message(message_class: Any) -> Any:
@@ -74,13 +85,22 @@ def _refuse_compression(raw: Any) -> None:
         raise RejectedGossip("compressed")
 
 
-def body_of(message: Any) -> bytes | RejectedGossip:
+def delivery_of(message: Any, keyring: Keyring) -> Delivery | RejectedGossip:
+    """What is in a message of Kombu's."""
     if message.rejected is not None:
         return message.rejected  # type: ignore[no-any-return]
     if message.content_type != CONTENT_TYPE:
         return RejectedGossip("content_type", repr(message.content_type)[:200])
-    if isinstance(message.body, str):
-        return message.body.encode("utf-8", "surrogatepass")
-    if not isinstance(message.body, (bytes, bytearray, memoryview)):
-        return RejectedGossip("transport", f"a body of type {type(message.body).__name__}")
-    return bytes(message.body)
+    body = message.body.encode("utf-8", "surrogatepass") if isinstance(message.body, str) else message.body
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        return RejectedGossip("transport", f"a body of type {type(body).__name__}")
+    return _delivery(bytes(body), message.headers, keyring)
+
+
+def _delivery(body: bytes, headers: Any, keyring: Keyring) -> Delivery | RejectedGossip:
+    if len(body) > MAX_BYTES:  # before any work is done with it
+        return RejectedGossip("oversized", f"{len(body)} bytes, {MAX_BYTES} allowed")
+    try:
+        return Delivery(body, keyring.is_verified(body, signature_in(headers)))
+    except RejectedGossip as exc:
+        return exc

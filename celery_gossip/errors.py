@@ -1,6 +1,6 @@
 """The errors of queue gossip: one root, kinds that also derive from the built-in that a caller would catch."""
 
-__all__ = ["GossipError", "InvalidOption", "OversizedGossip", "RejectedGossip", "UnsupportedTransport"]
+__all__ = ["GossipError", "InvalidOption", "OversizedGossip", "RejectedGossip", "UnsupportedTransport", "UnusableURL"]
 
 
 class GossipError(Exception):
@@ -27,6 +27,10 @@ class RejectedGossip(GossipError, ValueError):
     def __init__(self, reason: str, message: str | None = None) -> None:
         super().__init__(f"{reason}: {message}" if message else reason)
         self.reason = reason
+
+
+class UnusableURL(GossipError, ValueError):
+    """A broker's URL cannot be used. Neither the text nor a chained exception holds any part of its password."""
 
 
 class UnsupportedTransport(GossipError, RuntimeError):

@@ -10,11 +10,11 @@ from uuid import uuid4
 from kombu import Consumer, Producer, Queue
 
 from celery_gossip.broker import Broker, Link, is_forbidden, is_refusal, open_broker
-from celery_gossip.envelope import body_of, bounded_message, unpack
+from celery_gossip.envelope import Delivery, bounded_message, delivery_of, unpack
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.messages import CONTENT_TYPE
 
-__all__ = ["Broker", "Publisher", "Subscription", "is_forbidden", "is_refusal", "open_broker"]
+__all__ = ["Broker", "Delivery", "Publisher", "Subscription", "is_forbidden", "is_refusal", "open_broker"]
 
 PUBLISH_TIMEOUT = 0.4  #: seconds for writing one message to an AMQP socket that does not drain
 EXPIRES_AFTER = 3.0  #: intervals after which an undelivered gossip is worthless
@@ -36,6 +36,7 @@ class Publisher:
         """
         self._link = Link(broker.connection())
         self._exchange = broker.exchange()
+        self._keyring = broker.keyring
         self._expiration = expires or min(EXPIRES_AFTER * broker.options.interval, _MOST_EXPIRY)
         self._wants_answer = wants_answer and self._link.driver_type == "amqp"
         self._producer: Any = None
@@ -58,6 +59,7 @@ class Publisher:
             routing_key="",
             content_type=CONTENT_TYPE,
             content_encoding="utf-8",
+            headers=self._keyring.headers(body),
             delivery_mode="transient",
             expiration=self._expiration,
             timeout=PUBLISH_TIMEOUT,
@@ -130,7 +132,7 @@ class Publisher:
 
 
 class Subscription:
-    """Listens on the gossip exchange: receive() gives bodies and rejections. One thread; close() on the same one.
+    """Listens on the gossip exchange: receive() gives deliveries and rejections. One thread; close() on the same one.
 
     Bounded on the broker (AMQP: an exclusive queue of at most 200 messages and 3 s), and nothing stays there after
     close() or, but for one constant member of Kombu's binding set on Redis, after kill -9.
@@ -138,9 +140,10 @@ class Subscription:
 
     def __init__(self, broker: Broker) -> None:
         self._exchange = broker.exchange()
+        self._keyring = broker.keyring
         self._link = Link(broker.connection(**_polling_options(broker)))
         self._queue: Any = None
-        self._inbox: list[bytes | RejectedGossip] = []
+        self._inbox: list[Delivery | RejectedGossip] = []
         self._data_errors = 0
         self._out_of_step: Exception | None = None
 
@@ -160,8 +163,8 @@ class Subscription:
         if not is_amqp:  # Redis subscribes at the first look
             self._inbox = self.receive(timeout=0)
 
-    def receive(self, timeout: float) -> list[bytes | RejectedGossip]:
-        """Bodies and rejections that came within `timeout` seconds; at least one wait, at most one event.
+    def receive(self, timeout: float) -> list[Delivery | RejectedGossip]:
+        """Deliveries and rejections that came within `timeout` seconds; at least one wait, at most one event.
 
         Raises whatever the transport raises when the connection is gone or out of step; then call drop().
         """
@@ -209,7 +212,7 @@ class Subscription:
         return queue
 
     def _on_message(self, message: Any) -> None:
-        self._inbox.append(body_of(message))
+        self._inbox.append(delivery_of(message, self._keyring))
         if self._link.driver_type == "amqp":
             message.ack()
 
@@ -220,7 +223,7 @@ class Subscription:
         def guarded(client: Any, response: Any) -> Any:
             payload = handle_message(client, response)
             if payload and payload["type"] in (b"message", b"pmessage"):
-                self._inbox.append(unpack(payload["data"]))
+                self._inbox.append(unpack(payload["data"], self._keyring))
                 payload["data"] = None
             return payload
 

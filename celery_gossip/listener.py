@@ -17,7 +17,7 @@ from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
 from celery_gossip.diagnosis import Diagnosis, Finding
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.evidence import Evidence
-from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.exchange import Delivery, Publisher, Subscription, is_refusal, open_broker
 from celery_gossip.hearing import Hearing
 from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.member import Patience
@@ -33,7 +33,7 @@ _DRAIN_TIMEOUT = 0.2  #: seconds; how long close() waits for a quiet listener, a
 _EXPIRE_EVERY = 0.25  #: seconds between two looks for who is silent
 _REVIEW_EVERY = 1.0  #: seconds between two diagnoses
 _TRENDS_EVERY = 5.0  #: seconds between two looks at how tasks have fared
-_STRANGER_HOLDS = 60.0  #: seconds for which a message of another version is remembered
+_REFUSAL_HOLDS = 60.0  #: seconds for which a message that was refused is told of
 _CLOSE_TIMEOUT = 5.0  #: seconds for the last answers of a broker that hangs
 
 _WORKER_SIGNALS = {
@@ -89,7 +89,7 @@ class Listener:
         self._expire_at = self._review_at = self._trends_at = 0.0
         self._trends: dict[str, Trend] = {}
         self._knows_backlogs = False
-        self._stranger: tuple[str, float] | None = None
+        self._refusals: dict[str, tuple[str, float]] = {}
         self._failures = 0
         self._log = LimitedLogger()
 
@@ -220,27 +220,27 @@ class Listener:
             except Exception as exc:  # a rule that stumbles over something must not deafen the listener
                 self._log.error("review", "celery-gossip: the diagnosis failed: %r", exc, exc_info=exc)
 
-    def _take(self, received: bytes | RejectedGossip) -> None:
+    def _take(self, received: Delivery | RejectedGossip) -> None:
         now = self._clock()
         self._hearing.hear_message(now)
         try:
             if isinstance(received, RejectedGossip):
                 raise received
-            message = decode(received)
+            message = decode(received.body)
+            if isinstance(message, Echo):
+                if received.is_verified is not False:
+                    self._echo.take(message, now)
+                return
+            transitions = self.cluster.apply(message, now, is_verified=received.is_verified)
         except RejectedGossip as exc:
             self._refuse(exc, now)
             return
-        if isinstance(message, Echo):
-            self._echo.take(message, now)
-            return
-        transitions = self.cluster.apply(message, now)
         signals.emit(signals.gossip_received, self.app, gossip=message)
         self._announce(transitions)
 
     def _refuse(self, exc: RejectedGossip, now: float) -> None:
         self.rejected[exc.reason] += 1
-        if exc.reason == "version":
-            self._stranger = (str(exc), now)
+        self._refusals[exc.reason] = (str(exc), now)
         self._log.warning(exc.reason, "celery-gossip: refused a message on %s: %s", self.options.exchange, exc)
         signals.emit(signals.gossip_rejected, self.app, reason=exc.reason)
 
@@ -261,7 +261,7 @@ class Listener:
     def _evidence(self, now: float) -> Evidence:
         connected_at = self._hearing.connected_at
         error = self.error or self._echo.error
-        stranger, heard_at = self._stranger or ("", now)
+        refusals = {reason: text for reason, (text, at) in self._refusals.items() if now - at < _REFUSAL_HOLDS}
         if now >= self._trends_at:
             self._trends_at, self._trends = now + _TRENDS_EVERY, self.cluster.trends()
         return Evidence(
@@ -269,7 +269,8 @@ class Listener:
             listening_for=0.0 if connected_at is None else now - connected_at,
             where=f"exchange {self.options.exchange!r} of {self.uri}",
             trouble="" if error is None else described(error),
-            stranger=stranger if now - heard_at < _STRANGER_HOLDS else "",
+            refusals=refusals,
+            rejected=dict(self.rejected),
             trends=self._trends,
         )
 

@@ -12,7 +12,7 @@ from kombu import Connection
 
 from celery_gossip.exchange import Publisher, Subscription, open_broker
 from celery_gossip.messages import encode
-from tests.integration.corner import Corner, receive
+from tests.integration.corner import Corner, body_of, receive
 from tests.support import brokers, eventually
 from tests.unit.build import a_gossip
 
@@ -157,7 +157,7 @@ def test_a_listener_that_does_not_read_costs_the_broker_little_and_finds_the_new
         received: list[Any] = []
 
         def is_read() -> None:
-            received.extend(subscription.receive(0.1))
+            received.extend(map(body_of, subscription.receive(0.1)))
             assert received[-1:] == [b"999"]
 
         eventually(is_read, every=0.0)
