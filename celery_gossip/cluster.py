@@ -189,6 +189,10 @@ class Cluster:
             gossips = [gossip for member in self._members.values() for gossip in member.gossips]
         return list(dict.fromkeys(check.queue for gossip in gossips for check in gossip.checks))
 
+    def knows(self, hostname: str) -> bool:
+        """Whether this worker is in the view."""
+        return hostname in self._members
+
     def count_live(self) -> int:
         """How many workers are neither offline nor lost."""
         with self._lock:

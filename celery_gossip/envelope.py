@@ -6,13 +6,29 @@ Pure but for the Message class of Kombu; called by a Subscription on the listene
 import base64
 from typing import Any, Literal
 
+import amqp
 import msgspec
 from kombu.message import Message
 
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.intake import Parcel
 from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
 
-__all__ = ["body_of", "bounded_message", "unpack"]
+__all__ = ["Unread", "body_of", "bounded_message", "unpack"]
+
+
+class Unread(amqp.Message):  # type: ignore[misc]
+    """A delivery of AMQP whose properties nobody has read yet: that may raise anything."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        super().__init__(parcel.body)
+        self.delivery_info = {"delivery_tag": parcel.tag}
+        self.header = parcel.header
+
+    def read(self) -> None:
+        if self.body is None:
+            raise RejectedGossip("oversized", f"{MAX_BYTES} bytes are allowed")
+        self.inbound_header(self.header)
 
 
 class _Properties(msgspec.Struct):
@@ -32,9 +48,9 @@ class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
-def unpack(data: Any) -> bytes | RejectedGossip:
+def unpack(data: bytes) -> bytes | RejectedGossip:
     """The body in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
-    if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
+    if len(data) > 2 * MAX_BYTES:  # base64 adds a third
         return RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
     try:
         envelope = _envelope_decoder.decode(data)
@@ -57,6 +73,8 @@ def bounded_message(message_class: Any) -> Any:
 
         def __init__(self, raw: Any, channel: Any = None, **kwargs: Any) -> None:
             try:
+                if isinstance(raw, Unread):
+                    raw.read()
                 _refuse_compression(raw)
                 super().__init__(raw, channel=channel, **kwargs)
             except Exception as exc:

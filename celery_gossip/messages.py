@@ -51,6 +51,7 @@ REASONS = (
     "version",  # of a wire format that this listener does not speak
     "text",  # a name with control characters
     "transport",  # the broker's envelope itself was broken
+    "throttled",  # not looked at: its sender, or all who are unknown, say more than can be of use
 )
 
 MAX_INTERVAL = 86_400.0  #: seconds between two rounds: silence is judged by it, so it has a bound
