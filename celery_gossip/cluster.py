@@ -197,6 +197,10 @@ class Cluster:
         member = self._members.get(hostname)
         return None if member is None else member.is_verified
 
+    def knows(self, hostname: str) -> bool:
+        """Whether this worker is in the view."""
+        return hostname in self._members
+
     def count_live(self) -> int:
         """How many workers are neither offline nor lost."""
         with self._lock:

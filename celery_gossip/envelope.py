@@ -5,25 +5,32 @@ but for the Message class of Kombu; called by a Subscription on the listener's t
 """
 
 import base64
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import amqp
 import msgspec
 from kombu.message import Message
 
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.intake import Parcel
 from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
-from celery_gossip.signature import Keyring, signature_in
+from celery_gossip.signature import Delivery, Keyring, signature_in
 
-__all__ = ["Delivery", "bounded_message", "delivery_of", "unpack"]
+__all__ = ["Unread", "bounded_message", "delivery_of", "unpack"]
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """A body that nobody has read yet."""
+class Unread(amqp.Message):  # type: ignore[misc]
+    """A delivery of AMQP whose properties nobody has read yet: that may raise anything."""
 
-    body: bytes
-    is_verified: bool | None = None  #: whether it bears a signature that is right; None where there is no key to tell
+    def __init__(self, parcel: Parcel) -> None:
+        super().__init__(parcel.body)
+        self.delivery_info = {"delivery_tag": parcel.tag}
+        self.header = parcel.header
+
+    def read(self) -> None:
+        if self.body is None:
+            raise RejectedGossip("oversized", f"{MAX_BYTES} bytes are allowed")
+        self.inbound_header(self.header)
 
 
 class _Properties(msgspec.Struct):
@@ -43,9 +50,9 @@ class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
-def unpack(data: Any, keyring: Keyring) -> Delivery | RejectedGossip:
+def unpack(data: bytes, keyring: Keyring) -> Delivery | RejectedGossip:
     """What is in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
-    if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
+    if len(data) > 2 * MAX_BYTES:  # base64 adds a third
         return RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
     try:
         envelope = _envelope_decoder.decode(data)
@@ -68,6 +75,8 @@ def bounded_message(message_class: Any) -> Any:
 
         def __init__(self, raw: Any, channel: Any = None, **kwargs: Any) -> None:
             try:
+                if isinstance(raw, Unread):
+                    raw.read()
                 _refuse_compression(raw)
                 super().__init__(raw, channel=channel, **kwargs)
             except Exception as exc:

@@ -94,6 +94,10 @@ class Hearing:
         self._note_lag(now - sent_at, now)
         self._sure_at, self._was_cut_off = sent_at, False  # a late one, part of a backlog, is too old to make it sure
 
+    def doubt(self, now: float) -> None:
+        """More is said than can be heard: the broker may drop what others say meanwhile."""
+        self._note_lag(_PATIENCE, now)
+
     def look(self, now: float, expected: float) -> None:
         """Called at every turn of the loop, which should take `expected` seconds: the rest is the listener's lag."""
         late = now - self._looked_at - expected

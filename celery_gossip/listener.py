@@ -17,15 +17,16 @@ from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
 from celery_gossip.diagnosis import Diagnosis, Finding
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.evidence import Evidence
-from celery_gossip.exchange import Delivery, Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.exchange import Delivery, Overslept, Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.gate import Gate
 from celery_gossip.hearing import Hearing
 from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.member import Patience
-from celery_gossip.messages import Echo, decode
+from celery_gossip.messages import Echo, decode, plain
 from celery_gossip.options import GossipOptions, resolve
 from celery_gossip.sounder import ECHO_EXPIRES, EchoSounder
 from celery_gossip.throughput import Throughput, Trend
-from celery_gossip.view import View
+from celery_gossip.view import STATES, View
 
 __all__ = ["Listener"]
 
@@ -36,15 +37,7 @@ _TRENDS_EVERY = 5.0  #: seconds between two looks at how tasks have fared
 _REFUSAL_HOLDS = 60.0  #: seconds for which a message that was refused is told of
 _CLOSE_TIMEOUT = 5.0  #: seconds for the last answers of a broker that hangs
 
-_WORKER_SIGNALS = {
-    "online": signals.worker_online,
-    "stalled": signals.worker_stalled,
-    "draining": signals.worker_draining,
-    "offline": signals.worker_offline,
-    "suspect": signals.worker_suspect,
-    "lost": signals.worker_lost,
-    "conflict": signals.worker_conflict,
-}
+_WORKER_SIGNALS = {state: getattr(signals, f"worker_{state}") for state in STATES}
 
 
 class Deaf(ConnectionError):
@@ -159,12 +152,15 @@ class Listener:
     def _begin_to_hear(self) -> None:
         self._hearing = Hearing(self._clock())
         self._echo = EchoSounder(Publisher(self._broker, expires=ECHO_EXPIRES), self._hearing, self._clock)
+        self._gate = Gate(self.cluster.knows, self._echo.name)
 
     def _run(self) -> None:
         subscription = Subscription(self._broker)
         while not self._closing.is_set():
             try:
                 self._listen(subscription)
+            except Overslept:
+                subscription.reset()
             except Deaf as exc:
                 subscription.drop()
                 # Without an echo: a connection that never brought anything, like the one before, was not the trouble.
@@ -183,16 +179,19 @@ class Listener:
         now = self._clock()
         self._hearing.connect(now)
         self.cluster.begin(now)
+        self._gate.begin(now)
         if self.error is not None:
             self.error = None
             logger.info("celery-gossip: listening on %s again", self.uri)
         while not self._closing.is_set():
             self._echo.say_if_due()
             received = subscription.receive(_DRAIN_TIMEOUT)
-            self._attend(self._clock())  # before anything is taken: it may have waited through a long sleep of ours
-            for message in received:
+            now = self._clock()
+            self._attend(now)  # before anything is taken: it may have waited through a long sleep of ours
+            for message in self._gate.sift(received, now):
                 self._failures = 0
                 self._take(message)
+            self._note_throttled(now)
             if self._hearing.is_deaf(self._clock(), self._slowest()):
                 raise self._echo.error or Deaf("nothing is heard")
 
@@ -243,6 +242,14 @@ class Listener:
         self._refusals[exc.reason] = (str(exc), now)
         self._log.warning(exc.reason, "celery-gossip: refused a message on %s: %s", self.options.exchange, exc)
         signals.emit(signals.gossip_rejected, self.app, reason=exc.reason)
+
+    def _note_throttled(self, now: float) -> None:
+        more = self._gate.throttled - self.rejected["throttled"]
+        if more:
+            self._hearing.doubt(now)
+            self.rejected["throttled"] += more
+            text = "celery-gossip: more is said on %s than can be of use, most of it by %s: the newest has to do"
+            self._log.warning("throttled", text, self.options.exchange, plain(self._gate.loudest))
 
     def _announce(self, transitions: list[Transition]) -> None:
         for transition in transitions:

@@ -8,10 +8,12 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from celery_gossip.errors import InvalidOption, RejectedGossip
 from celery_gossip.options import KEY_RULE, MOST_KEY, MOST_KEYS, GossipOptions, is_key
 
-__all__ = ["SIGNATURE", "Keyring", "open_keyring", "signature_in"]
+__all__ = ["SIGNATURE", "Delivery", "Keyring", "open_keyring", "signature_in"]
 
 SIGNATURE = "gossip_signature"  #: the message's header
 _DIGITS = 64  #: of a signature, lower-case hexadecimal ones
@@ -23,6 +25,13 @@ class _Unsigned:
 
 
 _UNSIGNED = _Unsigned()
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """A body that nobody has read yet."""
+
+    body: bytes
+    is_verified: bool | None = None  #: whether it bears a signature that is right; None where there is no key to tell
 
 
 class Keyring:
