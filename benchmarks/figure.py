@@ -12,6 +12,7 @@ class Quantiles:
     """Of many figures; NaN where there are none."""
 
     count: int
+    least: float
     p50: float
     p95: float
     p99: float
@@ -23,8 +24,7 @@ class Quantiles:
 
 def quantiles(figures: Iterable[float]) -> Quantiles:
     ordered = sorted(figures)
-    p50, p95, p99, most = (quantile(ordered, share) for share in (0.5, 0.95, 0.99, 1.0))
-    return Quantiles(len(ordered), p50, p95, p99, most)
+    return Quantiles(len(ordered), *(quantile(ordered, share) for share in (0.0, 0.5, 0.95, 0.99, 1.0)))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

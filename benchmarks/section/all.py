@@ -1,7 +1,19 @@
 """Every section of the price list, in the order of the page. Read by the runner."""
 
 from benchmarks.price.result import Section
-from benchmarks.section import broker, fault, fleet, freshness, health, loop, monitor, probe, scrape, worker
+from benchmarks.section import (
+    broker,
+    fault,
+    fleet,
+    freshness,
+    health,
+    improvement,
+    loop,
+    monitor,
+    probe,
+    scrape,
+    worker,
+)
 
 __all__ = ["SECTIONS"]
 
@@ -16,4 +28,5 @@ SECTIONS: list[Section] = [
     scrape.SECTION,
     health.SECTION,
     fault.SECTION,
+    improvement.SECTION,
 ]

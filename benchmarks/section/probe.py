@@ -50,5 +50,6 @@ encodes it on the sender's thread. (`python -m benchmarks.probing`)""",
     measure=measure,
     caveats="""\
 Nobody sets out to reserve 10,000 tasks in one worker; a prefetch multiplier of 0 does it. Then a round has to look at
-each of them, for only the request tells which queue it came from.""",
+each of them; in the first round that sees a task it is asked for its queue, which takes a microsecond (see "What was
+improved"). The gossip itself does not grow: it tells counts, and ids of running tasks alone.""",
 )

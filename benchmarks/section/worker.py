@@ -16,7 +16,9 @@ LABELS = {"plain": "plain", "again": "plain, again", "gossip": "this package", "
 
 
 def measure(scale: Scale) -> Result:
-    plan = scale.pick(full=events.Plan(pairs=4, restarts=2), quick=events.Plan(tasks=1000, pairs=2, restarts=1))
+    plan = scale.pick(
+        full=events.Plan(tasks=1500, pairs=3, restarts=2), quick=events.Plan(tasks=1000, pairs=2, restarts=1)
+    )
     rounds = {kind_of(url): list(events.measure(plan, require(url))) for url in (REDIS_URL, RABBITMQ_URL)}
     pure = {kind: pure_cost(kind, turns=scale.pick(full=40, quick=10)) for kind in rounds}
     idle = overhead.measure_idle(REDIS_URL, seconds=scale.pick(full=20.0, quick=5.0))

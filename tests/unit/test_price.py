@@ -119,11 +119,11 @@ def test_every_section_has_a_name_of_its_own_and_explains_itself() -> None:
 
 @pytest.mark.parametrize(
     ("figures", "expected"),
-    [([], None), ([3.0], (3.0, 3.0, 3.0, 3.0)), (range(100, 0, -1), (50, 95, 99, 100))],
+    [([], None), ([3.0], (3.0, 3.0, 3.0, 3.0, 3.0)), (range(100, 0, -1), (1, 50, 95, 99, 100))],
 )
 def test_quantiles_are_figures_that_were_seen(figures: list[float], expected: tuple[float, ...] | None) -> None:
     seen = quantiles(figures)
     if expected is None:
         assert seen.p50 != seen.p50 and seen.count == 0
     else:
-        assert (seen.p50, seen.p95, seen.p99, seen.most) == expected
+        assert (seen.least, seen.p50, seen.p95, seen.p99, seen.most) == expected
