@@ -57,7 +57,8 @@ def _when(section: Section, entry: Entry, record: Record) -> str:
     began, ended = entry.load
     return (
         f"*Measured {entry.measured_at} UTC at commit {entry.commit}{', quickly' if entry.is_quick else ''}, in "
-        f"{entry.took:.0f} s; load {began} when it began, {ended} when it had ended"
+        f"{entry.took:.0f} s{f' at niceness {entry.niceness}' if entry.niceness else ''}; "
+        f"load {began} when it began, {ended} when it had ended"
         f"{f'; on {entry.machine}' if differs else ''}. Again: `python -m benchmarks --only {section.name}`.*"
     )
 

@@ -23,6 +23,7 @@ class Entry:
     took: float  #: seconds
     load: tuple[float, float]  #: processes that wanted to run, when it began and when it had ended
     is_quick: bool = False
+    niceness: int = 0  #: of the run, where others used the machine as well
 
 
 Record = dict[str, Entry]  #: by the name of the section
