@@ -151,8 +151,11 @@ class Ledger:
         total.add(moved)
         self._fleet_buckets += total.size - before
 
-    def _moved(self, series: TaskSeries, known: _Known) -> Tally:
-        moved, counts = Tally(), _counts_of(series)
+    def _moved(self, series: TaskSeries, known: _Known) -> Tally | None:
+        counts = _counts_of(series)
+        if counts == known.counts and _is_known(series.runtime, known.runtime) and _is_known(series.wait, known.wait):
+            return None  # a series is told in three gossips, for one may be lost
+        moved = Tally()
         if counts != known.counts and not known.has_past:
             moved.counts = [more if more > 0 else 0 for more in map(sub, counts, known.counts)]
             if moved.counts[_FAILED]:
@@ -185,6 +188,13 @@ class Ledger:
         self._past_boots[hostname, boot] = None
         while len(self._past_boots) > _MOST_PAST_BOOTS:
             self._past_boots.popitem(last=False)
+
+
+def _is_known(histogram: Histogram | None, times: _Times) -> bool:
+    """Whether it says nothing new: every bucket that there is is known already."""
+    return histogram is None or (
+        histogram.count == times.count and histogram.total == times.total and times.buckets.sum == times.count
+    )
 
 
 def _unheard(count: int, recent: int, known: _Known, *, is_whole: bool) -> int:
