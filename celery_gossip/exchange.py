@@ -115,7 +115,7 @@ class Publisher:
         return channel
 
     def is_refusal(self, exc: Exception) -> bool:
-        """See the function of this name."""
+        """See broker.is_refusal."""
         return is_refusal(exc)
 
     def is_outage(self, exc: Exception) -> bool:
