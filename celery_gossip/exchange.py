@@ -101,6 +101,9 @@ class Publisher:
             self._link.raw.on_unblocked = self._on_unblocked
         with self._link.bounded():
             channel = self._declare(channel)
+        if self._link.driver_type == "redis":
+            # Kombu greets Redis on one connection and publishes on another: a thousand workers need not hold both.
+            channel.client.connection_pool.disconnect()
         return Producer(channel, auto_declare=False)
 
     def _declare(self, channel: Any) -> Any:
