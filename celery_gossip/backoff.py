@@ -3,12 +3,10 @@
 __all__ = ["BACKOFF_FIRST", "BACKOFF_MOST", "BACKOFF_MOST_REFUSED", "backoff"]
 
 BACKOFF_FIRST = 1.0  #: seconds
-#: Seconds. With the second that a try under way may still take, gossip is back 3 s after its broker at most; to ask once
-#: a second, as it is on average, costs a broker no more than the gossip itself.
+#: Seconds. With the second that a try under way still takes, gossip is back 3 s after its broker at most. Being asked
+#: once a second, as it is on average, costs a broker about as much as the gossip does.
 BACKOFF_MOST = 2.0
-BACKOFF_MOST_REFUSED = (
-    30.0  #: seconds; a RabbitMQ that says no builds and closes a connection for each worker that asks
-)
+BACKOFF_MOST_REFUSED = 30.0  #: seconds; a RabbitMQ that says no opens and closes a connection for each that asks
 
 
 def backoff(failures: int, chance: float, is_refused: bool = False) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 import pytest
+from kombu import Connection
 
 from tests.faults.crew import Crew, all_online, crew, gossip_rates, heard_again, reconnects, tracebacks_of_ours
 from tests.faults.figure import Figures
@@ -124,10 +125,19 @@ def restart(broker: brokers.PrivateBroker, workers: Crew, ear: Ear) -> dict[str,
     """Kill and start it; `{pool: seconds}` after which each was heard. Later its own event loop is back, too."""
     broker.kill()
     broker.start()
+    eventually(lambda: assert_answers(broker))  # RabbitMQ listens before it does
     returned_at = time.monotonic()
     backs = heard_again(ear, workers, returned_at, BACK_WITHIN)
     all_online(ear, workers, returned_at, RECONNECTED_WITHIN)
     return backs
+
+
+def assert_answers(broker: brokers.PrivateBroker) -> None:
+    with Connection(broker.url, connect_timeout=1, transport_options={"max_retries": 0}) as connection:
+        try:
+            connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        except Exception as exc:
+            raise AssertionError("the broker does not answer yet") from exc
 
 
 def take_census(worker: Worker, figures: Figures, case: str) -> None:
