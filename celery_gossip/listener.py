@@ -19,7 +19,7 @@ from celery_gossip.errors import RejectedGossip
 from celery_gossip.evidence import Evidence
 from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
 from celery_gossip.hearing import Hearing
-from celery_gossip.log import LimitedLogger, described, logger
+from celery_gossip.log import LimitedLogger, described
 from celery_gossip.member import Patience
 from celery_gossip.messages import Echo, decode
 from celery_gossip.options import GossipOptions, resolve
@@ -185,7 +185,7 @@ class Listener:
         self.cluster.begin(now)
         if self.error is not None:
             self.error = None
-            logger.info("celery-gossip: listening on %s again", self.uri)
+            self._log.info("reached", "celery-gossip: listening on %s again", self.uri)
         while not self._closing.is_set():
             self._echo.say_if_due()
             received = subscription.receive(_DRAIN_TIMEOUT)
