@@ -3,6 +3,7 @@
 Where it serves the gossip alone, and where it is the worker's own, as far as Celery itself lives through that.
 """
 
+import logging
 import re
 import time
 from collections import defaultdict
@@ -121,6 +122,7 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
 def test_a_redis_that_refuses_is_told_of_once_and_gossip_is_back_soon(
     fault: str, where: str, scene: Scene, figures: Figures, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "celery_gossip")
     with ExitStack() as stack:
         workers = stack.enter_context(crew(scene.project))
         ear = stack.enter_context(Ear(scene.project))
