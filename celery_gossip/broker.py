@@ -227,8 +227,11 @@ def _driver_type(connection: Any) -> str:
 
 
 def is_refusal(exc: Exception) -> bool:
-    """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
-    return getattr(exc, "reply_code", None) in _REFUSALS or is_forbidden(exc)
+    """Whether RabbitMQ has said no (rights, a mismatching exchange): to be asked again, but rarely.
+
+    Redis is not meant: to refuse costs it no more than to publish, so it is soon asked again.
+    """
+    return getattr(exc, "reply_code", None) in _REFUSALS
 
 
 def is_forbidden(exc: Exception) -> bool:

@@ -110,6 +110,9 @@ class Publisher:
             self._link.raw.on_unblocked = self._on_unblocked
         with self._link.bounded():
             channel = self._declare(channel)
+        if self._link.driver_type == "redis":
+            # Kombu greets Redis on one connection and publishes on another: a thousand workers need not hold both.
+            channel.client.connection_pool.disconnect()
         return Producer(channel, auto_declare=False)
 
     def _declare(self, channel: Any) -> Any:
@@ -124,7 +127,7 @@ class Publisher:
         return channel
 
     def is_refusal(self, exc: Exception) -> bool:
-        """See the function of this name."""
+        """See broker.is_refusal."""
         return is_refusal(exc)
 
     def is_outage(self, exc: Exception) -> bool:

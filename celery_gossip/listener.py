@@ -20,7 +20,7 @@ from celery_gossip.evidence import Evidence
 from celery_gossip.exchange import Delivery, Overslept, Publisher, Subscription, is_refusal, open_broker
 from celery_gossip.gate import Gate
 from celery_gossip.hearing import Hearing
-from celery_gossip.log import LimitedLogger, described, logger
+from celery_gossip.log import LimitedLogger, described
 from celery_gossip.member import Patience
 from celery_gossip.messages import Echo, decode, plain
 from celery_gossip.options import GossipOptions, resolve
@@ -182,7 +182,7 @@ class Listener:
         self._gate.begin(now)
         if self.error is not None:
             self.error = None
-            logger.info("celery-gossip: listening on %s again", self.uri)
+            self._log.info("reached", "celery-gossip: listening on %s again", self.uri)
         while not self._closing.is_set():
             self._echo.say_if_due()
             received = subscription.receive(_DRAIN_TIMEOUT)

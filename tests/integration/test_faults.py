@@ -8,6 +8,7 @@ from typing import Any
 
 import amqp
 import pytest
+import redis
 from kombu import Connection
 
 from celery_gossip.exchange import Publisher, Subscription, open_broker
@@ -101,6 +102,21 @@ def test_a_frozen_redis_holds_nobody_up(private_redis: Any) -> None:
 
 def test_goodbye_to_a_frozen_redis_is_bounded(private_redis: Any) -> None:
     assert_closes_on_a_frozen_broker(private_redis)
+
+
+def test_a_publisher_holds_one_connection_to_its_redis(private_redis: Any) -> None:
+    corner = corner_at(private_redis)
+    with corner.publisher() as publisher, redis.Redis(port=private_redis.port) as observer:
+        for _ in range(2):
+            publisher.publish(BODY)
+            publisher.publish(BODY)
+            assert len(observer.client_list()) == 2, "its own, and the observer's"
+            publisher.drop()
+            eventually(lambda: _assert_alone(observer))
+
+
+def _assert_alone(observer: Any) -> None:
+    assert len(observer.client_list()) == 1
 
 
 def test_a_publisher_goes_on_when_its_redis_was_restarted(private_redis: Any) -> None:

@@ -86,7 +86,7 @@ class Silence:
 
     def warning(self, *_: object, **__: object) -> None: ...
 
-    error = warning
+    error = info = warning
 
 
 class Watcher:
