@@ -2,6 +2,8 @@
 
 __all__ = ["GossipError", "InvalidOption", "OversizedGossip", "RejectedGossip", "UnsupportedTransport", "UnusableURL"]
 
+_MOST_TEXT = 300  #: characters of what is told of a message: a stranger may have written all of it
+
 
 class GossipError(Exception):
     """Something went wrong in celery-gossip."""
@@ -25,7 +27,7 @@ class RejectedGossip(GossipError, ValueError):
     """
 
     def __init__(self, reason: str, message: str | None = None) -> None:
-        super().__init__(f"{reason}: {message}" if message else reason)
+        super().__init__(f"{reason}: {message[:_MOST_TEXT]}" if message else reason)
         self.reason = reason
 
 
