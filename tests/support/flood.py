@@ -2,7 +2,8 @@
 
 It writes prebuilt commands on a raw socket until it is ended, and prints a line a second: `<sent so far>`. KIND says
 what: `gossip` of one boot with a rising seq, the `same` gossip again and again, `junk`, look-alikes of an `echo`,
-`large` ones of 60 KB, `names`: a new hostname each time, `boots`: a new boot each time.
+`large` ones of 60 KB, `names`: a new hostname each time, `boots`: a new boot each time. `fleet` is not hostile: 1,000
+workers in turn, whose gossips are dated.
 """
 
 import base64
@@ -23,6 +24,7 @@ from tests.unit.build import a_check, a_gossip
 TURN = 0.005  #: seconds between two bursts
 SEQ, BOOT, NAME = b"1000000000000001", b"00000000000000ff", b"celery@hostname-00000000"
 HOSTNAME = "celery@flooder"
+SENT_AT, FLEET = 1_700_000_000.5, 1_000
 KEPT: list[amqp.Connection] = []  #: from the garbage collector
 
 
@@ -32,6 +34,8 @@ def bodies(kind: str) -> Iterator[bytes]:
         return iter(lambda: b"junk" * 200, None)
     if kind == "echo":
         return (b'{"echo":"%016x","number":%016d}' % (n, 10**15 + n) for n in count())
+    if kind == "fleet":
+        return fleet()
     checks = tuple(a_check(queue=f"queue-{n}", active=ids(kind)) for n in range(2))
     named = {"names": NAME.decode(), "boots": HOSTNAME}.get(kind, HOSTNAME)
     body = encode(a_gossip(hostname=named, boot=BOOT.decode(), seq=int(SEQ), interval=1.0, checks=checks))
@@ -42,6 +46,19 @@ def bodies(kind: str) -> Iterator[bytes]:
     if kind == "same":
         return iter(lambda: body, None)
     return (before + pattern % n + after for n in count(first))
+
+
+def fleet() -> Iterator[bytes]:
+    """Each hostname in turn, and its next number when it is its turn again."""
+    checks = (a_check(queue="queue-0"),)
+    body = encode(a_gossip(hostname=NAME.decode(), seq=int(SEQ), sent_at=SENT_AT, interval=1.0, checks=checks))
+    pattern = body.replace(b"%", b"%%").replace(NAME, b"celery@web%08d").replace(SEQ, b"%016d")
+    pattern = pattern.replace(b"%.1f" % SENT_AT, b"%.1f")
+    return (pattern % (n % FLEET, 10**15 + n, time.time()) for n in count())
+
+
+def fleet_hostnames() -> tuple[str, ...]:
+    return tuple(f"celery@web{n:08d}" for n in range(FLEET))
 
 
 def ids(kind: str) -> tuple[str, ...]:

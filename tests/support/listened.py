@@ -52,7 +52,7 @@ class ListenerProcess:
 
         def are_told() -> float:
             first = {one.whom: one.at for one in reversed(self.told(state, after=after, about=hostnames))}
-            assert len(first) == len(hostnames), f"{state} are {sorted(first)} of {hostnames}: {self.lines[-10:]}"
+            assert len(first) == len(hostnames), f"{len(first)} of {len(hostnames)} are {state}: {self.lines[-5:]}"
             return max(first.values())
 
         return eventually(are_told, timeout)
@@ -62,6 +62,22 @@ class ListenerProcess:
         """By reason, as of a second ago."""
         told = self.told("refused")
         return Counter(json.loads(told[-1].whom) if told else {})
+
+    @property
+    def stale(self) -> int:
+        """Gossips taken that were sent more than 3 s before."""
+        told = self.told("stale")
+        return int(told[-1].whom) if told else 0
+
+    def await_right(self, after: float, timeout: float = 20.0) -> float:
+        """Seconds after that moment from which on its view has been right until now."""
+
+        def is_right() -> float:
+            told = self.told("view")
+            assert told and told[-1].whom == "right", f"the view is wrong: {told[-5:]}"
+            return max(0.0, told[-1].at - after)
+
+        return eventually(is_right, timeout)
 
     @property
     def cpu_seconds(self) -> float:
@@ -97,9 +113,9 @@ class ListenerProcess:
 
 
 @contextmanager
-def listener_process(project: Project) -> Iterator[ListenerProcess]:
-    """A listener on that project's exchange."""
-    command = [sys.executable, "-m", "tests.support.listening"]
+def listener_process(project: Project, *how: str) -> Iterator[ListenerProcess]:
+    """A listener on that project's exchange. See tests.support.listening for how it may tell."""
+    command = [sys.executable, "-m", "tests.support.listening", *how]
     with subprocess.Popen(
         command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.PIPE, text=True
     ) as process:
