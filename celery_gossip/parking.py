@@ -6,6 +6,7 @@ the import system's) hangs when it takes it.
 
 import os
 import threading
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
 
@@ -38,7 +39,11 @@ def park_at_forks(parkable: Parkable) -> None:
 
 def _park() -> None:
     """Before a fork: wait until nobody is at work, but not for a broker that hangs."""
-    _held.parked = [parkable for parkable in tuple(_parkables) if parkable.park()]
+    parked = _held.parked = []
+    for parkable in tuple(_parkables):
+        with suppress(Exception):  # or those that stand still already would never be told to go on
+            if parkable.park():
+                parked.append(parkable)
 
 
 def _unpark() -> None:

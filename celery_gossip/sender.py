@@ -24,6 +24,7 @@ __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
 STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes by itself
 FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
+_PAUSE = 0.1  #: seconds after a turn that failed as a whole, that it may not become a busy loop
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64
 _LAST_WORDS = 2  #: gossips at the end, for nothing comes after them that could make good their loss
@@ -100,12 +101,14 @@ class Sender:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread; does nothing when it runs."""
-        if self._thread is None:
-            park_at_forks(self)
-            self._heard_at = self._clock()
-            self._thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
-            self._thread.start()
+        """Start the thread; does nothing when it runs or has ended. Raises RuntimeError where there can be no more."""
+        if self._is_finishing or self.is_alive:
+            return
+        park_at_forks(self)
+        self._heard_at = self._clock()
+        thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def submit(self, gossip: Gossip | None) -> None:
         """Hand over a round's gossip; it replaces one that was not sent yet. None: a round with nothing to say."""
@@ -154,15 +157,19 @@ class Sender:
 
     def _run(self) -> None:
         while not self._is_over:
-            self._wake.wait(self._time_to_wait())
-            self._wake.clear()
-            self._turn_began_at = self._clock()  # before it is at work, so that no fork takes it for stuck
-            with self._parking:
-                self._turn_began_at = self._clock()
-                try:
+            try:
+                self._await_turn()
+                with self._parking:
+                    self._turn_began_at = self._clock()
                     self._turn()
-                except Exception as exc:  # the thread must not end before its time, whatever is wrong
-                    self._notices.append(Notice("failed", "turn", exc))
+            except Exception as exc:  # the thread must not end before its time, whatever is wrong
+                self._notices.append(Notice("failed", "turn", exc))
+                time.sleep(_PAUSE)
+
+    def _await_turn(self) -> None:
+        self._wake.wait(self._time_to_wait())
+        self._wake.clear()
+        self._turn_began_at = self._clock()  # before it is at work, so that no fork takes it for stuck
 
     def _time_to_wait(self) -> float:
         now = self._clock()
