@@ -117,33 +117,39 @@ class Feeder:
         self._app.close()
 
 
-class Scaler:
-    """Grows and shrinks the pool by remote control; whoever is sent away has grown up."""
-
-    STEP = 8
+class Remote:
+    """Remote control of the worker, by one connection."""
 
     def __init__(self, brood: Brood) -> None:
         self._brood = brood
         self._app = brood.project.app()
         self._connection = self._app.connection_for_write()
 
-    def __call__(self, forks: int) -> None:
-        self._tell("pool_grow")
-        eventually(self._assert_grown, PATIENCE, every=0.005)
-        self._tell("pool_shrink")
-
-    def _tell(self, command: str) -> None:
+    def tell(self, command: str, n: int) -> None:
         to = [self._brood.worker.node]
         self._app.control.broadcast(
-            command, {"n": self.STEP}, destination=to, connection=self._connection, reply=True, timeout=5
+            command, {"n": n}, destination=to, connection=self._connection, reply=True, timeout=PATIENCE
         )
-
-    def _assert_grown(self) -> None:
-        self._brood.assert_all_grown()
 
     def close(self) -> None:
         self._connection.close()
         self._app.close()
+
+
+class Scaler(Remote):
+    """Grows and shrinks the pool; whoever is sent away has grown up."""
+
+    def __call__(self, forks: int) -> None:
+        self.tell("pool_grow", 8)
+        eventually(self._brood.assert_all_grown, PATIENCE, every=0.005)
+        self.tell("pool_shrink", 8)
+
+
+class Forker(Remote):
+    """Has the worker fork by itself, and nothing else: many in little time."""
+
+    def __call__(self, forks: int) -> None:
+        self.tell("fork", 40)
 
 
 class Crowd:
@@ -166,10 +172,11 @@ CRASHES: list[Task] = [("tests.support.brood.crash", [how]) for how in ("exit", 
 
 #: `{what makes the worker fork: (its flags, who sees to it, share of all forks)}`
 WAYS: dict[str, tuple[list[str], Callable[[Brood], Any], float]] = {
-    "a task per child": (["--max-tasks-per-child", "1"], lambda brood: Feeder(brood, NOTHING), 0.5),
-    "children that crash": ([], lambda brood: Feeder(brood, *CRASHES), 0.1),
-    "pool_grow and pool_shrink": ([], Scaler, 0.39),
+    "a task per child": (["--max-tasks-per-child", "1"], lambda brood: Feeder(brood, NOTHING), 0.1),
+    "children that crash": ([], lambda brood: Feeder(brood, *CRASHES), 0.05),
+    "pool_grow and pool_shrink": ([], Scaler, 0.1),
     "autoscale": (["--autoscale", "9,1"], Crowd, 0.01),
+    "os.fork, as the pool does": ([], Forker, 0.74),
 }
 
 
@@ -178,7 +185,8 @@ WAYS: dict[str, tuple[list[str], Callable[[Brood], Any], float]] = {
     ("broker", "way"),
     [
         pytest.param("Redis", "a task per child", marks=pytest.mark.redis),
-        pytest.param("Redis", "children that crash", marks=pytest.mark.redis),
+        pytest.param("Redis", "os.fork, as the pool does", marks=pytest.mark.redis),
+        pytest.param("Redis", "children that crash", marks=[pytest.mark.redis, FULL]),
         pytest.param("Redis", "pool_grow and pool_shrink", marks=[pytest.mark.redis, FULL]),
         pytest.param("Redis", "autoscale", marks=[pytest.mark.redis, FULL]),
         *(pytest.param("RabbitMQ", way, marks=[pytest.mark.rabbitmq, FULL]) for way in WAYS),

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from celery.signals import worker_process_init
+from celery.worker.control import control_command
 
 from celery_gossip import sender
 from celery_gossip.exchange import Publisher
 from tests.support.project import app
 
 FOLDER = Path(os.environ["GOSSIP_TEST_BROOD"])
+HUNG = 10.0  #: seconds after which a child that has not grown up never will
 HELD = float(os.environ.get("GOSSIP_TEST_HELD", "0"))
 UNSEEN = ("colorsys", "chunk", "wave", "sndhdr", "this_is_not_there")  # modules that nobody has imported yet
 
@@ -78,6 +80,30 @@ def need_every_lock() -> None:
 def grow_up(**_: Any) -> None:
     need_every_lock()
     os.write(grown, b".")
+
+
+@control_command()
+def fork(state: Any, n: int = 1) -> dict[str, str]:
+    """Fork as the pool does, on the worker's main thread; the children do no more than grow up."""
+    pids = {give_birth() for _ in range(n)}
+    give_up_at = time.monotonic() + HUNG
+    while pids and time.monotonic() < give_up_at:
+        pids = {pid for pid in pids if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        time.sleep(0.001)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return {"ok": f"{len(pids)} hung"}
+
+
+def give_birth() -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            grow_up()
+        finally:
+            os._exit(0)
+    return pid
 
 
 @app.task
