@@ -1,7 +1,7 @@
 """The thread between a worker's event loop and the gossip broker: DNS, TLS and sockets stall here, never there.
 
 The step hands gossip over and collects what the thread has to say about it. The thread runs no user code and logs
-nothing. It is parked while the process forks: it works only under `_parking`, which the fork takes first, so no child
+nothing. It is parked while the process forks: it works only in its `Workplace`, which the fork takes first, so no child
 is born while a lock that it needs (a stream's, the import system's) is held by a thread that it does not have.
 """
 
@@ -18,7 +18,7 @@ import msgspec
 from celery_gossip.backoff import backoff
 from celery_gossip.messages import Gossip, fitted
 from celery_gossip.metrics import Meter, Telling
-from celery_gossip.parking import park_at_forks
+from celery_gossip.parking import Workplace, park_at_forks
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
@@ -80,7 +80,7 @@ class Sender:
         self._speak_up = speak_up
         self._interval = interval
         self._clock = clock
-        self._parking = threading.Lock()
+        self._workplace = Workplace(FORK_PATIENCE)
         self._wake = threading.Event()
         self._slot: Gossip | None = None
         self._notices: deque[Notice] = deque(maxlen=_MOST_NOTICES)
@@ -91,7 +91,6 @@ class Sender:
         self._retry_at = 0.0
         self._is_blocked = False
         self._heard_at = clock()
-        self._turn_began_at = 0.0
         self._seq = 0
         self.is_in_doubt = False  #: the broker is gone as far as the last delivery told, or has yet to answer one
         self.latest: Gossip | None = None  #: the last gossip sent or attempted, as numbered
@@ -145,22 +144,20 @@ class Sender:
     def park(self) -> bool:
         """Called before a fork: wait until the thread is not at work, then keep it from work; False if it goes on.
 
-        Waits FORK_PATIENCE at most, once per turn of the thread: one that has been at it for longer sits in a system
-        call on the broker's socket, where it holds no lock that a child needs.
+        Waits for FORK_PATIENCE of its sleep at most, once per turn of the thread: one that sleeps for longer sits in a
+        system call on the broker's socket, where it holds no lock that a child needs.
         """
-        patience = self._turn_began_at + FORK_PATIENCE - self._clock()
-        return self._parking.acquire(timeout=min(max(0.0, patience), FORK_PATIENCE))
+        return self._workplace.close()
 
     def unpark(self) -> None:
         """Called after the fork, in the parent, if park() was True."""
-        self._parking.release()
+        self._workplace.reopen()
 
     def _run(self) -> None:
         while not self._is_over:
             try:
                 self._await_turn()
-                with self._parking:
-                    self._turn_began_at = self._clock()
+                with self._workplace:
                     self._turn()
             except Exception as exc:  # the thread must not end before its time, whatever is wrong
                 self._notices.append(Notice("failed", "turn", exc))
@@ -169,7 +166,6 @@ class Sender:
     def _await_turn(self) -> None:
         self._wake.wait(self._time_to_wait())
         self._wake.clear()
-        self._turn_began_at = self._clock()  # before it is at work, so that no fork takes it for stuck
 
     def _time_to_wait(self) -> float:
         now = self._clock()

@@ -218,7 +218,7 @@ def test_no_child_hangs_that_is_forked_while_rounds_run(
 def test_children_hang_when_the_sender_is_not_parked_and_only_then(
     is_parked: bool, tmp_path: Path, figures: Figures
 ) -> None:
-    """The sender holds the lock of a stream for most of the time; a fork waits for it for as long as it takes."""
+    """The sender holds the lock of a stream for most of the time."""
     case = f"the sender holds a lock, {'parked' if is_parked else 'not parked at forks (a counter-test)'}"
     unparked = {} if is_parked else {"GOSSIP_TEST_UNPARKED": "yes"}
     flags, make, _ = WAYS["a task per child"]

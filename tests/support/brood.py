@@ -116,7 +116,5 @@ def crash(how: str) -> None:
 
 Publisher.publish = publish_and_write  # type: ignore[method-assign]
 os.register_at_fork(after_in_parent=lambda: os.write(born, b"."))
-if HELD:
-    sender.FORK_PATIENCE = 10.0  # on a machine that is busy a thread may sleep for long
 if os.environ.get("GOSSIP_TEST_UNPARKED"):
     sender.park_at_forks = lambda _: None  # type: ignore[assignment]

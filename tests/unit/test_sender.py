@@ -763,6 +763,32 @@ def test_no_child_is_born_while_a_publish_holds_a_lock(publisher: FakePublisher,
     assert codes == [0] * 20
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux tells what a thread does")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_waits_for_a_thread_that_works_however_long_a_busy_machine_lets_it_take(
+    publisher: FakePublisher, running: list[Sender]
+) -> None:
+    lock = threading.Lock()
+
+    def work() -> None:
+        end = time.monotonic() + 4 * FORK_PATIENCE
+        with lock:
+            while time.monotonic() < end:
+                pass
+
+    publisher.during = work
+    sender = Sender(publisher, lambda: None, interval=60.0)
+    running.append(sender)
+    sender.start()
+    codes = []
+    for _ in range(3):
+        sender.submit(a_gossip())
+        eventually(publisher.assert_called, every=0.001)
+        publisher.calls.clear()
+        codes.append(forked(lambda: lock.acquire(timeout=5) or os._exit(3)))
+    assert codes == [0] * 3
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_fork_does_not_wait_for_a_broker_that_hangs(publisher: FakePublisher, running: list[Sender]) -> None:
     may_end = threading.Event()
