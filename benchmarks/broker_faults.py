@@ -8,18 +8,30 @@ once they are ready: killed, frozen by SIGSTOP (Redis and RabbitMQ), or blocked 
 """
 
 import argparse
-import os
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
-from benchmarks.workload import WITHOUT, fill, paused, remaining, resume
+from benchmarks.workload import WITHOUT, add_broker, fill, paused, project_on, remaining, resume
 from tests.support import brokers
-from tests.support.workers import Project, Worker
+from tests.support.workers import Worker
 
 FAULTS = {"none": ["redis"], "refused": ["redis", "rabbitmq"], "frozen": ["redis", "rabbitmq"], "alarm": ["rabbitmq"]}
 WORKER = ("--without-mingle", "-l", "WARNING")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Each of the worker without the step, and of the one with it."""
+
+    rates: tuple[float, float]  #: tasks a second
+    stops: tuple[float, float]  #: seconds of a warm shutdown, inf for one that did not end in 30 s
+
+    @property
+    def ratio(self) -> float:
+        return self.rates[1] / self.rates[0]
 
 
 def main() -> None:
@@ -30,35 +42,35 @@ def main() -> None:
     )
     for fault in [options.fault] if options.fault else list(FAULTS):
         for kind in FAULTS[fault]:
-            compare(options, fault, kind)
+            seen = compare(options.broker, fault, kind, tasks=options.tasks, seconds=options.seconds)
+            print(
+                f"{fault + ' ' + kind:<18}  {seen.rates[0]:>6.0f} tasks/s  {seen.rates[1]:>6.0f} tasks/s  "
+                f"{seen.ratio:>5.3f}   {seen.stops[0]:>10.2f} s  {seen.stops[1]:>7.2f} s",
+                flush=True,
+            )
 
 
-def compare(options: argparse.Namespace, fault: str, kind: str) -> None:
-    """Print one line: the rates of both workers under the fault, and how long each takes to stop."""
+def compare(url: str, fault: str, kind: str, *, tasks: int, seconds: float) -> Comparison:
+    """Both workers under the fault of a gossip broker of this kind; the tasks are on the broker of the URL."""
     with ExitStack() as stack:
         broker = stack.enter_context(brokers.running(brokers.private(kind)))
-        projects = [Project(options.broker, gossip_broker_url=broker.url) for _ in range(2)]
-        workers = []
-        for project, flags in zip(projects, (WITHOUT, ()), strict=True):
-            project.install = {"interval": 1.0}
-            stack.callback(project.clean)
-            workers.append(stack.enter_context(project.worker(*WORKER, *flags, concurrency=1)))
+        projects = [stack.enter_context(project_on(url, gossip_broker_url=broker.url)) for _ in range(2)]
+        workers = [
+            stack.enter_context(project.worker(*WORKER, *flags, concurrency=1))
+            for project, flags in zip(projects, (WITHOUT, ()), strict=True)
+        ]
         stack.callback(strike(broker, fault))
         for project in projects:
             paused(project)
-            fill(project, options.tasks)
+            fill(project, tasks)
         for project in projects:
             resume(project)
         left = [remaining(project) for project in projects]
-        time.sleep(options.seconds)
+        time.sleep(seconds)
         done = [before - remaining(project) for before, project in zip(left, projects, strict=True)]
-        rates = [count / options.seconds for count in done]
+        rates = [count / seconds for count in done]
         stops = [seconds_to_stop(worker) for worker in workers]
-    print(
-        f"{fault + ' ' + kind:<18}  {rates[0]:>6.0f} tasks/s  {rates[1]:>6.0f} tasks/s  {rates[1] / rates[0]:>5.3f}   "
-        f"{stops[0]:>10.2f} s  {stops[1]:>7.2f} s",
-        flush=True,
-    )
+    return Comparison((rates[0], rates[1]), (stops[0], stops[1]))
 
 
 def strike(broker: brokers.PrivateBroker, fault: str) -> Callable[[], None]:
@@ -95,7 +107,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, default=6000, help="for each worker; more than it can do in the time")
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--fault", choices=list(FAULTS))
-    parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+    add_broker(parser)
     return parser.parse_args()
 
 

@@ -14,9 +14,10 @@ import contextlib
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from benchmarks.tapping import pure_cost
-from benchmarks.workload import WITHOUT, WORKER, drain, fill, paused
+from benchmarks.workload import WITHOUT, WORKER, drain, fill, kind_of, paused, project_on
 from tests.support.brokers import RABBITMQ_URL, REDIS_URL
 from tests.support.workers import Project, Worker
 
@@ -28,28 +29,53 @@ Team = list[tuple[str, Project, Worker]]
 Costs = dict[str, float]  #: kind: CPU milliseconds per 1000 tasks
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured on each broker."""
+
+    tasks: int = 2000  #: of one batch
+    pairs: int = 8  #: rounds of each team
+    restarts: int = 3  #: teams that are started one after another
+    pool: str = "prefork"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of one kind over all rounds; ratios are to plain in the same round."""
+
+    cost: float  #: ms per 1000 tasks, the median
+    ratio: float  #: the median
+    low: float  #: half of the ratios are between this
+    high: float  #: and this
+    least: float
+    most: float
+    cheap: float  #: ratio of the costs that a quarter of the rounds stay below: what disturbs a machine only adds
+
+
 def main() -> None:
     options = parse()
+    plan = Plan(options.tasks, options.pairs, options.restarts, options.pool)
     for broker in [options.broker] if options.broker else [REDIS_URL, RABBITMQ_URL]:
-        transport = "redis" if broker.startswith("redis") else "rabbitmq"
+        transport = kind_of(broker)
         print(f"{transport}: main-process CPU, ms per 1000 tasks, and ratios to plain in the same round", flush=True)
-        rounds = list(measure(options, broker))
+        rounds = list(measure(plan, broker))
         plain = statistics.median(plain_of(costs) for costs in rounds)
-        summarise(rounds)
+        for kind, summary in summarised(rounds).items():
+            print(f"{kind:>7}: {told(summary)}", flush=True)
         pure = pure_cost(transport)
         print(
             f"pure cost of counting a task: {pure}, {pure.added / plain:.2%} of what plain Celery spends\n", flush=True
         )
 
 
-def measure(options: argparse.Namespace, broker: str) -> Iterator[Costs]:
+def measure(plan: Plan, broker: str) -> Iterator[Costs]:
     """Each round's costs, printed as they come."""
     number = 0
-    for _ in range(options.restarts):
-        with team(options, broker) as workers:
-            for _ in range(options.pairs):
+    for _ in range(plan.restarts):
+        with team(plan, broker) as workers:
+            for _ in range(plan.pairs):
                 turn = number % len(workers)
-                costs = {kind: cost(*of, options.tasks) for kind, *of in workers[turn:] + workers[:turn]}
+                costs = {kind: cost(*of, plan.tasks) for kind, *of in workers[turn:] + workers[:turn]}
                 number += 1
                 print(f"{number:>4}  {line(costs)}", flush=True)
                 yield costs
@@ -69,15 +95,13 @@ def ratio(costs: Costs, kind: str) -> float:
 
 
 @contextlib.contextmanager
-def team(options: argparse.Namespace, broker: str) -> Iterator[Team]:
+def team(plan: Plan, broker: str) -> Iterator[Team]:
     """A warm worker of each kind, on a project of its own."""
     with contextlib.ExitStack() as stack:
         workers: Team = []
         for kind, flags in KINDS.items():
-            project = Project(broker)
-            project.install = {"interval": 1.0}
-            stack.callback(project.clean)
-            worker = stack.enter_context(project.worker(*WORKER, *flags, pool=options.pool))
+            project = stack.enter_context(project_on(broker))
+            worker = stack.enter_context(project.worker(*WORKER, *flags, pool=plan.pool))
             workers.append((kind, project, worker))
             cost(project, worker, 300)
         yield workers
@@ -93,16 +117,31 @@ def cost(project: Project, worker: Worker, tasks: int) -> float:
     return (worker.cpu_seconds - before) / tasks * 1e6
 
 
-def summarise(rounds: list[Costs]) -> None:
-    for kind in KINDS:
-        ratios = sorted(ratio(costs, kind) for costs in rounds)
-        low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        print(
-            f"{kind:>7}: {statistics.median(costs[kind] for costs in rounds):.0f} ms, ratio: median {middle:.3f}, "
-            f"middle half {low:.3f} to {high:.3f}, all {ratios[0]:.3f} to {ratios[-1]:.3f}; "
-            f"of the cheapest quarter {cheap(rounds, kind) / cheap(rounds, 'plain'):.3f}",
-            flush=True,
-        )
+def summarised(rounds: list[Costs]) -> dict[str, Summary]:
+    """By kind."""
+    return {kind: _summary(kind, rounds) for kind in KINDS}
+
+
+def _summary(kind: str, rounds: list[Costs]) -> Summary:
+    ratios = sorted(ratio(costs, kind) for costs in rounds)
+    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    return Summary(
+        cost=statistics.median(costs[kind] for costs in rounds),
+        ratio=middle,
+        low=low,
+        high=high,
+        least=ratios[0],
+        most=ratios[-1],
+        cheap=cheap(rounds, kind) / cheap(rounds, "plain"),
+    )
+
+
+def told(summary: Summary) -> str:
+    return (
+        f"{summary.cost:.0f} ms, ratio: median {summary.ratio:.3f}, middle half {summary.low:.3f} to "
+        f"{summary.high:.3f}, all {summary.least:.3f} to {summary.most:.3f}; of the cheapest quarter "
+        f"{summary.cheap:.3f}"
+    )
 
 
 def cheap(rounds: list[Costs], kind: str) -> float:
@@ -114,10 +153,10 @@ def cheap(rounds: list[Costs], kind: str) -> float:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.events", description="What counting costs, and what events cost")
     parser.add_argument("--broker", help="URL; Redis and RabbitMQ of REDIS_URL and RABBITMQ_URL by default")
-    parser.add_argument("--tasks", type=int, default=2000, help="of one batch")
-    parser.add_argument("--pairs", type=int, default=8, help="rounds of each team")
-    parser.add_argument("--restarts", type=int, default=3, help="teams that are started one after another")
-    parser.add_argument("--pool", default="prefork")
+    parser.add_argument("--tasks", type=int, default=Plan.tasks, help="of one batch")
+    parser.add_argument("--pairs", type=int, default=Plan.pairs, help="rounds of each team")
+    parser.add_argument("--restarts", type=int, default=Plan.restarts, help="teams that are started one after another")
+    parser.add_argument("--pool", default=Plan.pool)
     return parser.parse_args()
 
 

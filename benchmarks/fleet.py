@@ -9,7 +9,6 @@ one thread; where it cannot keep its schedule it says so on stderr.
 """
 
 import argparse
-import os
 import random
 import signal
 import sys
@@ -21,6 +20,7 @@ from celery import Celery
 from msgspec.structs import replace
 
 from benchmarks.synthetic import NAMES, Fleet, Plan
+from benchmarks.workload import add_broker
 from celery_gossip import GossipOptions
 from celery_gossip.errors import GossipError
 from celery_gossip.exchange import Publisher, open_broker
@@ -186,7 +186,7 @@ def add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
     parser.add_argument("--tasks-per-queue", type=int, default=1, help="names of tasks that are counted; 0: none")
     parser.add_argument("--rate", type=float, default=0.0, help="short tasks a second and worker, beside a long one")
-    parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+    add_broker(parser)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ and system; `celery inspect ping` makes the broker and the worker work as well. 
 """
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -16,39 +15,44 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.workload import add_broker, project_on
 from celery_gossip.health import reason_for_red
 from tests.support import eventually
 from tests.support.workers import REPOSITORY, Project
 
 PING, HEALTH, PYTHON = "celery inspect ping", "celery_gossip.health", "python -c pass"
 
+Spent = dict[str, list[tuple[float, float]]]  #: `{command: CPU and wall milliseconds of each call}`
+
 
 def main() -> None:
     options = parse()
-    with tempfile.TemporaryDirectory() as folder:
-        spent = measure(options, Path(folder) / "health")
+    spent = measure(options.broker, options.calls)
     print(f"{'command':<20}  {'CPU ms: median':>14}  {'min':>6}  {'max':>6}  {'wall ms: median':>15}", flush=True)
     for name, calls in spent.items():
         cpu, wall = zip(*calls, strict=True)
         row = f"{statistics.median(cpu):>14.1f}  {min(cpu):>6.1f}  {max(cpu):>6.1f}  {statistics.median(wall):>15.1f}"
         print(f"{name:<20}  {row}")
-    ratios = [ping[0] / health[0] for ping, health in zip(spent[PING], spent[HEALTH], strict=True)]
+    ratios = ratios_of(spent)
     print(f"CPU, ping / health: median {statistics.median(ratios):.1f}, min {min(ratios):.1f}, max {max(ratios):.1f}")
 
 
-def measure(options: argparse.Namespace, path: Path) -> dict[str, list[tuple[float, float]]]:
-    """CPU and wall milliseconds of each call, by command, one of each in turn."""
-    project = Project(options.broker, gossip_health_file=str(path))
-    try:
-        with project.worker("--without-mingle") as worker:
+def ratios_of(spent: Spent) -> list[float]:
+    """CPU of the ping by that of the health probe, turn by turn."""
+    return [ping[0] / health[0] for ping, health in zip(spent[PING], spent[HEALTH], strict=True)]
+
+
+def measure(broker: str, calls: int) -> Spent:
+    """One call of each command in turn, again and again."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "health"
+        with project_on(broker, gossip_health_file=str(path)) as project, project.worker("--without-mingle") as worker:
             eventually(lambda: _assert_green(path))
             commands = commands_for(project, worker.node, path)
             for command in commands.values():
                 call(project, command)  # what the disk has to bring in
-            turns = [[call(project, command) for command in commands.values()] for _ in range(options.calls)]
-        return dict(zip(commands, map(list, zip(*turns, strict=True)), strict=True))
-    finally:
-        project.clean()
+            turns = [[call(project, command) for command in commands.values()] for _ in range(calls)]
+    return dict(zip(commands, map(list, zip(*turns, strict=True)), strict=True))
 
 
 def commands_for(project: Project, node: str, path: Path) -> dict[str, list[str]]:
@@ -76,7 +80,7 @@ def _assert_green(path: Path) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.health", description="CPU of a liveness probe")
     parser.add_argument("--calls", type=int, default=20, help="of each command")
-    parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+    add_broker(parser)
     return parser.parse_args()
 
 

@@ -1,7 +1,9 @@
 """What a listener costs, and how fresh its view is, while a fleet in a bottle speaks.
 
 `python -m benchmarks.listening [--workers 1000] [--queues 10] [--interval 1] [--tasks-per-queue 1] [--rate N]
-[--broker URL] [--seconds 30] [--warmup 5] [--cap 2000] [--exchange NAME]`
+[--broker URL] [--seconds 30] [--warmup 5] [--cap 2000] [--exchange NAME] [--json]`
+
+With --json it prints the figures in one line; the price list runs it so, in a process for each fleet.
 
 The fleet runs in a process of its own, on an exchange of its own. Two windows follow each other: in the first nobody
 looks, so CPU and memory are the listener's alone; in the second the view is looked at every 50 ms for the age of what
@@ -11,28 +13,58 @@ it says. Beside them stand the pure figures: the same kind of messages, in the s
 import argparse
 import contextlib
 import subprocess
-import sys
 import time
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from uuid import uuid4
 
-import psutil
+import msgspec
 from celery import Celery
 from kombu import Exchange
 
+from benchmarks.figure import Quantiles, quantiles
 from benchmarks.fleet import add_size
+from benchmarks.process import Process, python
 from benchmarks.synthetic import Fleet, Plan
 from celery_gossip import GossipOptions, Listener, cluster
 from celery_gossip.diagnosis import Diagnosis
 from celery_gossip.evidence import Evidence
 from celery_gossip.messages import decode, encode
+from tests.support.workers import REPOSITORY
 
 LOOK_EVERY = 0.05  #: seconds
-REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Pure:
+    """The steps by themselves, in this process, without a broker: CPU."""
+
+    messages: int
+    size: float  #: bytes of one, on average
+    per_message: dict[str, float]  #: µs, by step
+    per_look: dict[str, float]  #: ms for the whole fleet, by step; a front end looks once a second
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What listening to the fleet took, and how fresh the view was."""
+
+    cpu: float  #: of a core, while nobody looks
+    memory: float  #: MB, at most
+    memory_before: float  #: MB, before it began
+    cpu_looked_at: float  #: of a core, with the looks
+    looks: int
+    look: float  #: ms of one
+    states: str  #: in which workers were seen
+    since_sent: Quantiles  #: seconds, of every worker's latest gossip
+    since_heard: Quantiles
+    refused: int
+    heard: float  #: messages a second that the listener took
+    fleet: str  #: what the fleet says of itself
+    pure: Pure
 
 
 def main() -> None:
@@ -40,38 +72,63 @@ def main() -> None:
     cluster.MAX_WORKERS = options.cap
     app = Celery("bottle", broker=options.broker, set_as_current=False)
     try:
-        measure(app, options)
+        heard = measure(app, options)
     finally:
         clean(app, options.exchange)
-    print_pure(options)
+    print(msgspec.json.encode(heard).decode() if options.json else told(heard, options.interval), flush=True)
 
 
-def measure(app: Celery, options: argparse.Namespace) -> None:
-    """Print what listening to a fleet costs, nobody looking, and then how fresh the view is."""
-    before = memory()
-    with fleet(options), Listener(app, GossipOptions(exchange=options.exchange)) as listener:
+def measure(app: Celery, options: argparse.Namespace) -> Heard:
+    """What listening to a fleet costs, nobody looking, and then how fresh the view is."""
+    process = Process()
+    before, said = process.memory, Said()
+    with fleet(options, said), Listener(app, GossipOptions(exchange=options.exchange)) as listener:
         listener.wait(workers=min(options.workers, options.cap), timeout=30 + 3 * options.interval)
         time.sleep(options.warmup)
-        cpu, peak = cost(options.seconds)
-        print(
-            f"listener's process: CPU {cpu:.1%} of a core, "
-            f"memory {peak:.0f} MB at most, {before:.0f} MB before it began"
-        )
-        watch(listener, options)
-        print(f"refused {sum(listener.rejected.values())}", flush=True)
+        spent, peak = cost(options.seconds)
+        looked = watch(listener, options.seconds)
+        refused = sum(listener.rejected.values())
+    return Heard(
+        cpu=spent,
+        memory=peak,
+        memory_before=before,
+        cpu_looked_at=looked.cpu,
+        looks=looked.looks,
+        look=looked.look,
+        states=looked.freshness.shares(),
+        since_sent=quantiles(looked.freshness.since_sent),
+        since_heard=quantiles(looked.freshness.since_heard),
+        refused=refused,
+        heard=options.workers / options.interval,
+        fleet=said.text,
+        pure=pure(options),
+    )
+
+
+def told(heard: Heard, interval: float) -> str:
+    per_message = "  ".join(f"{name} {1e6 / cost:,.0f} a second" for name, cost in heard.pure.per_message.items())
+    per_look = "  ".join(f"{name} {cost:.1f} ms" for name, cost in heard.pure.per_look.items())
+    return (
+        f"listener's process: CPU {heard.cpu:.1%} of a core, memory {heard.memory:.0f} MB at most, "
+        f"{heard.memory_before:.0f} MB before it began\n"
+        f"{heard.looks} looks of {heard.look:.1f} ms: CPU with them {heard.cpu_looked_at:.1%}; "
+        f"states seen: {heard.states}\n"
+        f"seconds since a worker's latest was sent: {heard.since_sent}; interval {interval}\n"
+        f"seconds since a worker's latest was heard: {heard.since_heard}\n"
+        f"refused {heard.refused}\nfleet: {heard.fleet}\n"
+        f"pure, {heard.pure.messages} messages of {heard.pure.size:.0f} bytes:  {per_message}\n"
+        f"once a second: {per_look}"
+    )
 
 
 def cost(seconds: float) -> tuple[float, float]:
     """CPU of this process as a part of a core, and its memory at most in MB, while its main thread sleeps."""
-    cpu, began, peak = time.process_time(), time.monotonic(), 0.0
+    process = Process()
+    cpu, began, peak = process.cpu_seconds, time.monotonic(), 0.0
     while time.monotonic() - began < seconds:
         time.sleep(0.5)
-        peak = max(peak, memory())
-    return (time.process_time() - cpu) / (time.monotonic() - began), peak
-
-
-def memory() -> float:
-    return float(psutil.Process().memory_info().rss) / 2**20
+        peak = max(peak, process.memory)
+    return (process.cpu_seconds - cpu) / (time.monotonic() - began), peak
 
 
 class Freshness:
@@ -96,32 +153,27 @@ class Freshness:
         return ", ".join(f"{state} {count / self.states.total():.2%}" for state, count in self.states.most_common())
 
 
-def watch(listener: Listener, options: argparse.Namespace) -> None:
-    """Look at the view again and again, and print how fresh it was and what the looks cost."""
+@dataclass(frozen=True)
+class Looked:
+    freshness: Freshness
+    cpu: float  #: of a core
+    looks: int
+    look: float  #: ms
+
+
+def watch(listener: Listener, seconds: float) -> Looked:
+    """Look at the view again and again, for how fresh it is and what the looks cost."""
     freshness, looks, spent = Freshness(), 0, time.thread_time()
     cpu, began = time.process_time(), time.monotonic()
-    while (passed := time.monotonic() - began) < options.seconds:
+    while (passed := time.monotonic() - began) < seconds:
         freshness.look(listener)
         looks += 1
         time.sleep(LOOK_EVERY)
     spent, cpu = time.thread_time() - spent, time.process_time() - cpu
-    print(
-        f"{looks} looks of {spent / looks * 1e3:.1f} ms: CPU with them {cpu / passed:.1%}, "
-        f"without their own {(cpu - spent) / passed:.1%}; states seen: {freshness.shares()}"
-    )
-    for name, ages in (("sent", freshness.since_sent), ("heard", freshness.since_heard)):
-        print(f"seconds since a worker's latest was {name}: {quantiles(ages)}; interval {options.interval}", flush=True)
+    return Looked(freshness, cpu / passed, looks, spent / looks * 1e3)
 
 
-def quantiles(ages: Iterable[float]) -> str:
-    """Of many figures, in words."""
-    ordered = sorted(ages) or [float("nan")]
-    p50, p99 = (ordered[int(len(ordered) * part)] for part in (0.5, 0.99))
-    return f"p50 {p50:.3f}, p99 {p99:.3f}, max {ordered[-1]:.3f}"
-
-
-def print_pure(options: argparse.Namespace) -> None:
-    """How many messages a second each step takes by itself, on one core."""
+def pure(options: argparse.Namespace) -> Pure:
     names = ("workers", "queues", "interval", "tasks_per_queue", "rate")
     plan = Plan(**{name: getattr(options, name) for name in names})
     scheduled = list(islice(Fleet(plan).schedule(), 5 * options.workers))
@@ -134,44 +186,55 @@ def print_pure(options: argparse.Namespace) -> None:
         "decode()": map(decode, bodies),
         "Cluster.apply()": (view.apply(gossip, due) for due, gossip in scheduled),
     }
-    print(f"pure, {len(bodies)} messages of {sum(map(len, bodies)) / len(bodies):.0f} bytes:", end="")
-    for name, step in steps.items():
-        began = time.process_time()
-        deque(step, maxlen=0)
-        print(f"  {name} {len(bodies) / (time.process_time() - began):,.0f} a second", end="")
-    print(f"\nonce a second: {'  '.join(looks(view))}", flush=True)
+    return Pure(
+        messages=len(bodies),
+        size=sum(map(len, bodies)) / len(bodies),
+        per_message={
+            name: milliseconds(lambda step=step: deque(step, maxlen=0)) * 1e3 / len(bodies)
+            for name, step in steps.items()
+        },
+        per_look=looks(view),
+    )
 
 
-def looks(view: cluster.Cluster) -> Iterator[str]:
-    """What it takes to look at the view and to diagnose it, in words."""
-    began = time.process_time()
+def looks(view: cluster.Cluster) -> dict[str, float]:
+    """What it takes to look at the view and to diagnose it."""
     evidence = Evidence(view.view(), listening_for=60.0)
-    yield f"Cluster.view() {(time.process_time() - began) * 1e3:.1f} ms"
+    steps: dict[str, Callable[[], object]] = {
+        "Cluster.view()": view.view,
+        "Diagnosis.review()": lambda: Diagnosis().review(evidence, evidence.view.taken_at),
+        "Cluster.throughput()": view.throughput,
+        "Cluster.totals()": view.totals,
+    }
+    return {name: milliseconds(step) for name, step in steps.items()}
+
+
+def milliseconds(work: Callable[[], object]) -> float:
     began = time.process_time()
-    Diagnosis().review(evidence, evidence.view.taken_at)
-    yield f"Diagnosis.review() {(time.process_time() - began) * 1e3:.1f} ms"
-    began = time.process_time()
-    view.throughput()
-    yield f"Cluster.throughput() {(time.process_time() - began) * 1e3:.1f} ms"
-    began = time.process_time()
-    view.totals()
-    yield f"Cluster.totals() {(time.process_time() - began) * 1e3:.1f} ms"
+    work()
+    return (time.process_time() - began) * 1e3
+
+
+class Said:
+    """A line of text, known later."""
+
+    text = ""
 
 
 @contextlib.contextmanager
-def fleet(options: argparse.Namespace) -> Iterator[None]:
-    """The fleet in a process of its own; its line of statistics is printed when it has ended."""
+def fleet(options: argparse.Namespace, said: Said) -> Iterator[None]:
+    """The fleet in a process of its own; its line of statistics is known when it has ended."""
     names = ("workers", "queues", "interval", "tasks_per_queue", "rate", "broker", "exchange")
     size = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in names]
     limit = 2 * options.seconds + options.warmup + 60  # should this process be killed
-    command = [sys.executable, "-m", "benchmarks.fleet", *size, f"--seconds={limit}"]
+    command = python("benchmarks.fleet", *size, f"--seconds={limit}")
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
         yield
     finally:
         process.terminate()
-        said, _ = process.communicate(timeout=30)
-        print(f"fleet: {said.strip()}", flush=True)
+        line, _ = process.communicate(timeout=30)
+        said.text = line.strip()
 
 
 def clean(app: Celery, exchange: str) -> None:
@@ -188,6 +251,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--exchange", default=f"gossip_listening_{uuid4().hex[:8]}", help="deleted afterwards")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of the two windows")
     parser.add_argument("--warmup", type=float, default=5.0, help="seconds after every worker was heard")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""No-op tasks at a steady rate on a Redis, sent by a process of its own.
+"""No-op tasks at a steady rate, sent by a process of its own.
 
 Used by benchmarks.traffic and benchmarks.monitors as driven(); the process is this module as a program, in the
 environment of the project whose queues it fills.
@@ -54,17 +54,37 @@ class Stamp:
     A tenth of what sending costs, so that a machine which is busy with workers and monitors keeps the rate.
     """
 
-    def __init__(self, app: Celery, client: redis.Redis, scratch: str) -> None:
+    def __init__(self, app: Celery, scratch: str) -> None:
+        self._client = redis.Redis.from_url(app.conf.broker_read_url)
         app.send_task("tests.support.project.nothing", queue=scratch)
-        self._message = json.loads(client.rpop(scratch) or b"")
-        client.srem(f"_kombu.binding.{scratch}", *client.smembers(f"_kombu.binding.{scratch}"))
+        self._message = json.loads(self._client.rpop(scratch) or b"")
+        self._client.srem(f"_kombu.binding.{scratch}", *self._client.smembers(f"_kombu.binding.{scratch}"))
 
-    def message(self, queue: str) -> str:
+    def send(self, queues: list[str]) -> None:
+        """A task to each of these, in one go."""
+        pipeline = self._client.pipeline(transaction=False)
+        for queue in queues:
+            pipeline.lpush(queue, self._made_for(queue))
+        pipeline.execute()
+
+    def _made_for(self, queue: str) -> str:
         task_id, properties = str(uuid4()), self._message["properties"]
         self._message["headers"].update(id=task_id, root_id=task_id, gossip_sent_at=time.time())
         properties.update(correlation_id=task_id, delivery_tag=str(uuid4()))
         properties["delivery_info"]["routing_key"] = queue
         return json.dumps(self._message)
+
+
+class Post:
+    """Sends as Celery does, on one connection: for a RabbitMQ."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._producer = app.amqp.Producer(app.connection_for_write())
+
+    def send(self, queues: list[str]) -> None:
+        for queue in queues:
+            self._app.send_task("tests.support.project.nothing", queue=queue, producer=self._producer)
 
 
 def main() -> None:
@@ -78,17 +98,13 @@ def main() -> None:
         is_stopped = True
 
     signal.signal(signal.SIGTERM, stop)
-    client = redis.Redis.from_url(app.conf.broker_read_url)
-    stamp = Stamp(app, client, f"{PREFIX}_scratch_{os.getpid()}")
+    is_redis = app.conf.broker_read_url.startswith("redis")
+    sender = Stamp(app, f"{PREFIX}_scratch_{os.getpid()}") if is_redis else Post(app)
     began = time.monotonic()
     while not is_stopped and os.getppid() != 1:
-        due = int((time.monotonic() - began) * rate) - sent
-        pipeline = client.pipeline(transaction=False)
-        for _ in range(due):
-            queue = f"{PREFIX}_{'ab'[sent % 2]}"
-            pipeline.lpush(queue, stamp.message(queue))
-            sent += 1
-        pipeline.execute()
+        due = int((time.monotonic() - began) * rate)
+        sender.send([f"{PREFIX}_{'ab'[number % 2]}" for number in range(sent, due)])
+        sent = due
         time.sleep(NAP)
     print(f"{sent / (time.monotonic() - began):.1f}")
 

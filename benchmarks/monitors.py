@@ -1,160 +1,143 @@
-"""What it costs to watch busy workers: CPU and memory of our exporter and of Flower, side by side.
+"""What it costs to watch busy workers: CPU and memory of our exporter and of what else there is, side by side.
 
 `python -m benchmarks.monitors [--rates 50 200 500] [--seconds 25] [--workers 3]`
 
-A Redis of its own, solo workers with gossip and with `-E`, both monitors on them over the same seconds, and both asked
-for /metrics every 5 s. Ours is `celery gossip exporter` where that is to be had, else a bare listener. Needs Flower
-(PyPI: flower), which `make test` does not install.
+A Redis of its own, solo workers with gossip and with `-E`, all monitors on them over the same seconds: `celery gossip
+exporter` and Flower, each asked for /metrics every 5 s, `celery events --dump`, and a program that polls `inspect`
+every 5 s. Flower (PyPI: flower) is left out where it is not installed; `make test` does not install it.
 """
 
 import argparse
 import contextlib
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
-import psutil
-
+from benchmarks import process
 from benchmarks.load import driven
-from benchmarks.workload import remaining
+from benchmarks.process import Cost, Process
+from benchmarks.workload import project_on, remaining
 from tests.support import brokers
 from tests.support.brokers import free_port
 from tests.support.waiting import eventually
-from tests.support.workers import REPOSITORY, Project
+from tests.support.workers import Project
 
+OURS, FLOWER, DUMP, POLLING = "celery gossip exporter", "Flower", "celery events --dump", "polling inspect"
 WARM_UP = 8.0  #: seconds at the task rate, before anything is measured
 SCRAPE_EVERY = 5.0  #: seconds
 FLAGS = ("--without-mingle", "-E", "-l", "WARNING")
 
 
 @dataclass(frozen=True)
-class Cost:
-    cpu: float  #: of a core
-    memory: float  #: MB, at the end
+class Point:
+    """All monitors while so many tasks a second ran."""
 
-    def __str__(self) -> str:
-        return f"CPU {self.cpu:6.2%} of a core, {self.memory:4.0f} MB"
+    rate: float
+    waiting: int  #: tasks left on the broker: more than a few, and the workers were too slow
+    costs: dict[str, Cost]
 
 
+@dataclass(frozen=True)
 class Monitor:
     """A process that watches the project's workers, and may answer to /metrics."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str | None) -> None:
-        self._process = psutil.Process(process.pid)
-        self._url = url
+    process: Process
+    url: str | None = None
 
     def scrape(self) -> None:
-        if self._url is not None:
-            with urllib.request.urlopen(self._url, timeout=10) as answer:
+        if self.url is not None:
+            with urllib.request.urlopen(self.url, timeout=10) as answer:
                 answer.read()
 
-    @property
-    def cpu_seconds(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
+    def assert_answers(self) -> None:
+        try:
+            self.scrape()
+        except OSError as exc:
+            raise AssertionError(f"{self.url} does not answer") from exc
 
-    @property
-    def memory(self) -> float:
-        """MB."""
-        return float(self._process.memory_info().rss) / 2**20
+
+Starting = Callable[[Project], contextlib.AbstractContextManager[Monitor]]
 
 
 def main() -> None:
     options = parse()
+    for point in measure(options.rates, options.seconds, options.workers):
+        ours = point.costs[OURS].cpu
+        told = "; ".join(f"{name} {cost}, {cost.cpu / max(ours, 1e-6):.1f} times" for name, cost in point.costs.items())
+        print(f"{point.rate:.0f} tasks/s, {point.waiting} left waiting: {told}", flush=True)
+
+
+def measure(rates: list[float], seconds: float, workers: int = 3) -> Iterator[Point]:
+    """One point after another, on one private Redis."""
     with brokers.running(brokers.private("redis")) as broker:
-        for rate in options.rates:
-            measure(broker.url, rate, options)
+        for rate in rates:
+            yield _measure(broker.url, rate, seconds, workers)
 
 
-def measure(url: str, rate: float, options: argparse.Namespace) -> None:
-    """Print one point: both monitors while so many tasks a second run."""
-    project = Project(url)
-    project.install = {"interval": 1.0}
+def _measure(url: str, rate: float, seconds: float, workers: int) -> Point:
     with contextlib.ExitStack() as stack:
-        for number in range(options.workers):
+        project = stack.enter_context(project_on(url))
+        for number in range(workers):
             stack.enter_context(project.worker(*FLAGS, pool="solo", name=f"w{number + 1}", concurrency=1))
-        is_exporter = has_exporter(project)
-        ours = stack.enter_context(our_monitor(project) if is_exporter else bare_monitor(project))
-        flower = stack.enter_context(flower_monitor(project))
+        monitors = {name: stack.enter_context(start(project)) for name, start in starts().items()}
         with driven(project, rate) as load:
             time.sleep(WARM_UP)
-            costs = watch([ours, flower], options.seconds)
+            turns = scraping(list(monitors.values()), seconds)
+            costs = process.cost_over([monitor.process for monitor in monitors.values()], turns)
             waiting = remaining(project)
-    name = "exporter" if is_exporter else "bare listener"
-    print(
-        f"{load.rate:.0f} tasks/s, {waiting} left waiting: {name} {costs[0]}; "
-        f"Flower {costs[1]}; CPU 1 : {costs[1].cpu / max(costs[0].cpu, 1e-6):.1f}",
-        flush=True,
-    )
+    return Point(load.rate, waiting, dict(zip(monitors, costs, strict=True)))
 
 
-def watch(monitors: list[Monitor], seconds: float) -> list[Cost]:
-    """What each costs over the same seconds, while it is scraped now and then."""
-    began, before = time.monotonic(), [monitor.cpu_seconds for monitor in monitors]
+def scraping(monitors: list[Monitor], seconds: float) -> Iterator[None]:
+    """Scrape them all now and then, for so long."""
+    began = time.monotonic()
     for turn in range(max(1, round(seconds / SCRAPE_EVERY))):
         for monitor in monitors:
             monitor.scrape()
         time.sleep(max(0.0, began + (turn + 1) * SCRAPE_EVERY - time.monotonic()))
-    passed = time.monotonic() - began
-    return [
-        Cost((monitor.cpu_seconds - spent) / passed, monitor.memory)
-        for monitor, spent in zip(monitors, before, strict=True)
-    ]
+        yield
 
 
-def has_exporter(project: Project) -> bool:
-    return project.celery("gossip", "exporter", "--help").returncode == 0
+def has_flower() -> bool:
+    return find_spec("flower") is not None
+
+
+def starts() -> dict[str, Starting]:
+    """How each is started, by name; ours first."""
+    return {
+        OURS: our_monitor,
+        **({FLOWER: flower_monitor} if has_flower() else {}),
+        DUMP: lambda project: running(project, "celery", "-A", project.module, "events", "--dump"),
+        POLLING: lambda project: running(project, "benchmarks.polling"),
+    }
 
 
 def our_monitor(project: Project) -> contextlib.AbstractContextManager[Monitor]:
     port = free_port()
-    command = ["-m", "celery", "-A", project.module, "gossip", "exporter", "--port", str(port)]
-    return running(project, command, f"http://127.0.0.1:{port}/metrics")
-
-
-def bare_monitor(project: Project) -> contextlib.AbstractContextManager[Monitor]:
-    return running(project, ["-m", "benchmarks.bare_monitor"], None)
+    command = ("celery", "-A", project.module, "gossip", "exporter", "--port", str(port))
+    return running(project, *command, url=f"http://127.0.0.1:{port}/metrics")
 
 
 def flower_monitor(project: Project) -> contextlib.AbstractContextManager[Monitor]:
     port = free_port()
-    options = ["--address=127.0.0.1", f"--port={port}", "--logging=warning"]
-    return running(
-        project, ["-m", "celery", "-A", project.module, "flower", *options], f"http://127.0.0.1:{port}/metrics"
-    )
+    options = ("--address=127.0.0.1", f"--port={port}", "--logging=warning")
+    command = ("celery", "-A", project.module, "flower", *options)
+    return running(project, *command, url=f"http://127.0.0.1:{port}/metrics")
 
 
 @contextlib.contextmanager
-def running(project: Project, command: list[str], url: str | None) -> Iterator[Monitor]:
-    """The monitor, once it answers; killed afterwards."""
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    monitor = Monitor(process, url)
-
-    def answers() -> None:
-        try:
-            monitor.scrape()
-        except OSError as exc:
-            raise AssertionError(f"{command} does not answer") from exc
-
-    try:
-        eventually(answers, timeout=30, every=0.2)
+def running(project: Project, module: str, *arguments: str, url: str | None = None) -> Iterator[Monitor]:
+    """The monitor, once it answers."""
+    with process.running(project, process.python(module, *arguments)) as started:
+        monitor = Monitor(started, url)
+        eventually(monitor.assert_answers, timeout=30, every=0.2)
         yield monitor
-    finally:
-        process.kill()
-        process.wait()
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.monitors", description="Our exporter beside Flower")
+    parser = argparse.ArgumentParser(prog="benchmarks.monitors", description="Our exporter beside other monitors")
     parser.add_argument("--rates", type=float, nargs="+", default=[50.0, 200.0, 500.0], help="tasks a second")
     parser.add_argument("--seconds", type=float, default=25.0, help="of each point")
     parser.add_argument("--workers", type=int, default=3)

@@ -8,12 +8,20 @@ idle workers side by side shows it with less noise. Needs what the tests need: `
 """
 
 import argparse
-import os
 import statistics
 import time
+from dataclasses import dataclass
 
-from benchmarks.workload import WITHOUT, WORKER, in_turn, run_tasks
-from tests.support.workers import Project
+from benchmarks.events import cost
+from benchmarks.workload import WITHOUT, WORKER, add_broker, in_turn, project_on
+
+
+@dataclass(frozen=True)
+class Idle:
+    """CPU milliseconds per second of two main processes that have nothing to do."""
+
+    without: float
+    gossiping: float
 
 
 def main() -> None:
@@ -25,43 +33,35 @@ def main() -> None:
         ratios.append(cost[()] / cost[WITHOUT])
         print(f"{pair + 1:>4}  {cost[WITHOUT]:>10.1f}  {cost[()]:>10.1f}  {ratios[-1]:.3f}", flush=True)
     print(f"ratio with/without: median {statistics.median(ratios):.3f}, min {min(ratios):.3f}, max {max(ratios):.3f}")
-    idle = measure_idle(options)
-    print(f"idle, CPU ms per second: without {idle[WITHOUT]:.2f}, with {idle[()]:.2f}; the difference is gossip's cost")
+    idle = measure_idle(options.broker, options.idle, options.interval, options.pool)
+    print(
+        f"idle, CPU ms per second: without {idle.without:.2f}, with {idle.gossiping:.2f}; "
+        "the difference is gossip's cost"
+    )
 
 
-def measure_idle(options: argparse.Namespace) -> dict[tuple[str, ...], float]:
-    """CPU milliseconds per second of two idle main processes, measured over the same seconds."""
-    project = Project(options.broker)
-    project.install = {"interval": options.interval}
-    try:
-        with (
-            project.worker(*WORKER, *WITHOUT, pool=options.pool, name="without") as without,
-            project.worker(*WORKER, pool=options.pool, name="with") as with_gossip,
-        ):
-            time.sleep(3.0)  # what starting leaves to do
-            before = without.cpu_seconds, with_gossip.cpu_seconds
-            time.sleep(options.idle)
-            after = without.cpu_seconds, with_gossip.cpu_seconds
-        spent = [(then - now) / options.idle * 1e3 for now, then in zip(before, after, strict=True)]
-        return {WITHOUT: spent[0], (): spent[1]}
-    finally:
-        project.clean()
+def measure_idle(broker: str, seconds: float, interval: float = 1.0, pool: str = "prefork") -> Idle:
+    """Two idle workers over the same seconds, one without the step."""
+    with (
+        project_on(broker, interval) as project,
+        project.worker(*WORKER, *WITHOUT, pool=pool, name="without") as without,
+        project.worker(*WORKER, pool=pool, name="with") as gossiping,
+    ):
+        time.sleep(3.0)  # what starting leaves to do
+        before = without.cpu_seconds, gossiping.cpu_seconds
+        time.sleep(seconds)
+        after = without.cpu_seconds, gossiping.cpu_seconds
+    return Idle(*((then - now) / seconds * 1e3 for now, then in zip(before, after, strict=True)))
 
 
 def measure(options: argparse.Namespace, flags: tuple[str, ...]) -> float:
-    """CPU milliseconds of the main process per 1000 no-op tasks."""
-    project = Project(options.broker)
-    project.install = {"interval": options.interval}
-    try:
-        with project.worker(*WORKER, *flags, pool=options.pool) as worker:
-            run_tasks(project, 500)
-            time.sleep(0.5)
-            before = worker.cpu_seconds
-            run_tasks(project, options.tasks)
-            time.sleep(0.5)  # the last prefetched ones
-            return (worker.cpu_seconds - before) / options.tasks * 1e6
-    finally:
-        project.clean()
+    """CPU milliseconds of the main process per 1000 no-op tasks, of a worker started for it."""
+    with (
+        project_on(options.broker, options.interval) as project,
+        project.worker(*WORKER, *flags, pool=options.pool) as worker,
+    ):
+        cost(project, worker, 500)
+        return cost(project, worker, options.tasks)
 
 
 def parse() -> argparse.Namespace:
@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--idle", type=float, default=20.0, help="seconds of the idle comparison")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
     parser.add_argument("--pool", default="prefork")
-    parser.add_argument("--broker", default=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+    add_broker(parser)
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """How long a scrape takes, and what the exporter costs, while a fleet in a bottle speaks.
 
 `python -m benchmarks.scraping [--workers 1000] [--queues 10] [--interval 1] [--broker URL] [--seconds 30] [--warmup 5]
-[--every 0.5] [--no-hostname] [--max-series N]`, and the other options of benchmarks.listening.
+[--every 0.5] [--no-hostname] [--max-series N] [--json]`, and the other options of benchmarks.listening.
 
 Fleet and scraper are processes of their own. The scraper takes the page as Prometheus does, compressed, and measures
 from connecting to the last byte.
@@ -10,59 +10,110 @@ from connecting to the last byte.
 import argparse
 import http.client
 import subprocess
-import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import msgspec
 from celery import Celery
 
-from benchmarks.listening import REPOSITORY, clean, cost, fleet, quantiles
+from benchmarks.figure import Quantiles, quantiles
+from benchmarks.listening import Said, clean, cost, fleet
 from benchmarks.listening import parse as parse_listening
+from benchmarks.process import python
 from celery_gossip import GossipOptions, Listener
 from celery_gossip.exporter import Exporter, ExporterOptions
+from tests.support.workers import REPOSITORY
+
+
+@dataclass(frozen=True)
+class Scrapes:
+    """What the scraper saw."""
+
+    took: Quantiles  #: ms
+    compressed: int  #: bytes of the latest
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """And what the exporter's process had to do for it."""
+
+    scrapes: Scrapes
+    cpu: float  #: of a core
+    memory: float  #: MB, at most
+    states: dict[str, int]
+    lines: int  #: time series on the page
+    size: int  #: bytes of the page
+    own: dict[str, float]  #: what the exporter tells of itself
+    fleet: str
 
 
 def main() -> None:
     options = parse()
     if options.scrape:
-        scrape_on(options.scrape, options.every, options.seconds)
+        print(msgspec.json.encode(scrape_on(options.scrape, options.every, options.seconds)).decode())
         return
     app = Celery("bottle", broker=options.broker, set_as_current=False)
     try:
-        measure(app, options)
+        seen = measure(app, options)
     finally:
         clean(app, options.exchange)
+    print(msgspec.json.encode(seen).decode() if options.json else told(seen), flush=True)
 
 
-def measure(app: Celery, options: argparse.Namespace) -> None:
-    """Print what scrapes took, and what this process had to do for them."""
-    listener = Listener(app, GossipOptions(exchange=options.exchange))
+def told(seen: Scraped) -> str:
+    return (
+        f"{seen.scrapes.took.count} scrapes of {seen.scrapes.compressed / 2**20:.3f} MB compressed, milliseconds: "
+        f"{seen.scrapes.took}\n"
+        f"exporter's process: CPU {seen.cpu:.1%} of a core, memory {seen.memory:.0f} MB at most; "
+        f"workers {seen.states}\n"
+        f"page: {seen.lines} time series, {seen.size / 2**20:.2f} MB; {seen.own}\nfleet: {seen.fleet}"
+    )
+
+
+def measure(app: Celery, options: argparse.Namespace) -> Scraped:
+    """What scrapes took, and what this process had to do for them."""
+    listener, said = Listener(app, GossipOptions(exchange=options.exchange)), Said()
     exported = ExporterOptions(by_hostname=not options.no_hostname, max_series=options.max_series)
-    with fleet(options), listener, Exporter(listener, exported, port=0) as exporter:
+    with fleet(options, said), listener, Exporter(listener, exported, port=0) as exporter:
         listener.wait(workers=options.workers, timeout=30 + 3 * options.interval)
         time.sleep(options.warmup)
         arguments = [f"--scrape={exporter.url}", f"--every={options.every}", f"--seconds={options.seconds}"]
-        scraper = subprocess.Popen([sys.executable, "-m", "benchmarks.scraping", *arguments], cwd=REPOSITORY)
+        command = python("benchmarks.scraping", *arguments)
+        scraper = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE)
         cpu, peak = cost(options.seconds)
-        scraper.wait(timeout=30)
+        scrapes, _ = scraper.communicate(timeout=30)
         states = Counter(worker.state for worker in listener.view().workers)
-        print(f"exporter's process: CPU {cpu:.1%} of a core, memory {peak:.0f} MB at most; workers {dict(states)}")
         body = plain_page(exporter.url)
-        lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
-        told = [line for line in lines if line.startswith("celery_gossip_exporter_")]
-        print(f"page: {len(lines)} time series, {len(body) / 2**20:.2f} MB; {', '.join(told)}", flush=True)
+    lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+    return Scraped(
+        scrapes=msgspec.json.decode(scrapes, type=Scrapes),
+        cpu=cpu,
+        memory=peak,
+        states=dict(states),
+        lines=len(lines),
+        size=len(body),
+        own=own_figures(lines),
+        fleet=said.text,
+    )
 
 
-def scrape_on(url: str, every: float, seconds: float) -> None:
-    """Scrape again and again, and print how long it took."""
-    took, sizes, end = [], [], time.monotonic() + seconds
+def own_figures(lines: list[str]) -> dict[str, float]:
+    prefix = "celery_gossip_exporter_"
+    own = (line.removeprefix(prefix).rsplit(" ", 1) for line in lines if line.startswith(prefix))
+    return {name: float(value) for name, value in own}
+
+
+def scrape_on(url: str, every: float, seconds: float) -> Scrapes:
+    """Scrape again and again."""
+    took, size, end = [], 0, time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.perf_counter()
-        sizes.append(len(page(url, {"Accept-Encoding": "gzip"})))
+        size = len(page(url, {"Accept-Encoding": "gzip"}))
         took.append((time.perf_counter() - began) * 1e3)
         time.sleep(every)
-    print(f"{len(took)} scrapes of {sizes[-1] / 2**20:.3f} MB compressed, milliseconds: {quantiles(took)}", flush=True)
+    return Scrapes(quantiles(took), size)
 
 
 def plain_page(url: str) -> bytes:

@@ -15,6 +15,7 @@ from celery import Celery
 from celery.worker import state, strategy
 from celery.worker.request import Request, create_request_cls
 
+from benchmarks.delivery import delivery_from, message_of
 from celery_gossip.metrics import Meter
 from celery_gossip.probe import Probe
 from celery_gossip.tap import Tap
@@ -45,19 +46,7 @@ class Course:
     def __init__(self, cls: Any, app: Celery, task: Any, delivery_info: dict[str, Any]) -> None:
         self._cls = cls
         self._app, self._task = app, task
-        headers = {"id": "1", "task": task.name, "lang": "py", "argsrepr": "()", "kwargsrepr": "{}"}
-        headers["gossip_sent_at"] = time.time()
-        embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-        self._message = SimpleNamespace(
-            headers=headers,
-            body=b"[[], {}, {}]",
-            payload=[[], {}, embedded],
-            content_type="application/json",
-            content_encoding="utf-8",
-            delivery_info=delivery_info,
-            properties={"reply_to": None, "correlation_id": "1"},
-            delivery_tag=1,
-        )
+        self._message = message_of(task, "1", delivery_info)
 
     def run(self) -> float:
         """CPU seconds per request of one turn."""
@@ -81,9 +70,7 @@ def pure_cost(transport: str, turns: int = 40) -> Pure:
     consumer = a_consumer(QUEUE, pool=Pool())
     probe = Probe(consumer, active_limit=100)
     probe.read()  # which queues there are
-    delivery = {"exchange": "", "routing_key": QUEUE}
-    if transport == "rabbitmq":
-        delivery["consumer_tag"] = consumer.task_consumer.tag_of(QUEUE)
+    delivery = delivery_from(transport, consumer, QUEUE)
     tap = Tap(Meter(), probe.queue_of)
     tap.open(consumer.pool)
     try:

@@ -1,27 +1,26 @@
 """What monitoring puts on the broker: messages and bytes a second, of gossip and of task events, at the same task rate.
 
-`python -m benchmarks.traffic [--rate 200] [--seconds 20]`
+`python -m benchmarks.traffic [--kind redis|rabbitmq] [--rate 200] [--seconds 20]`
 
-A Redis of its own, so that nothing else counts, and a worker on it: plain Celery, with gossip and one who listens
+A broker of its own, so that nothing else counts, and a worker on it: plain Celery, with gossip and one who listens
 (`celery gossip watch`), with `-E` and one who does (`celery events --dump`). What the tasks themselves take is plain's,
-and is subtracted. PUBLISH is every broadcast, the worker's own heartbeats among them.
+and is subtracted. Messages are all that is published: tasks, and every broadcast, the worker's heartbeats among them.
 """
 
 import argparse
 import contextlib
-import subprocess
-import sys
+import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
+from benchmarks import process
 from benchmarks.load import driven
-from benchmarks.workload import WITHOUT, remaining
+from benchmarks.workload import WITHOUT, project_on, remaining
 from tests.support import brokers
-from tests.support.workers import REPOSITORY, Project
+from tests.support.workers import Project
 
 #: `{kind: (flags of the worker, command of who listens)}`
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -30,6 +29,24 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "-E": ((*WITHOUT, "-E"), ("events", "--dump")),
 }
 WARM_UP = 5.0  #: seconds
+
+#: Asks a RabbitMQ without any plugin. What connections that are closed by now have moved is not in it.
+_TALLY = """
+Of = fun(Key) -> lists:sum([Count || Connection <- rabbit_networking:connections(),
+                                     {_, Count} <- rabbit_networking:connection_info(Connection, [Key])]) end,
+Global = maps:get([{protocol, amqp091}], rabbit_global_counters:overview()),
+{erlang:monotonic_time(millisecond), maps:get(messages_received_total, Global), Of(recv_oct), Of(send_oct)}.
+"""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Of a broker since it was started."""
+
+    at: float  #: seconds
+    published: int
+    incoming: int  #: bytes
+    outgoing: int  #: bytes
 
 
 @dataclass(frozen=True)
@@ -46,66 +63,66 @@ class Traffic:
 def main() -> None:
     options = parse()
     plain = None
-    with brokers.running(brokers.private("redis")) as broker:
-        for kind in KINDS:
-            seen = measure(broker.url, kind, options)
-            plain = plain or seen
-            print(
-                f"{kind:>7}: {seen.tasks:.0f} tasks/s, {seen.published:.1f} PUBLISH/s, in {seen.incoming:.1f} KB/s, "
-                f"out {seen.outgoing:.1f} KB/s; beyond plain: in {seen.incoming - plain.incoming:.1f}, "
-                f"out {seen.outgoing - plain.outgoing:.1f}; out is {seen.outgoing / plain.outgoing:.2f} of plain's; "
-                f"left waiting {seen.waiting}",
-                flush=True,
-            )
+    for kind, seen in measure(options.kind, options.rate, options.seconds).items():
+        plain = plain or seen
+        print(
+            f"{kind:>7}: {seen.tasks:.0f} tasks/s, {seen.published:.1f} messages/s, in {seen.incoming:.1f} KB/s, "
+            f"out {seen.outgoing:.1f} KB/s; beyond plain: in {seen.incoming - plain.incoming:.1f}, "
+            f"out {seen.outgoing - plain.outgoing:.1f}; out is {seen.outgoing / plain.outgoing:.2f} of plain's; "
+            f"left waiting {seen.waiting}",
+            flush=True,
+        )
 
 
-def measure(url: str, kind: str, options: argparse.Namespace) -> Traffic:
+def measure(broker_kind: str, rate: float, seconds: float) -> dict[str, Traffic]:
+    """Of each kind in turn, on one private broker."""
+    with brokers.running(brokers.private(broker_kind)) as broker:
+        return {kind: _measure(broker, kind, rate, seconds) for kind in KINDS}
+
+
+def _measure(broker: brokers.PrivateBroker, kind: str, rate: float, seconds: float) -> Traffic:
     flags, command = KINDS[kind]
-    project = Project(url)
-    project.install = {"interval": 1.0}
-    with project.worker("--without-mingle", "-l", "WARNING", *flags), listening(project, command):
-        with driven(project, options.rate) as load:
-            time.sleep(WARM_UP)
-            before, began = counters(url), time.monotonic()
-            time.sleep(options.seconds)
-            after, passed = counters(url), time.monotonic() - began
-            waiting = remaining(project)
-        published, incoming, outgoing = ((now - then) / passed for then, now in zip(before, after, strict=True))
-    return Traffic(load.rate, published, incoming / 1e3, outgoing / 1e3, waiting)
+    with (
+        project_on(broker.url) as project,
+        project.worker("--without-mingle", "-l", "WARNING", *flags),
+        listening(project, command),
+        driven(project, rate) as load,
+    ):
+        time.sleep(WARM_UP)
+        before = counters(broker)
+        time.sleep(seconds)
+        after, waiting = counters(broker), remaining(project)
+    passed = after.at - before.at
+    return Traffic(
+        tasks=load.rate,
+        published=(after.published - before.published) / passed,
+        incoming=(after.incoming - before.incoming) / passed / 1e3,
+        outgoing=(after.outgoing - before.outgoing) / passed / 1e3,
+        waiting=waiting,
+    )
 
 
-@contextlib.contextmanager
-def listening(project: Project, command: tuple[str, ...]) -> Iterator[None]:
+def listening(project: Project, command: tuple[str, ...]) -> contextlib.AbstractContextManager[Any]:
     """Who listens, as `celery -A project COMMAND`; nobody where there is no command."""
     if not command:
-        yield
-        return
-    process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", project.module, *command],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-        assert process.poll() is None, f"celery {' '.join(command)} has ended"
-    finally:
-        process.kill()
-        process.wait()
+        return contextlib.nullcontext()
+    return process.running(project, process.python("celery", "-A", project.module, *command))
 
 
-def counters(url: str) -> tuple[int, int, int]:
-    """PUBLISH commands, bytes in and bytes out since the server started."""
-    with contextlib.closing(redis.Redis.from_url(url)) as client:
+def counters(broker: brokers.PrivateBroker) -> Counters:
+    if isinstance(broker, brokers.PrivateRabbitMQ):
+        at, *others = map(int, re.findall(r"-?\d+", broker.control("eval", _TALLY)))
+        return Counters(at / 1e3, *others)
+    with contextlib.closing(redis.Redis.from_url(broker.url)) as client:
         stats: dict[str, Any] = client.info("stats")
         commands: dict[str, Any] = client.info("commandstats")
-    published = commands.get("cmdstat_publish", {"calls": 0})
-    return published["calls"], stats["total_net_input_bytes"], stats["total_net_output_bytes"]
+    published = sum(commands.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("publish", "lpush"))
+    return Counters(time.monotonic(), published, stats["total_net_input_bytes"], stats["total_net_output_bytes"])
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.traffic", description="Messages and bytes on the broker")
+    parser.add_argument("--kind", choices=("redis", "rabbitmq"), default="redis", help="of broker")
     parser.add_argument("--rate", type=float, default=200.0, help="tasks a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
     return parser.parse_args()

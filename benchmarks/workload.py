@@ -1,14 +1,39 @@
-"""What the benchmarks have in common: no-op tasks for a worker on a broker's corner of its own."""
+"""What the benchmarks have in common: a project of their own on a broker, no-op tasks for its worker, the options."""
 
+import argparse
+import contextlib
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from kombu import Queue
 
+from tests.support.brokers import REDIS_URL
 from tests.support.waiting import eventually
 from tests.support.workers import Project
 
 WORKER = ("--without-mingle", "-l", "WARNING", "--prefetch-multiplier", "64")
 WITHOUT = ("--without-queue-gossip",)
+
+
+@contextlib.contextmanager
+def project_on(broker: str, interval: float = 1.0, **conf: Any) -> Iterator[Project]:
+    """A project whose workers gossip, unless a flag says otherwise; what it left on the broker is cleaned away."""
+    project = Project(broker, **conf)
+    project.install = {"interval": interval}
+    try:
+        yield project
+    finally:
+        project.clean()
+
+
+def add_broker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--broker", default=REDIS_URL, help="URL; that of REDIS_URL by default")
+
+
+def kind_of(broker: str) -> str:
+    """`redis` or `rabbitmq`, by the URL."""
+    return "redis" if broker.startswith("redis") else "rabbitmq"
 
 
 def run_tasks(project: Project, count: int) -> float:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from celery_gossip.errors import OversizedGossip as OversizedGossip
     from celery_gossip.errors import RejectedGossip as RejectedGossip
     from celery_gossip.errors import UnsupportedTransport as UnsupportedTransport
+    from celery_gossip.errors import UnusableURL as UnusableURL
     from celery_gossip.listener import Listener as Listener
     from celery_gossip.messages import Gossip as Gossip
     from celery_gossip.messages import QueueCheck as QueueCheck
@@ -42,6 +43,7 @@ _ROOM_OF = {
     "RejectedGossip": "errors",
     "Throughput": "throughput",
     "UnsupportedTransport": "errors",
+    "UnusableURL": "errors",
     "View": "view",
     "WorkerView": "view",
     "install": "step",
@@ -62,6 +64,7 @@ __all__ = [
     "RejectedGossip",
     "Throughput",
     "UnsupportedTransport",
+    "UnusableURL",
     "View",
     "WorkerView",
     "install",

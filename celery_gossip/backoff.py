@@ -3,12 +3,14 @@
 __all__ = ["BACKOFF_FIRST", "BACKOFF_MOST", "BACKOFF_MOST_REFUSED", "backoff"]
 
 BACKOFF_FIRST = 1.0  #: seconds
-BACKOFF_MOST = 3.0  #: seconds; a broker that is not there costs nothing to ask, and it is heard soon when it returns
-BACKOFF_MOST_REFUSED = 30.0  #: seconds; one that says no to a thousand workers must not be asked at every turn
+#: Seconds. With the second that a try under way still takes, gossip is back 3 s after its broker at most. Being asked
+#: once a second, as it is on average, costs a broker about as much as the gossip does.
+BACKOFF_MOST = 2.0
+BACKOFF_MOST_REFUSED = 30.0  #: seconds; a RabbitMQ that says no opens and closes a connection for each that asks
 
 
 def backoff(failures: int, chance: float, is_refused: bool = False) -> float:
-    """Seconds until the next try after this many failures in a row: full jitter below 1 s, 2 s, and the most.
+    """Seconds until the next try after this many failures in a row: full jitter below 1 s, 2 s … the most.
 
     `chance` is uniform in [0, 1). Source: "Exponential Backoff And Jitter", AWS Architecture Blog.
     """

@@ -1,14 +1,16 @@
-"""Which queue a delivery came from, told by the queues' own bindings. Pure; called by the probe.
+"""Which queue a delivery came from, told by the queues' own bindings, and how many came from each. Pure; for the probe.
 
 For transports that deliver no consumer tag (Redis, memory, filesystem): there only the exchange and the routing key of
 a message are known, and the queues that this worker consumes. What fits one queue is told; what fits none or several
 is not guessed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from weakref import ReferenceType, ref
 
-__all__ = ["Bindings"]
+__all__ = ["Bindings", "Origins"]
 
 _CACHE_SIZE = 4096  #: routing keys are chosen by clients: without a bound the cache could grow for ever
 
@@ -37,6 +39,33 @@ class Bindings:
             return next((name for name, _ in self._bound if name == routing_key), None)
         found = [name for name, bindings in self._bound if _leads(bindings, exchange, routing_key)]
         return found[0] if len(found) == 1 else None
+
+
+class Origins:
+    """How many requests came from each queue, round after round: of each request that is asked but once.
+
+    A worker may hold thousands, nearly all of them for many rounds. They are held weakly: Celery's own lists are weak.
+    """
+
+    def __init__(self, queue_of: Callable[[Any], str | None]) -> None:
+        self._queue_of = queue_of
+        self._known: dict[ReferenceType[Any], str | None] = {}
+        self._counts: Counter[str | None] = Counter()
+
+    def count(self, requests: list[Any]) -> Counter[str | None]:
+        """`{queue: requests}` of those that are there now; the key None is for those that could not be told."""
+        here, known, counts = set(map(ref, requests)), self._known, self._counts
+        for gone in known.keys() - here:
+            counts[known.pop(gone)] -= 1
+        for new in here.difference(known):
+            queue = known[new] = self._queue_of(new())
+            counts[queue] += 1
+        return +counts
+
+    def forget(self) -> None:
+        """There are new queues, so that all have to be asked again."""
+        self._known.clear()
+        self._counts.clear()
 
 
 def topic_matches(pattern: str, routing_key: str) -> bool:

@@ -3,22 +3,25 @@
 Called by exchange.py on the thread that owns the connection, and at start to check the options.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from amqp.exceptions import FrameSyntaxError
 from kombu import Connection, Exchange
 
-from celery_gossip.errors import InvalidOption, UnsupportedTransport
+from celery_gossip.errors import InvalidOption, UnsupportedTransport, UnusableURL
 from celery_gossip.options import GossipOptions, without_password
+from celery_gossip.signature import Keyring, open_keyring
 
 __all__ = ["TIMEOUT", "Broker", "Link", "is_forbidden", "is_refusal", "open_broker", "open_task_broker"]
 
 TIMEOUT = 1.0  #: seconds for each connect and each answer of the broker
+_PERCENT = ": percent-encode what is special in its user, password and path ('/' is %2F, '@' %40)"
 _MOST_DATA_ERRORS = 10
 _FORBIDDEN = 403  #: reply code of AMQP
 _REFUSALS = (_FORBIDDEN, 404, 405, 406, 530)  #: likewise
@@ -43,12 +46,15 @@ class Broker:
 
     app: Any
     options: GossipOptions
+    keyring: Keyring = field(default_factory=Keyring, repr=False)  #: what signs there, and knows a signature
 
     @property
     def uri(self) -> str:
         """The broker's address without its password."""
         with self._connection({}) as connection:
-            return str(connection.as_uri()).replace("//:**@", "//")  # Kombu masks a password that is not there, too
+            uri = str(connection.as_uri()).replace("//:**@", "//")  # Kombu masks a password that is not there, too
+            is_doubtful = connection.userid and not connection.password  # a password in the place of the user?
+        return without_password(uri) if is_doubtful else uri
 
     @cached_property
     def driver_type(self) -> str:
@@ -80,23 +86,35 @@ class Broker:
         return Exchange(self.options.exchange, type="fanout", durable=False, delivery_mode="transient")
 
     def _connection(self, transport_options: dict[str, Any]) -> Any:
+        """Raises UnusableURL for a URL that cannot be read, or that can be read in two ways."""
         parameters = {"heartbeat": 0, "connect_timeout": TIMEOUT, "transport_options": transport_options}
-        if self.options.broker_url is None:
-            return self.app.connection_for_write(**parameters)
-        # A broker of its own: the app's credentials, TLS and transport options belong to another one.
-        return Connection(self.options.broker_url, **parameters)
+        url = self.options.broker_url
+        _require_plain(self.app.conf.broker_write_url if url is None else url)
+        try:
+            if url is None:
+                return self.app.connection_for_write(**parameters)
+            # A broker of its own: the app's credentials, TLS and transport options belong to another one.
+            return Connection(url, **parameters)
+        except ImportError:  # names what is not installed, and nothing of the URL
+            raise
+        except Exception as exc:
+            kind = type(exc).__name__
+        # Outside of the handler, so that nothing leads back to an error which may quote a part of the password.
+        raise UnusableURL(f"the broker's URL cannot be read ({kind}){_PERCENT}")
 
 
 def open_broker(app: Any, options: GossipOptions) -> Broker:
     """The broker of these options, checked as far as it can be without connecting.
 
-    Raises InvalidOption for a `gossip_broker_url` that no transport takes, UnsupportedTransport for one that cannot
-    fan out.
+    Raises InvalidOption for a `gossip_broker_url` that no transport takes and for a `gossip_secret_file` without keys,
+    UnsupportedTransport for a broker that cannot fan out, UnusableURL for a URL of the app's that cannot be read.
     """
-    broker = Broker(app, options)
+    broker = Broker(app, options, open_keyring(options))
     try:
         broker.require_fanout()
-    except (KeyError, ValueError, ImportError) as exc:
+    except UnsupportedTransport:
+        raise
+    except Exception as exc:
         if options.broker_url is None:
             raise
         url = without_password(options.broker_url)
@@ -171,9 +189,12 @@ class Link:
 
     def reset(self) -> None:
         """Forget the connection without a word. Never raises."""
-        with suppress(Exception):
+        try:
             # On AMQP close() would wait for an answer; elsewhere collect() would set a timeout for the whole process.
             (self._connection.collect if self.driver_type == "amqp" else self._connection.close)()
+        except Exception:  # Redis denies what a channel does to go, and Kombu would go on with half of a connection
+            with suppress(Exception):
+                self._connection = self._connection.clone()
         self._forget()
 
     def drop(self) -> None:
@@ -191,14 +212,26 @@ class Link:
                 poller.close()
 
 
+def _require_plain(urls: Any) -> None:
+    """Raise UnusableURL where what is meant as a password could be read as a host, a port or a path, and so be told."""
+    for url in ";".join(urls if isinstance(urls, (list, tuple)) else [urls or ""]).split(";"):
+        _, _, rest = url.partition("://")
+        authority = re.split("[/?#]", rest, maxsplit=1)[0]
+        if url.count("@") != authority.count("@"):
+            raise UnusableURL(f"the broker's URL can be read in two ways{_PERCENT}")
+
+
 def _driver_type(connection: Any) -> str:
     """Asked of the class: a transport of Redis has a descriptor from the beginning."""
     return str(connection.get_transport_cls().driver_type)
 
 
 def is_refusal(exc: Exception) -> bool:
-    """Whether a broker that is alive has said no (rights, a mismatching exchange): to be asked again, but rarely."""
-    return getattr(exc, "reply_code", None) in _REFUSALS or is_forbidden(exc)
+    """Whether RabbitMQ has said no (rights, a mismatching exchange): to be asked again, but rarely.
+
+    Redis is not meant: to refuse costs it no more than to publish, so it is soon asked again.
+    """
+    return getattr(exc, "reply_code", None) in _REFUSALS
 
 
 def is_forbidden(exc: Exception) -> bool:

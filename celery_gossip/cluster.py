@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TypeVar
 
 from celery_gossip.compact import Total
+from celery_gossip.errors import RejectedGossip
 from celery_gossip.history import MOST_CELLS, History, beginning
 from celery_gossip.ledger import Ledger
 from celery_gossip.member import LOST_AFTER, SUSPECT_AFTER, Member, Patience
@@ -63,17 +64,19 @@ class Cluster:
         """Monotonic seconds since when the listener is cut off and the view is frozen; None while it hears."""
         return self._isolated_since
 
-    def apply(self, gossip: Gossip, now: float) -> list[Transition]:
+    def apply(self, gossip: Gossip, now: float, *, is_verified: bool | None = None) -> list[Transition]:
         """Take a gossip heard at monotonic `now`. An older `seq` of the same boot changes nothing.
 
-        While the view is isolated a gossip is late: it tells what was, not that its worker lives.
+        While the view is isolated a gossip is late: it tells what was, not that its worker lives. One that is signed
+        (`is_verified`; None where nobody can tell) ends all that was claimed under its hostname without. Raises
+        RejectedGossip for one that is not, of a worker that has been heard signed.
         """
         with self._lock:
-            member = self._members.get(gossip.hostname)
+            member = self._trusted(gossip.hostname, is_verified=is_verified)
             if member is None:
-                if not self._make_room():
+                if not self._make_room(is_verified=is_verified):
                     return []
-                member = self._members[gossip.hostname] = Member(gossip, now)
+                member = self._members[gossip.hostname] = Member(gossip, now, is_verified=is_verified)
             elif not member.hear(gossip, now, is_late=self._patience.is_frozen):
                 return []
             self._count(gossip, now)
@@ -189,6 +192,15 @@ class Cluster:
             gossips = [gossip for member in self._members.values() for gossip in member.gossips]
         return list(dict.fromkeys(check.queue for gossip in gossips for check in gossip.checks))
 
+    def is_verified(self, hostname: str) -> bool | None:
+        """As WorkerView has it; None too for a worker that is not known."""
+        member = self._members.get(hostname)
+        return None if member is None else member.is_verified
+
+    def knows(self, hostname: str) -> bool:
+        """Whether this worker is in the view."""
+        return hostname in self._members
+
     def count_live(self) -> int:
         """How many workers are neither offline nor lost."""
         with self._lock:
@@ -221,7 +233,7 @@ class Cluster:
 
     def _snapshots(self, totals: Mapping[_K, Total]) -> dict[_K, Throughput]:
         with self._lock:  # not for longer than it must: there may be many, and the listener waits
-            seconds = self._listened(self._clock())
+            seconds = 0.0 if self._began_at is None else self._clock() - self._began_at
             copies = [(key, total.copy()) for key, total in totals.items()]
         return {key: total.throughput(seconds) for key, total in copies}
 
@@ -240,9 +252,6 @@ class Cluster:
             return since, self._ledger.heard_for(now - since)
         return since, min(now - since, heard)
 
-    def _listened(self, now: float) -> float:
-        return 0.0 if self._began_at is None else now - self._began_at
-
     def _judge(self, hostname: str, member: Member, now: float) -> list[Transition]:
         states = member.judge(now, self._patience)
         if states:
@@ -257,16 +266,33 @@ class Cluster:
                 return
             self._drop(hostname)
 
-    def _make_room(self) -> bool:
+    def _trusted(self, hostname: str, *, is_verified: bool | None) -> Member | None:
+        """The member of this name, if it is as trusted as who speaks now."""
+        member = self._members.get(hostname)
+        if member is None or bool(member.is_verified) == bool(is_verified):
+            return member
+        if member.is_verified:
+            raise RejectedGossip("unsigned", f"{hostname!r} has been heard with a signature")
+        self._ledger.take_back(hostname)
+        self._histories["worker"].forget(hostname)
+        self._drop(hostname)
+        return None
+
+    def _make_room(self, *, is_verified: bool | None) -> bool:
+        """Who is gone makes room; for one that is signed also the longest silent stranger, and never the reverse."""
         if len(self._members) < MAX_WORKERS:
             return True
-        if not self._gone:
-            return False
-        self._drop(next(iter(self._gone)))
-        return True
+        leaver = next((name for name in self._gone if not self._members[name].is_verified), None)
+        if leaver is None and is_verified:
+            strangers = [name for name, member in self._members.items() if not member.is_verified]
+            leaver = min(strangers, key=lambda name: self._members[name].heard_at, default=next(iter(self._gone), None))
+        if leaver is not None:
+            self._drop(leaver)
+        return leaver is not None
 
     def _drop(self, hostname: str) -> None:
-        del self._gone[hostname], self._members[hostname]
+        self._gone.pop(hostname, None)
+        del self._members[hostname]
         self._ledger.forget(hostname)
 
 

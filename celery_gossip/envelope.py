@@ -1,18 +1,36 @@
 """What comes in from the gossip exchange, checked before anything unpacks it: anybody may publish anything there.
 
-Pure but for the Message class of Kombu; called by a Subscription on the listener's thread.
+In this order: size, content type and compression, then the signature; what is inside is for the listener to read. Pure
+but for the Message class of Kombu; called by a Subscription on the listener's thread.
 """
 
 import base64
 from typing import Any, Literal
 
+import amqp
 import msgspec
 from kombu.message import Message
 
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.intake import Parcel
 from celery_gossip.messages import CONTENT_TYPE, MAX_BYTES
+from celery_gossip.signature import Delivery, Keyring, signature_in
 
-__all__ = ["body_of", "bounded_message", "unpack"]
+__all__ = ["Unread", "bounded_message", "delivery_of", "unpack"]
+
+
+class Unread(amqp.Message):  # type: ignore[misc]
+    """A delivery of AMQP whose properties nobody has read yet: that may raise anything."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        super().__init__(parcel.body)
+        self.delivery_info = {"delivery_tag": parcel.tag}
+        self.header = parcel.header
+
+    def read(self) -> None:
+        if self.body is None:
+            raise RejectedGossip("oversized", f"{MAX_BYTES} bytes are allowed")
+        self.inbound_header(self.header)
 
 
 class _Properties(msgspec.Struct):
@@ -32,9 +50,9 @@ class _Envelope(msgspec.Struct, rename={"content_type": "content-type"}):
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
-def unpack(data: Any) -> bytes | RejectedGossip:
-    """The body in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
-    if not isinstance(data, bytes) or len(data) > 2 * MAX_BYTES:  # base64 adds a third
+def unpack(data: bytes, keyring: Keyring) -> Delivery | RejectedGossip:
+    """What is in a raw envelope of Redis, without Kombu: its decoder builds objects that may raise anything."""
+    if len(data) > 2 * MAX_BYTES:  # base64 adds a third
         return RejectedGossip("oversized", f"an envelope of {2 * MAX_BYTES} bytes is allowed")
     try:
         envelope = _envelope_decoder.decode(data)
@@ -42,11 +60,11 @@ def unpack(data: Any) -> bytes | RejectedGossip:
             return RejectedGossip("compressed")
         if envelope.content_type != CONTENT_TYPE:
             return RejectedGossip("content_type", repr(envelope.content_type)[:200])
-        if envelope.properties.body_encoding == "base64":
-            return base64.b64decode(envelope.body, validate=True)
-        return envelope.body.encode()
+        is_base64 = envelope.properties.body_encoding == "base64"
+        body = base64.b64decode(envelope.body, validate=True) if is_base64 else envelope.body.encode()
     except (ValueError, RecursionError) as exc:
         return RejectedGossip("transport", str(exc)[:200])
+    return _delivery(body, envelope.headers, keyring)
 
 
 def bounded_message(message_class: Any) -> Any:
@@ -57,6 +75,8 @@ def bounded_message(message_class: Any) -> Any:
 
         def __init__(self, raw: Any, channel: Any = None, **kwargs: Any) -> None:
             try:
+                if isinstance(raw, Unread):
+                    raw.read()
                 _refuse_compression(raw)
                 super().__init__(raw, channel=channel, **kwargs)
             except Exception as exc:
@@ -74,13 +94,22 @@ def _refuse_compression(raw: Any) -> None:
         raise RejectedGossip("compressed")
 
 
-def body_of(message: Any) -> bytes | RejectedGossip:
+def delivery_of(message: Any, keyring: Keyring) -> Delivery | RejectedGossip:
+    """What is in a message of Kombu's."""
     if message.rejected is not None:
         return message.rejected  # type: ignore[no-any-return]
     if message.content_type != CONTENT_TYPE:
         return RejectedGossip("content_type", repr(message.content_type)[:200])
-    if isinstance(message.body, str):
-        return message.body.encode("utf-8", "surrogatepass")
-    if not isinstance(message.body, (bytes, bytearray, memoryview)):
-        return RejectedGossip("transport", f"a body of type {type(message.body).__name__}")
-    return bytes(message.body)
+    body = message.body.encode("utf-8", "surrogatepass") if isinstance(message.body, str) else message.body
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        return RejectedGossip("transport", f"a body of type {type(body).__name__}")
+    return _delivery(bytes(body), message.headers, keyring)
+
+
+def _delivery(body: bytes, headers: Any, keyring: Keyring) -> Delivery | RejectedGossip:
+    if len(body) > MAX_BYTES:  # before any work is done with it
+        return RejectedGossip("oversized", f"{len(body)} bytes, {MAX_BYTES} allowed")
+    try:
+        return Delivery(body, keyring.is_verified(body, signature_in(headers)))
+    except RejectedGossip as exc:
+        return exc

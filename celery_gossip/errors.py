@@ -1,6 +1,8 @@
 """The errors of queue gossip: one root, kinds that also derive from the built-in that a caller would catch."""
 
-__all__ = ["GossipError", "InvalidOption", "OversizedGossip", "RejectedGossip", "UnsupportedTransport"]
+__all__ = ["GossipError", "InvalidOption", "OversizedGossip", "RejectedGossip", "UnsupportedTransport", "UnusableURL"]
+
+_MOST_TEXT = 300  #: characters of what is told of a message: a stranger may have written all of it
 
 
 class GossipError(Exception):
@@ -25,8 +27,12 @@ class RejectedGossip(GossipError, ValueError):
     """
 
     def __init__(self, reason: str, message: str | None = None) -> None:
-        super().__init__(f"{reason}: {message}" if message else reason)
+        super().__init__(f"{reason}: {message[:_MOST_TEXT]}" if message else reason)
         self.reason = reason
+
+
+class UnusableURL(GossipError, ValueError):
+    """A broker's URL cannot be used. Neither the text nor a chained exception holds any part of its password."""
 
 
 class UnsupportedTransport(GossipError, RuntimeError):

@@ -55,7 +55,8 @@ class Evidence:
     listening_for: float  #: seconds since it is connected; 0.0 while it is not
     where: str = ""  #: the exchange and the broker that it listens on, in words
     trouble: str = ""  #: what its broker said last, if it cannot be reached
-    stranger: str = ""  #: the latest message of another version of the wire format, if one came in the last minute
+    refusals: Mapping[str, str] = field(default_factory=dict)  #: `{reason: text}`, the latest of each in a minute
+    rejected: Mapping[str, int] = field(default_factory=dict)  #: `{reason: messages}`, all that were ever refused
     trends: Mapping[str, Trend] = field(default_factory=dict)  #: by queue
 
     @cached_property

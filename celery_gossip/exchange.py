@@ -4,24 +4,31 @@ A Publisher lives on the sender's thread, a Subscription on the listener's; neit
 time (see broker.TIMEOUT).
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import amqp
 from kombu import Consumer, Producer, Queue
 
-from celery_gossip.broker import Broker, Link, is_forbidden, is_refusal, open_broker
-from celery_gossip.envelope import body_of, bounded_message, unpack
+from celery_gossip.broker import TIMEOUT, Broker, Link, is_forbidden, is_refusal, open_broker
+from celery_gossip.envelope import Unread, bounded_message, delivery_of, unpack
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.intake import AmqpIntake, RedisIntake
 from celery_gossip.messages import CONTENT_TYPE
+from celery_gossip.signature import Delivery
 
-__all__ = ["Broker", "Publisher", "Subscription", "is_forbidden", "is_refusal", "open_broker"]
+__all__ = ["Broker", "Delivery", "Overslept", "Publisher", "Subscription", "is_forbidden", "is_refusal", "open_broker"]
 
 PUBLISH_TIMEOUT = 0.4  #: seconds for writing one message to an AMQP socket that does not drain
 EXPIRES_AFTER = 3.0  #: intervals after which an undelivered gossip is worthless
 _MOST_EXPIRY = 86_400.0  #: seconds
-_QUEUE_LENGTH = 200  #: messages that a listener who does not read leaves on the broker, at most
+_QUEUE_LENGTH = 1000  #: messages that a listener who does not read leaves on the broker, at most
+_QUEUE_BYTES = 16 * 1024 * 1024  #: likewise
 _QUEUE_TTL = 3.0  #: seconds that they stay there
 _PREFETCH = 100
+_STALE_AFTER = 3.0  #: seconds without a look after which what waits is not worth reading
 _POLLING_INTERVAL = 0.1  #: seconds between looks of transports that cannot wait (memory, filesystem)
 
 
@@ -36,6 +43,7 @@ class Publisher:
         """
         self._link = Link(broker.connection())
         self._exchange = broker.exchange()
+        self._keyring = broker.keyring
         self._expiration = expires or min(EXPIRES_AFTER * broker.options.interval, _MOST_EXPIRY)
         self._wants_answer = wants_answer and self._link.driver_type == "amqp"
         self._producer: Any = None
@@ -58,6 +66,7 @@ class Publisher:
             routing_key="",
             content_type=CONTENT_TYPE,
             content_encoding="utf-8",
+            headers=self._keyring.headers(body),
             delivery_mode="transient",
             expiration=self._expiration,
             timeout=PUBLISH_TIMEOUT,
@@ -101,6 +110,9 @@ class Publisher:
             self._link.raw.on_unblocked = self._on_unblocked
         with self._link.bounded():
             channel = self._declare(channel)
+        if self._link.driver_type == "redis":
+            # Kombu greets Redis on one connection and publishes on another: a thousand workers need not hold both.
+            channel.client.connection_pool.disconnect()
         return Producer(channel, auto_declare=False)
 
     def _declare(self, channel: Any) -> Any:
@@ -115,7 +127,7 @@ class Publisher:
         return channel
 
     def is_refusal(self, exc: Exception) -> bool:
-        """See the function of this name."""
+        """See broker.is_refusal."""
         return is_refusal(exc)
 
     def is_outage(self, exc: Exception) -> bool:
@@ -129,52 +141,64 @@ class Publisher:
         self._is_blocked = False
 
 
-class Subscription:
-    """Listens on the gossip exchange: receive() gives bodies and rejections. One thread; close() on the same one.
+class Overslept(ConnectionError):
+    """Nobody has looked for so long that what waits is stale: it is not read, and a new subscription has to be made."""
 
-    Bounded on the broker (AMQP: an exclusive queue of at most 200 messages and 3 s), and nothing stays there after
-    close() or, but for one constant member of Kombu's binding set on Redis, after kill -9.
+
+class Subscription:
+    """Listens on the gossip exchange: receive() gives deliveries and rejections. One thread; close() on the same one.
+
+    Bounded on the broker (AMQP: an exclusive queue of at most 1,000 messages, 16 MB and 3 s), and nothing stays there
+    after close() or, but for one constant member of Kombu's binding set on Redis, after kill -9.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, clock: Callable[[], float] = time.monotonic) -> None:
         self._exchange = broker.exchange()
+        self._keyring = broker.keyring
         self._link = Link(broker.connection(**_polling_options(broker)))
+        self._clock = clock
+        self._looked_at = 0.0
+        self._channel: Any = None
         self._queue: Any = None
-        self._inbox: list[bytes | RejectedGossip] = []
+        self._redis: RedisIntake | None = None
+        self._amqp: AmqpIntake | None = None
+        self._inbox: list[Delivery | RejectedGossip] = []
         self._data_errors = 0
         self._out_of_step: Exception | None = None
 
     def open(self) -> None:
         """Connect, declare the queue, and consume. Raises whatever the transport raises; then call drop()."""
-        self._data_errors, self._out_of_step = 0, None
-        channel = self._link.open()
+        self._forget()
+        self._channel = channel = self._link.open()
         channel.Message = bounded_message(channel.Message)
         is_amqp = self._link.driver_type == "amqp"
-        if self._link.driver_type == "redis":
-            self._guard_redis(channel)
         with self._link.bounded():
             if is_amqp:
                 channel.basic_qos(0, _PREFETCH, False)
             self._queue = self._declare_queue(channel)
             Consumer(channel, [self._queue], on_message=self._on_message, no_ack=not is_amqp).consume()
-        if not is_amqp:  # Redis subscribes at the first look
-            self._inbox = self.receive(timeout=0)
+        if self._link.driver_type == "redis":
+            self._subscribe_redis(channel)
+        elif isinstance(self._link.raw, amqp.Connection):
+            self._amqp = AmqpIntake(self._link.raw)
+        self._looked_at = self._clock()
 
-    def receive(self, timeout: float) -> list[bytes | RejectedGossip]:
-        """Bodies and rejections that came within `timeout` seconds; at least one wait, at most one event.
+    def receive(self, timeout: float) -> list[Delivery | RejectedGossip]:
+        """Deliveries and rejections, as soon as there are any; none after `timeout` seconds. Bounded, whatever waits.
 
-        Raises whatever the transport raises when the connection is gone or out of step; then call drop().
+        Raises Overslept where nobody has called it for 3 s, and whatever the transport raises when the connection is
+        gone or out of step; then call drop().
         """
-        if self._out_of_step is not None:
-            raise self._out_of_step
-        try:
-            self._link.drain(timeout)
-            self._data_errors = 0
-        except self._link.data_errors as exc:
-            self._data_errors += 1
-            if self._data_errors > self._link.most_data_errors:
-                self._out_of_step = exc  # told first, raised at the next look
-            self._inbox.append(RejectedGossip("transport", repr(exc)[:200]))
+        if self._redis is not None:
+            data = self._redis.read(timeout)
+            self._require_fresh(timeout)
+            self._take_redis(self._redis.take(data))
+        elif self._amqp is not None:
+            data = self._amqp.read(timeout)
+            self._require_fresh(timeout)
+            self._take_amqp(self._amqp, data)
+        else:
+            self._drain(timeout)
         received, self._inbox = self._inbox, []
         return received
 
@@ -187,13 +211,58 @@ class Subscription:
                 self._queue.delete()
         except Exception:  # the peer is gone
             self._link.drop()
-        self._queue = None
+        self._forget()
         self._link.close()
 
     def drop(self) -> None:
         """Throw the connection away without a word. Never raises."""
-        self._queue = None
+        self._forget()
         self._link.drop()
+
+    def reset(self) -> None:
+        """Likewise, but stay with this broker where the URL names several. Never raises."""
+        self._forget()
+        self._link.reset()
+
+    def _forget(self) -> None:
+        self._channel = self._queue = self._redis = self._amqp = None
+        self._inbox = []
+        self._data_errors, self._out_of_step = 0, None
+
+    def _require_fresh(self, timeout: float) -> None:
+        """Before anything is taken that has been read: the process may have been stopped meanwhile, or before."""
+        looked_at, self._looked_at = self._looked_at, self._clock()
+        if self._looked_at - looked_at > _STALE_AFTER + timeout:
+            raise Overslept(f"not looked for {self._looked_at - looked_at:.1f} s")
+
+    def _take_redis(self, payloads: list[bytes | RejectedGossip]) -> None:
+        self._inbox += [one if isinstance(one, RejectedGossip) else unpack(one, self._keyring) for one in payloads]
+
+    def _take_amqp(self, intake: AmqpIntake, data: bytes) -> None:
+        parcels = intake.take(data)
+        for parcel in parcels:
+            self._on_message(self._channel.Message(Unread(parcel), channel=self._channel))
+        if parcels:
+            self._channel.basic_ack(parcels[-1].tag, multiple=True)
+
+    def _subscribe_redis(self, channel: Any) -> None:
+        """Kombu would subscribe at the first look, and unpack what anybody may have published."""
+        self._link.raw.cycle.on_poll_start()
+        self._redis = RedisIntake(channel.subclient.connection)
+        self._take_redis(self._redis.await_subscription(TIMEOUT))
+
+    def _drain(self, timeout: float) -> None:
+        """By Kombu, one event at most."""
+        if self._out_of_step is not None:
+            raise self._out_of_step
+        try:
+            self._link.drain(timeout)
+            self._data_errors = 0
+        except self._link.data_errors as exc:
+            self._data_errors += 1
+            if self._data_errors > self._link.most_data_errors:
+                self._out_of_step = exc  # told first, raised at the next look
+            self._inbox.append(RejectedGossip("transport", repr(exc)[:200]))
 
     def _declare_queue(self, channel: Any) -> Any:
         queue = Queue(
@@ -203,28 +272,14 @@ class Subscription:
             exclusive=True,
             auto_delete=True,
             max_length=_QUEUE_LENGTH,
+            max_length_bytes=_QUEUE_BYTES,
             message_ttl=_QUEUE_TTL,
         )(channel)
         queue.declare()
         return queue
 
     def _on_message(self, message: Any) -> None:
-        self._inbox.append(body_of(message))
-        if self._link.driver_type == "amqp":
-            message.ack()
-
-    def _guard_redis(self, channel: Any) -> None:
-        """Take each pub/sub payload before Kombu unpacks it: anybody may PUBLISH anything there."""
-        handle_message = channel._handle_message
-
-        def guarded(client: Any, response: Any) -> Any:
-            payload = handle_message(client, response)
-            if payload and payload["type"] in (b"message", b"pmessage"):
-                self._inbox.append(unpack(payload["data"]))
-                payload["data"] = None
-            return payload
-
-        channel._handle_message = guarded
+        self._inbox.append(delivery_of(message, self._keyring))
 
 
 def _queue_name(exchange: str, driver_type: str) -> str:

@@ -22,7 +22,7 @@ class Hearing:
 
     def __init__(self, now: float) -> None:
         self.connected_at: float | None = None
-        self.has_echo = True  #: False where it may not publish
+        self.has_echo = True  #: False where it may not publish, as far as this connection goes
         self._sure_at = now  #: when what was heard last was sent, as far as an echo can tell
         self._was_cut_off = False
         self._answered_at = now
@@ -34,10 +34,9 @@ class Hearing:
         self._looked_at = now
 
     def connect(self, now: float) -> None:
-        """The subscription is open. It is heard of again by the next echo, or at once where there is none."""
+        """The subscription is open. It is heard of again by the next echo, or at once where that is refused."""
         self.connected_at = self._answered_at = self._message_at = self._due_at = now
-        if not self.has_echo:
-            self._sure_at, self._was_cut_off = now, False
+        self.has_echo = True  # what was refused on the connection before may be granted by now
 
     @property
     def is_of_use(self) -> bool:
@@ -74,7 +73,7 @@ class Hearing:
         self._answered_at = now
 
     def refuse(self, now: float) -> None:
-        """It may not publish here: from now on it goes without an echo."""
+        """It may not publish here: on this connection it goes without an echo."""
         self.has_echo = False
         self._outstanding.clear()
         self._sure_at, self._message_at, self._was_cut_off = now, now, False
@@ -93,6 +92,10 @@ class Hearing:
         self._answered_at = now
         self._note_lag(now - sent_at, now)
         self._sure_at, self._was_cut_off = sent_at, False  # a late one, part of a backlog, is too old to make it sure
+
+    def doubt(self, now: float) -> None:
+        """More is said than can be heard: the broker may drop what others say meanwhile."""
+        self._note_lag(_PATIENCE, now)
 
     def look(self, now: float, expected: float) -> None:
         """Called at every turn of the loop, which should take `expected` seconds: the rest is the listener's lag."""

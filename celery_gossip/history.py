@@ -65,6 +65,12 @@ class History:
             self._cells += 1
         known.add(tally)
 
+    def forget(self, name: str) -> None:
+        """Take back what has happened under this name."""
+        for tier in self._tiers:
+            for frame in tier:
+                self._cells -= (frame.open.pop(name, None) is not None) + (frame.cells.pop(name, None) is not None)
+
     def window(self, since: float, until: float = inf) -> dict[str, Tally]:
         """`{name: sum of everything that has happened since then}`, in frames that began before `until`."""
         found: dict[str, Tally] = {}

@@ -70,7 +70,7 @@ class Ledger:
         self.fleet_totals: dict[tuple[str, str], Total] = {}
         self.dropped = 0  #: times that a series or a bucket was left out, for there are too many
         self._boots: dict[str, OrderedDict[str, dict[tuple[str, str], _Known]]] = {}
-        self._past_boots: OrderedDict[str, None] = OrderedDict()
+        self._past_boots: OrderedDict[tuple[str, str], None] = OrderedDict()  #: with their hostnames
         self._buckets = self._fleet_buckets = 0
         self.first_heard: float | None = None  #: monotonic seconds, of anybody
         self._heard: dict[str, tuple[float, float]] = {}  #: hostname: first and latest
@@ -90,11 +90,11 @@ class Ledger:
         if known is None:
             known = boots[gossip.boot] = {}
             while len(boots) > _MOST_BOOTS:
-                self._forget_boot(*boots.popitem(last=False))
+                self._forget_boot(gossip.hostname, *boots.popitem(last=False))
         boots.move_to_end(gossip.boot)
         for series in gossip.series:
             key = (gossip.hostname, series.queue, series.task)
-            is_born = series.age <= now - began_at and gossip.boot not in self._past_boots
+            is_born = series.age <= now - began_at and (gossip.hostname, gossip.boot) not in self._past_boots
             moved = self._take_series(key, series, known, is_born=is_born)
             if moved is not None:
                 yield key, moved
@@ -105,7 +105,15 @@ class Ledger:
         for boot, known in self._boots.pop(hostname, {}).items():
             for queue, task in known:
                 self.totals.pop((hostname, queue, task), None)
-            self._forget_boot(boot, known)
+            self._forget_boot(hostname, boot, known)
+
+    def take_back(self, hostname: str) -> None:
+        """What was told of this worker was not its own word: forget that, and do not hold it against its boots."""
+        claimed = [(hostname, boot) for boot in self._boots.get(hostname, ())]
+        forged = [boot for boot in claimed if boot not in self._past_boots]
+        self.forget(hostname)
+        for boot in forged:
+            self._past_boots.pop(boot, None)
 
     def heard_for(self, window: float) -> float:
         """Seconds between the first and the latest word of a worker, on average, `window` at most."""
@@ -143,8 +151,11 @@ class Ledger:
         total.add(moved)
         self._fleet_buckets += total.size - before
 
-    def _moved(self, series: TaskSeries, known: _Known) -> Tally:
-        moved, counts = Tally(), _counts_of(series)
+    def _moved(self, series: TaskSeries, known: _Known) -> Tally | None:
+        counts = _counts_of(series)
+        if counts == known.counts and _is_known(series.runtime, known.runtime) and _is_known(series.wait, known.wait):
+            return None  # a series is told in three gossips, for one may be lost
+        moved = Tally()
         if counts != known.counts and not known.has_past:
             moved.counts = [more if more > 0 else 0 for more in map(sub, counts, known.counts)]
             if moved.counts[_FAILED]:
@@ -172,11 +183,18 @@ class Ledger:
                 moved[bucket] = moved.get(bucket, 0) + count - then
         return moved, grown
 
-    def _forget_boot(self, boot: str, known: dict[tuple[str, str], _Known]) -> None:
+    def _forget_boot(self, hostname: str, boot: str, known: dict[tuple[str, str], _Known]) -> None:
         self._buckets -= sum(len(one.runtime.buckets) + len(one.wait.buckets) for one in known.values())
-        self._past_boots[boot] = None
+        self._past_boots[hostname, boot] = None
         while len(self._past_boots) > _MOST_PAST_BOOTS:
             self._past_boots.popitem(last=False)
+
+
+def _is_known(histogram: Histogram | None, times: _Times) -> bool:
+    """Whether it says nothing new: every bucket that there is is known already."""
+    return histogram is None or (
+        histogram.count == times.count and histogram.total == times.total and times.buckets.sum == times.count
+    )
 
 
 def _unheard(count: int, recent: int, known: _Known, *, is_whole: bool) -> int:

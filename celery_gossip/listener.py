@@ -17,15 +17,16 @@ from celery_gossip.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster, Transition
 from celery_gossip.diagnosis import Diagnosis, Finding
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.evidence import Evidence
-from celery_gossip.exchange import Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.exchange import Delivery, Overslept, Publisher, Subscription, is_refusal, open_broker
+from celery_gossip.gate import Gate
 from celery_gossip.hearing import Hearing
-from celery_gossip.log import LimitedLogger, described, logger
+from celery_gossip.log import LimitedLogger, described
 from celery_gossip.member import Patience
-from celery_gossip.messages import Echo, decode
+from celery_gossip.messages import Echo, decode, plain
 from celery_gossip.options import GossipOptions, resolve
 from celery_gossip.sounder import ECHO_EXPIRES, EchoSounder
 from celery_gossip.throughput import Throughput, Trend
-from celery_gossip.view import View
+from celery_gossip.view import STATES, View
 
 __all__ = ["Listener"]
 
@@ -33,18 +34,10 @@ _DRAIN_TIMEOUT = 0.2  #: seconds; how long close() waits for a quiet listener, a
 _EXPIRE_EVERY = 0.25  #: seconds between two looks for who is silent
 _REVIEW_EVERY = 1.0  #: seconds between two diagnoses
 _TRENDS_EVERY = 5.0  #: seconds between two looks at how tasks have fared
-_STRANGER_HOLDS = 60.0  #: seconds for which a message of another version is remembered
+_REFUSAL_HOLDS = 60.0  #: seconds for which a message that was refused is told of
 _CLOSE_TIMEOUT = 5.0  #: seconds for the last answers of a broker that hangs
 
-_WORKER_SIGNALS = {
-    "online": signals.worker_online,
-    "stalled": signals.worker_stalled,
-    "draining": signals.worker_draining,
-    "offline": signals.worker_offline,
-    "suspect": signals.worker_suspect,
-    "lost": signals.worker_lost,
-    "conflict": signals.worker_conflict,
-}
+_WORKER_SIGNALS = {state: getattr(signals, f"worker_{state}") for state in STATES}
 
 
 class Deaf(ConnectionError):
@@ -89,7 +82,7 @@ class Listener:
         self._expire_at = self._review_at = self._trends_at = 0.0
         self._trends: dict[str, Trend] = {}
         self._knows_backlogs = False
-        self._stranger: tuple[str, float] | None = None
+        self._refusals: dict[str, tuple[str, float]] = {}
         self._failures = 0
         self._log = LimitedLogger()
 
@@ -159,12 +152,15 @@ class Listener:
     def _begin_to_hear(self) -> None:
         self._hearing = Hearing(self._clock())
         self._echo = EchoSounder(Publisher(self._broker, expires=ECHO_EXPIRES), self._hearing, self._clock)
+        self._gate = Gate(self.cluster.knows, self._echo.name)
 
     def _run(self) -> None:
         subscription = Subscription(self._broker)
         while not self._closing.is_set():
             try:
                 self._listen(subscription)
+            except Overslept:
+                subscription.reset()
             except Deaf as exc:
                 subscription.drop()
                 # Without an echo: a connection that never brought anything, like the one before, was not the trouble.
@@ -183,16 +179,19 @@ class Listener:
         now = self._clock()
         self._hearing.connect(now)
         self.cluster.begin(now)
+        self._gate.begin(now)
         if self.error is not None:
             self.error = None
-            logger.info("celery-gossip: listening on %s again", self.uri)
+            self._log.info("reached", "celery-gossip: listening on %s again", self.uri)
         while not self._closing.is_set():
             self._echo.say_if_due()
             received = subscription.receive(_DRAIN_TIMEOUT)
-            self._attend(self._clock())  # before anything is taken: it may have waited through a long sleep of ours
-            for message in received:
+            now = self._clock()
+            self._attend(now)  # before anything is taken: it may have waited through a long sleep of ours
+            for message in self._gate.sift(received, now):
                 self._failures = 0
                 self._take(message)
+            self._note_throttled(now)
             if self._hearing.is_deaf(self._clock(), self._slowest()):
                 raise self._echo.error or Deaf("nothing is heard")
 
@@ -220,29 +219,37 @@ class Listener:
             except Exception as exc:  # a rule that stumbles over something must not deafen the listener
                 self._log.error("review", "celery-gossip: the diagnosis failed: %r", exc, exc_info=exc)
 
-    def _take(self, received: bytes | RejectedGossip) -> None:
+    def _take(self, received: Delivery | RejectedGossip) -> None:
         now = self._clock()
         self._hearing.hear_message(now)
         try:
             if isinstance(received, RejectedGossip):
                 raise received
-            message = decode(received)
+            message = decode(received.body)
+            if isinstance(message, Echo):
+                if received.is_verified is not False:
+                    self._echo.take(message, now)
+                return
+            transitions = self.cluster.apply(message, now, is_verified=received.is_verified)
         except RejectedGossip as exc:
             self._refuse(exc, now)
             return
-        if isinstance(message, Echo):
-            self._echo.take(message, now)
-            return
-        transitions = self.cluster.apply(message, now)
         signals.emit(signals.gossip_received, self.app, gossip=message)
         self._announce(transitions)
 
     def _refuse(self, exc: RejectedGossip, now: float) -> None:
         self.rejected[exc.reason] += 1
-        if exc.reason == "version":
-            self._stranger = (str(exc), now)
+        self._refusals[exc.reason] = (str(exc), now)
         self._log.warning(exc.reason, "celery-gossip: refused a message on %s: %s", self.options.exchange, exc)
         signals.emit(signals.gossip_rejected, self.app, reason=exc.reason)
+
+    def _note_throttled(self, now: float) -> None:
+        more = self._gate.throttled - self.rejected["throttled"]
+        if more:
+            self._hearing.doubt(now)
+            self.rejected["throttled"] += more
+            text = "celery-gossip: more is said on %s than can be of use, most of it by %s: the newest has to do"
+            self._log.warning("throttled", text, self.options.exchange, plain(self._gate.loudest))
 
     def _announce(self, transitions: list[Transition]) -> None:
         for transition in transitions:
@@ -261,7 +268,7 @@ class Listener:
     def _evidence(self, now: float) -> Evidence:
         connected_at = self._hearing.connected_at
         error = self.error or self._echo.error
-        stranger, heard_at = self._stranger or ("", now)
+        refusals = {reason: text for reason, (text, at) in self._refusals.items() if now - at < _REFUSAL_HOLDS}
         if now >= self._trends_at:
             self._trends_at, self._trends = now + _TRENDS_EVERY, self.cluster.trends()
         return Evidence(
@@ -269,7 +276,8 @@ class Listener:
             listening_for=0.0 if connected_at is None else now - connected_at,
             where=f"exchange {self.options.exchange!r} of {self.uri}",
             trouble="" if error is None else described(error),
-            stranger=stranger if now - heard_at < _STRANGER_HOLDS else "",
+            refusals=refusals,
+            rejected=dict(self.rejected),
             trends=self._trends,
         )
 

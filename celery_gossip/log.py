@@ -27,6 +27,10 @@ class LimitedLogger:
         self._written_at: dict[str, float] = {}
         self._kept_back: dict[str, int] = {}
 
+    def info(self, kind: str, message: str, *args: object) -> None:
+        """Log what is good news likewise."""
+        self._log(logging.INFO, kind, message, args)
+
     def warning(self, kind: str, message: str, *args: object) -> None:
         """Log `message % args` unless a line of this kind was written less than a period ago."""
         self._log(logging.WARNING, kind, message, args)

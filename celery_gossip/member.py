@@ -96,7 +96,8 @@ class _Boot:
 class Member:
     """What is known under one hostname. hear() takes a gossip, judge() then gives the states that were entered."""
 
-    def __init__(self, gossip: Gossip, now: float) -> None:
+    def __init__(self, gossip: Gossip, now: float, *, is_verified: bool | None = None) -> None:
+        self.is_verified = is_verified  #: True where all that is known of it was signed; None where nobody can tell
         self._holder = _Boot(gossip, since=now, heard_at=now)
         self._held_since = now
         self._predecessor: _Boot | None = None
@@ -111,6 +112,11 @@ class Member:
     def gossips(self) -> tuple[Gossip, ...]:
         """The latest of the holder, then those of its rivals."""
         return (self._holder.gossip, *(boot.gossip for boot in self._rivals))
+
+    @property
+    def heard_at(self) -> float:
+        """When the holder was heard, monotonic seconds."""
+        return self._holder.heard_at
 
     def hear(self, gossip: Gossip, now: float, *, is_late: bool) -> bool:
         """Take this gossip; False for one that is older than what is known of its boot, or of one boot too many.
@@ -154,6 +160,7 @@ class Member:
             age=max(0.0, now - self._holder.heard_at),
             rivals=self.gossips[1:],
             replaced=self._replaced,
+            is_verified=self.is_verified,
         )
 
     def _enter(self, state: str, now: float) -> list[str]:

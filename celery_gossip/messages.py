@@ -51,6 +51,9 @@ REASONS = (
     "version",  # of a wire format that this listener does not speak
     "text",  # a name with control characters
     "transport",  # the broker's envelope itself was broken
+    "signature",  # with a signature that no key of this listener has made
+    "unsigned",  # without one, where that is refused or the worker has been heard with one
+    "throttled",  # not looked at: its sender, or all who are unknown, say more than can be of use
 )
 
 MAX_INTERVAL = 86_400.0  #: seconds between two rounds: silence is judged by it, so it has a bound

@@ -5,23 +5,44 @@ Precedence: worker flag, keyword of install(), setting, default.
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from inspect import ismodule
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from celery_gossip.errors import InvalidOption
 from celery_gossip.messages import MAX_INTERVAL
 
-__all__ = ["GossipOptions", "as_dict", "checked", "keep_keywords", "keywords_of", "resolve", "without_password"]
+__all__ = [
+    "KEY_RULE",
+    "LEAST_KEY",
+    "MOST_KEY",
+    "MOST_KEYS",
+    "GossipOptions",
+    "as_dict",
+    "checked",
+    "is_key",
+    "keep_keywords",
+    "keywords_of",
+    "resolve",
+    "without_password",
+]
+
+LEAST_KEY, MOST_KEY = 16, 1024  #: characters of a key
+MOST_KEYS = 2  #: known at once: while one is exchanged for another
+KEY_RULE = f"a text of {LEAST_KEY} to {MOST_KEY} characters without white space around it"
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
-_CREDENTIALS = re.compile(r"(?<=//)[^@]*@|[^/;,\s]*@")
+_SCHEME = re.compile(r"(?<![^\s;,'\"\[(])[A-Za-z][\w+.-]*://")  #: where a URL begins, not within a password
+#: Its `@` and the host are missing.
+_PASSWORD_FOR_PORT = re.compile(r"(://[^/:?#\[]*:)(?!\d*(?:[/?#;,'\"\])\s]|$)).*", re.DOTALL)
+_PASSWORD_IN_QUERY = re.compile(r"(?i)([?&][\w.-]*(?:pass|pwd|secret|token|cred)[\w.-]*=)[^&#;\s'\"]*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GossipOptions:
     """How often a worker speaks, and where.
 
@@ -33,6 +54,9 @@ class GossipOptions:
     broker_url: str | None = None  #: a broker of its own; None is the app's write URL
     active_limit: int = 100  #: task ids listed per queue; counts stay exact; 0 lists none
     health_file: str | None = None  #: kept fresh while the worker can consume; formats as in --pidfile; None: no file
+    secret: str | Sequence[str] | None = None  #: the key that signs gossip; of two the first signs, and both are known
+    secret_file: str | None = None  #: a file of one key or two, one a line, instead; read once, at start
+    refuse_unverified: bool = False  #: a listener takes nothing that bears no signature
     enabled: bool = True  #: False leaves the worker as if this package were not installed
 
     def __post_init__(self) -> None:
@@ -41,7 +65,14 @@ class GossipOptions:
         _require_url("gossip_broker_url", self.broker_url)
         _require_count("gossip_active_limit", self.active_limit, most=10_000)
         _require_path("gossip_health_file", self.health_file)
+        _require_secret("gossip_secret", self.secret)
+        _require_path("gossip_secret_file", self.secret_file)
+        _require_bool("gossip_refuse_unverified", self.refuse_unverified)
+        _require_one_secret(self)
         _require_bool("gossip_enabled", self.enabled)
+
+    def __repr__(self) -> str:
+        return f"GossipOptions({', '.join(f'{name}={value!r}' for name, value in as_dict(self).items())})"
 
 
 _NAMES = tuple(field.name for field in fields(GossipOptions))
@@ -94,8 +125,17 @@ def settings_of(conf: Any) -> dict[str, Any]:
 
 
 def as_dict(options: GossipOptions) -> dict[str, Any]:
-    """The options by name, fit to be shown: without a password."""
-    return {**asdict(options), "broker_url": options.broker_url and without_password(options.broker_url)}
+    """The options by name, fit to be shown: without a password, and of a secret only that there is one."""
+    shown = {name: getattr(options, name) for name in _NAMES}
+    url = options.broker_url and without_password(options.broker_url)
+    return {**shown, "broker_url": url, "secret": None if options.secret is None else "***"}
+
+
+def is_key(text: object) -> bool:
+    """Whether this can sign: 16 to 1024 characters, without white space around them, for a file would lose it."""
+    if not isinstance(text, str) or not LEAST_KEY <= len(text) <= MOST_KEY or text != text.strip():
+        return False
+    return not any("\ud800" <= char <= "\udfff" for char in text)  # half a character has no bytes
 
 
 def _setting_name(key: str, namespace: str) -> str:
@@ -148,11 +188,37 @@ def _require_path(option: str, value: object) -> None:
         raise _refuse(option, "the path of a file or None", value)
 
 
+def _require_secret(option: str, value: object) -> None:
+    keys = value if isinstance(value, (list, tuple)) else (value,)
+    if value is not None and not (1 <= len(keys) <= MOST_KEYS and all(map(is_key, keys))):
+        raise InvalidOption(f"{option}: expected {KEY_RULE}, or a list of at most two such; the value is not shown")
+
+
+def _require_one_secret(options: GossipOptions) -> None:
+    if options.secret is not None and options.secret_file is not None:
+        raise InvalidOption("gossip_secret_file: expected None where gossip_secret is given: one of the two")
+    if options.refuse_unverified and options.secret is None and options.secret_file is None:
+        raise InvalidOption("gossip_refuse_unverified: expected gossip_secret or gossip_secret_file beside it")
+
+
 def _require_bool(option: str, value: object) -> None:
     if not isinstance(value, bool):
         raise _refuse(option, "True or False", value)
 
 
 def without_password(text: str) -> str:
-    """This text with what stands before an `@`, as in a URL, blotted out."""
-    return _CREDENTIALS.sub("***@", text)
+    """This text with what stands before the last `@` of each URL in it blotted out, and passwords in a query.
+
+    A password that should have been percent-encoded may hold any character: rather too much is blotted out.
+    """
+    starts = [found.start() for found in _SCHEME.finditer(text)]
+    pieces = [text[begin:end] for begin, end in pairwise([0, *starts, len(text)])]
+    return _PASSWORD_IN_QUERY.sub(r"\1***", "".join(map(_without_credentials, pieces)))
+
+
+def _without_credentials(piece: str) -> str:
+    _, has_credentials, rest = piece.rpartition("@")
+    if not has_credentials:
+        return _PASSWORD_FOR_PORT.sub(r"\1***", piece)
+    scheme = _SCHEME.match(piece)
+    return f"{scheme[0] if scheme else ''}***@{rest}"

@@ -17,7 +17,7 @@ from celery.concurrency import ALIASES
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 
-from celery_gossip.bindings import Bindings
+from celery_gossip.bindings import Bindings, Origins
 from celery_gossip.messages import QueueCheck, plain
 
 __all__ = ["Probe", "Reading"]
@@ -60,9 +60,9 @@ class _Known:
 class _Tally:
     """Requests by the queue that they came from; the key None is for those that could not be told."""
 
+    reserved: Counter[str | None]
+    scheduled: Counter[str | None]
     active: dict[str | None, list[str]] = field(default_factory=dict)
-    reserved: Counter[str | None] = field(default_factory=Counter)
-    scheduled: Counter[str | None] = field(default_factory=Counter)
 
 
 class Probe:
@@ -78,6 +78,7 @@ class Probe:
         self._known: dict[str, _Known] = {}
         self._tags: dict[str, str] = {}
         self._bindings = Bindings(())
+        self._reserved, self._scheduled = Origins(self.queue_of), Origins(self.queue_of)
         self._concurrency = 0
 
     @property
@@ -165,6 +166,8 @@ class Probe:
         if any(is_new):
             self._forget_earliest_paused()
             self._bindings = Bindings(known.queue for known in self._known.values())
+            self._reserved.forget()
+            self._scheduled.forget()
 
     def _start_or_keep(self, name: str, queue: Any) -> bool:
         known = self._known.get(name)
@@ -185,11 +188,9 @@ class Probe:
             del self._known[name]
 
     def _tally(self, active: list[Any], reserved: list[Any], scheduled: list[Any]) -> _Tally:
-        tally = _Tally()
+        tally = _Tally(self._reserved.count(reserved), self._scheduled.count(scheduled))
         for request in active:
             tally.active.setdefault(self.queue_of(request), []).append(request.id)
-        tally.reserved.update(map(self.queue_of, reserved))
-        tally.scheduled.update(map(self.queue_of, scheduled))
         return tally
 
     def _checks(

@@ -45,7 +45,7 @@ def status_json(
 
 
 def worker_json(worker: WorkerView) -> dict[str, Any]:
-    """`{the gossip's fields, "state", "age", "rivals": [boots], "replaced": boot or None}`.
+    """`{the gossip's fields, "state", "age", "rivals": [boots], "replaced": boot or None, "is_verified"}`.
 
     A worker's `state` is the listener's word (it may be stalled or lost), `age` is in seconds.
     """
@@ -55,6 +55,7 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
         "age": round(worker.age, 3),
         "rivals": [gossip.boot for gossip in worker.rivals],
         "replaced": worker.replaced and worker.replaced.boot,
+        "is_verified": worker.is_verified,
     }
 
 
@@ -102,11 +103,15 @@ def status_text(view: View, findings: Sequence[Finding], throughput: Mapping[str
     return "\n\n".join([_queue_table(view.queues, throughput or {}), _worker_table(view.workers), told])
 
 
-def gossip_line(gossip: Gossip, at: float) -> str:
-    """One line, `at` in Unix seconds: time, worker, state, totals, then active/reserved/scheduled by queue."""
+def gossip_line(gossip: Gossip, at: float, is_verified: bool | None = None) -> str:
+    """One line, `at` in Unix seconds: time, worker, state, totals, then active/reserved/scheduled by queue.
+
+    `is_verified` as in WorkerView.
+    """
     totals = f"active {gossip.active}/{gossip.concurrency} reserved {gossip.reserved} scheduled {gossip.scheduled}"
     checks = "  ".join(_check_word(check) for check in gossip.checks)
-    return f"{_clock(at)}  {gossip.hostname}  {_state_word(gossip)}  {totals}  |  {checks}"
+    state = _trust_word(_state_word(gossip), is_verified)
+    return f"{_clock(at)}  {gossip.hostname}  {state}  {totals}  |  {checks}"
 
 
 def worker_line(worker: WorkerView, at: float) -> str:
@@ -158,6 +163,10 @@ def _state_word(gossip: Gossip, state: str | None = None) -> str:
     return state or gossip.state
 
 
+def _trust_word(state: str, is_verified: bool | None) -> str:
+    return f"{state} (unverified)" if is_verified is False else state
+
+
 def _queue_table(queues: Iterable[QueueView], throughput: Mapping[str, Throughput]) -> str:
     header = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED")
     pace = ("DONE/S", "FAILED", "RUN P95", "WAIT P95")
@@ -190,7 +199,7 @@ def _worker_row(worker: WorkerView) -> tuple[object, ...]:
     gossip = worker.gossip
     return (
         gossip.hostname,
-        _state_word(gossip, worker.state),
+        _trust_word(_state_word(gossip, worker.state), worker.is_verified),
         f"{worker.age:.1f}s",
         gossip.pool,
         f"{gossip.active}/{gossip.concurrency}",

@@ -41,18 +41,27 @@ def _nobody_heard(evidence: Evidence) -> Iterator[Suspicion]:
     if not evidence.view.workers and evidence.listening_for >= _NOBODY_FOR:
         text = (
             f"No worker is heard on {evidence.where}. Check that one runs, that it uses this broker and exchange, and "
-            "that it gossips: `celery_gossip.install(app)`."
+            f"that it gossips: `celery_gossip.install(app)`.{_refused(evidence)}"
         )
         yield Suspicion("nobody_heard", CRITICAL, "listener", text)
 
 
 def _mixed_versions(evidence: Evidence) -> Iterator[Suspicion]:
-    if evidence.stranger:
+    if "version" in evidence.refusals:
         text = (
-            f"Gossip of another version is heard ({evidence.stranger}); who sends it is not shown. "
+            f"Gossip of another version is heard ({evidence.refusals['version']}); who sends it is not shown. "
             "Bring the workers and this listener to one version of celery-gossip."
         )
         yield Suspicion("mixed_versions", WARNING, "listener", text)
+
+
+def _wrong_signature(evidence: Evidence) -> Iterator[Suspicion]:
+    if "signature" in evidence.refusals:
+        text = (
+            "Gossip with a wrong signature is heard; it is refused, and who sends it is not shown. Bring gossip_secret "
+            "to one value on all workers and listeners of this exchange; if it is, somebody forges: see SECURITY.md."
+        )
+        yield Suspicion("wrong_signature", WARNING, "listener", text)
 
 
 def _backlog_without_consumer(evidence: Evidence) -> Iterator[Suspicion]:
@@ -170,6 +179,7 @@ _RULES: tuple[Callable[[Evidence], Iterable[Suspicion]], ...] = (
     failures_rise,
     wait_grows,
     _mixed_versions,
+    _wrong_signature,
 )
 
 #: Every kind of finding, in the order of docs/findings.md.
@@ -186,7 +196,17 @@ KINDS = (
     "failures_rise",
     "wait_grows",
     "mixed_versions",
+    "wrong_signature",
 )
+
+
+def _refused(evidence: Evidence) -> str:
+    """What was heard, but is no gossip of anybody's."""
+    if not evidence.rejected:
+        return ""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(evidence.rejected.items()))
+    cure = " Give the workers this listener's gossip_secret." if "unsigned" in evidence.rejected else ""
+    return f" Messages that were heard and refused: {reasons}.{cure}"
 
 
 def _messages(count: int) -> str:

@@ -44,7 +44,7 @@ class Publishing(Protocol):
         """Throw the connection away without a word to the broker. Never raises."""
 
     def is_refusal(self, exc: Exception) -> bool:
-        """Whether a broker that is alive has said no."""
+        """Whether a broker that is alive has said no, at a price: it is to be asked rarely."""
 
     def is_outage(self, exc: Exception) -> bool:
         """Whether the broker is gone, hangs, or cannot be reached."""

@@ -21,7 +21,8 @@ class EchoSounder:
         self._hearing = hearing
         self._clock = clock
         self.error: Exception | None = None  #: why the latest echo could not be sent
-        self._me = os.urandom(8).hex()
+        self._has_told = False  #: that it goes without
+        self.name = os.urandom(8).hex()  #: what tells its echoes from those of others
 
     def say_if_due(self) -> None:
         """Publish an echo when it is time; takes about a second at most. Never raises."""
@@ -30,7 +31,7 @@ class EchoSounder:
             return
         number = self._hearing.say(now)
         try:
-            if not self._publisher.publish(encode_echo(Echo(echo=self._me, number=number))):
+            if not self._publisher.publish(encode_echo(Echo(echo=self.name, number=number))):
                 self._hearing.hold(self._clock())
             self.error = None
         except Exception as exc:
@@ -43,7 +44,8 @@ class EchoSounder:
 
     def take(self, echo: Echo, now: float) -> None:
         """An echo was heard: its own, or that of another listener, which means nothing here."""
-        if echo.echo == self._me:
+        if echo.echo == self.name:
+            self._has_told = False
             self._hearing.hear_echo(echo.number, now)
 
     def drop(self) -> None:
@@ -55,9 +57,11 @@ class EchoSounder:
         self._publisher.close()
 
     def _go_without(self, exc: Exception) -> None:
-        logger.warning(
-            "celery-gossip: this listener may not publish, so it cannot hear its own echo, and cannot tell a silent "
-            "fleet from a broken connection; it goes on without: %s",
-            described(exc),
-        )
+        if not self._has_told:  # each new connection asks again
+            logger.warning(
+                "celery-gossip: this listener may not publish, so it cannot hear its own echo, and cannot tell a "
+                "silent fleet from a broken connection; it goes on without: %s",
+                described(exc),
+            )
+        self._has_told = True
         self._hearing.refuse(self._clock())

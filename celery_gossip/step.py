@@ -17,7 +17,7 @@ from celery.exceptions import CeleryCommandException
 
 from celery_gossip import control as control  # noqa: PLC0414 - registers `celery inspect gossip`
 from celery_gossip import signals
-from celery_gossip.errors import InvalidOption, UnsupportedTransport
+from celery_gossip.errors import InvalidOption, UnsupportedTransport, UnusableURL
 from celery_gossip.exchange import Broker, Publisher, open_broker
 from celery_gossip.log import LimitedLogger, described, logger
 from celery_gossip.messages import Gossip
@@ -69,7 +69,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
                 self._log.warning("off", "celery-gossip: queue gossip is off, and no health file is written without it")
         except InvalidOption as exc:
             raise CeleryCommandException(str(exc), exit_code=1) from exc
-        except UnsupportedTransport as exc:
+        except (UnsupportedTransport, UnusableURL) as exc:
             self._log.warning("off", "celery-gossip: %s", exc)
         except Exception as exc:
             self._failed("init", exc, began=None)

@@ -28,6 +28,7 @@ class WorkerView:
     age: float = 0.0  #: seconds since it was heard, when the snapshot was taken
     rivals: tuple[Gossip, ...] = ()  #: other boots heard under its hostname: a conflict, or one that still drains
     replaced: Gossip | None = None  #: the last of the boot before, if that left without a goodbye, with running tasks
+    is_verified: bool | None = None  #: whether its gossip is signed; None where the listener has no secret to tell by
 
     @property
     def is_gone(self) -> bool:

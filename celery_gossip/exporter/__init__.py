@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from queue import SimpleQueue
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.registry import Collector
 
 from celery_gossip.exporter import collector
@@ -18,6 +18,7 @@ from celery_gossip.exporter.option import ExporterOptions, parse_buckets
 from celery_gossip.exporter.page import Page
 from celery_gossip.exporter.reading import Source
 from celery_gossip.exporter.server import Server
+from celery_gossip.exporter.text import rendered
 
 __all__ = ["FAMILIES", "Exporter", "ExporterOptions", "GossipCollector", "Source", "parse_buckets"]
 
@@ -77,7 +78,7 @@ def _render(registry: CollectorRegistry) -> bytes:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return generate_latest(registry)
+        return rendered(registry.collect())
     finally:
         if was_enabled:
             gc.enable()

@@ -16,9 +16,7 @@ from celery_gossip.log import logger
 
 __all__ = ["Server"]
 
-_TEXT_FORMAT = (
-    "text/plain; version=0.0.4; charset=utf-8"  #: what generate_latest() writes, whatever its release calls it
-)
+_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"  #: what celery_gossip.exporter.text writes
 _REQUEST_TIMEOUT = 10.0  #: seconds for which a client may say nothing
 _INDEX = b'<html><title>celery-gossip</title><a href="/metrics">metrics</a> <a href="/health">health</a></html>\n'
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import Metric
+from prometheus_client.samples import Sample
 
 from celery_gossip.exporter.family import Family
 from celery_gossip.exporter.reading import Key
@@ -73,12 +74,22 @@ def task_families(kept: tuple[tuple[Key, Throughput], ...], scale: Scale, *, by_
             failed.add_metric((*key, kind), count)
     yield failed
     for family, read_distribution in _HISTOGRAMS:
-        histogram = family.histogram(by_hostname=by_hostname)
+        histogram, names = family.histogram(by_hostname=by_hostname), family.labels_for(by_hostname=by_hostname)
         for key, told in kept:
             distribution = read_distribution(told)
             if distribution.count:
-                histogram.add_metric(key, scale.buckets(distribution), distribution.total)
+                labels = dict(zip(names, key, strict=True))
+                histogram.samples += _samples(family.name, labels, scale.buckets(distribution), distribution.total)
         yield histogram
+
+
+def _samples(name: str, labels: dict[str, str], buckets: list[tuple[str, float]], total: float) -> Iterator[Sample]:
+    """What the client's add_metric() would add, in half of its time: most of a page are these."""
+    bucket = f"{name}_bucket"
+    for bound, count in buckets:
+        yield Sample(bucket, {**labels, "le": bound}, count)
+    yield Sample(f"{name}_count", labels, buckets[-1][1])
+    yield Sample(f"{name}_sum", labels, total)
 
 
 def _failures(told: Throughput) -> dict[str, int]:

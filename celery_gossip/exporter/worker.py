@@ -109,10 +109,11 @@ _TOLD = (
         is_counter=True,
     ),
 )
+_UNVERIFIED = Family("celery_gossip_unverified_workers", "Workers whose gossip is not signed, where a secret is set.")
 _STATE = Family("celery_gossip_worker_state", "1 for the state that a worker is in.", (*_HOSTNAME, "state"))
 _WORKERS = Family("celery_gossip_workers", "Workers in each state.", ("state",))
 
-FAMILIES = (*(told.family for told in _TOLD), _STATE, _WORKERS)
+FAMILIES = (*(told.family for told in _TOLD), _STATE, _WORKERS, _UNVERIFIED)
 
 
 def worker_families(workers: Sequence[WorkerView], *, by_hostname: bool) -> Iterator[Metric]:
@@ -128,6 +129,9 @@ def worker_families(workers: Sequence[WorkerView], *, by_hostname: bool) -> Iter
     for name in STATES:
         states.add_metric((name,), counts[name])
     yield states
+    unverified = _UNVERIFIED.gauge()
+    unverified.add_metric((), sum(worker.is_verified is False for worker in workers))
+    yield unverified
 
 
 def _family(told: _Told, workers: Sequence[WorkerView], *, by_hostname: bool) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ from celery_gossip.messages import Gossip, QueueCheck
 from celery_gossip.report import duration, percent
 from celery_gossip.throughput import Distribution, Throughput
 from celery_gossip.tui.frame import Frame
-from celery_gossip.tui.row import LEAST_FULL, severity_cell, state_cell
+from celery_gossip.tui.row import LEAST_FULL, UNVERIFIED, severity_cell, state_cell
 from celery_gossip.tui.spark import sparkline
 from celery_gossip.tui.text import Cell, Line, age, count, fit, shown, wrap
 from celery_gossip.view import STATES, QueueView, WorkerView
@@ -106,6 +106,9 @@ def _worker_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
     gossip = worker.gossip
     yield from _title("Worker", key, width)
     yield (*_fact("state", state_cell(worker.state)), Cell(f" for {age(frame.now - worker.state_since)}"))
+    if worker.is_verified is not None:
+        trust = "signed with this listener's secret" if worker.is_verified else f"{UNVERIFIED} not signed: unverified"
+        yield _fact("gossip", trust)
     yield _fact("last heard", f"{age(frame.now - worker.heard_at)} ago, speaks every {gossip.interval:g}s")
     yield _fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {age(gossip.stalled_for)}")
     yield from _facts("boot", f"{gossip.boot}, message {gossip.seq:,}, app {gossip.app}", width)

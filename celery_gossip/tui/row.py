@@ -29,6 +29,7 @@ _SYMBOLS = {
     "offline": ("○", "dim"),
     "lost": ("✗", "bad"),
 }
+UNVERIFIED = "!"  #: beside the state of a worker whose gossip is not signed, though it could be told
 LEAST_FULL = 8  #: tasks or messages that fill a bar, at least: a few are not told as if they were many
 _FAILURES_TO_MENTION = 0.1  #: of a queue's tasks, in the last minute
 _NOTHING = Throughput(seconds=0.0)
@@ -65,12 +66,14 @@ def _worker_state(worker: WorkerView, frame: Frame, width: int) -> Cell:
     stalled_for = worker.gossip.stalled_for
     if worker.state == "stalled" and stalled_for >= 1 and width >= _STALLED_WIDTH:
         return state_cell("stalled", f"stalled {age(stalled_for)}")
+    if worker.is_verified is False:
+        return state_cell(worker.state, f"{worker.state} {UNVERIFIED}")
     return state_cell(worker.state)
 
 
 def _state_width(worker: WorkerView) -> int:
     """The same whatever the seconds are: a column that changes with them would be restless."""
-    return _STALLED_WIDTH if worker.state == "stalled" else 10
+    return _STALLED_WIDTH if worker.state == "stalled" else 10 if worker.is_verified is not False else 12
 
 
 def _slots(worker: WorkerView, frame: Frame, width: int) -> Cell:

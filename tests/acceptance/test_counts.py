@@ -21,6 +21,7 @@ from celery.signals import before_task_publish
 import celery_gossip
 from celery_gossip import Listener
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.exchange import Delivery
 from celery_gossip.histogram import RELATIVE_ERROR
 from celery_gossip.messages import Gossip, decode
 from celery_gossip.throughput import Distribution, Throughput
@@ -248,8 +249,8 @@ class Forgetful(Listener):
         self.heard: Counter[str] = Counter()
         self.lost = 0
 
-    def _take(self, received: bytes | RejectedGossip) -> None:
-        message = decode(received) if isinstance(received, bytes) else None
+    def _take(self, received: Delivery | RejectedGossip) -> None:
+        message = decode(received.body) if isinstance(received, Delivery) else None
         if isinstance(message, Gossip):
             self.heard[message.hostname] += 1
             if self.heard[message.hostname] % 3 == 0:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,8 @@ from kombu import Connection, Exchange, Producer
 from kombu.transport import filesystem, memory
 
 from celery_gossip import GossipOptions, Listener
-from celery_gossip.exchange import Publisher, Subscription, open_broker
+from celery_gossip.errors import RejectedGossip
+from celery_gossip.exchange import Delivery, Publisher, Subscription, open_broker
 from celery_gossip.messages import encode
 from tests.support import brokers, eventually
 from tests.unit.build import a_gossip
@@ -35,17 +37,18 @@ class Corner:
         self._seq = 0
 
     @contextmanager
-    def publisher(self) -> Iterator[Publisher]:
-        publisher = Publisher(open_broker(self.app, self.options))
+    def publisher(self, **options: Any) -> Iterator[Publisher]:
+        """With these options in place of the corner's."""
+        publisher = Publisher(open_broker(self.app, replace(self.options, **options)))
         try:
             yield publisher
         finally:
             publisher.close()
 
     @contextmanager
-    def subscription(self) -> Iterator[Subscription]:
+    def subscription(self, **options: Any) -> Iterator[Subscription]:
         """A subscription that hears already."""
-        subscription = Subscription(open_broker(self.app, self.options))
+        subscription = Subscription(open_broker(self.app, replace(self.options, **options)))
         subscription.open()
         try:
             yield subscription
@@ -53,9 +56,9 @@ class Corner:
             subscription.close()
 
     @contextmanager
-    def listener(self) -> Iterator[Listener]:
+    def listener(self, **options: Any) -> Iterator[Listener]:
         """A listener that hears already."""
-        with Listener(self.app, self.options) as listener:
+        with Listener(self.app, replace(self.options, **options)) as listener:
             assert_connected(listener)
             yield listener
 
@@ -154,12 +157,16 @@ def assert_connected(listener: Listener, timeout: float = 10) -> None:
     eventually(is_connected, timeout, every=0.02)
 
 
+def body_of(received: Delivery | RejectedGossip) -> Any:
+    return received.body if isinstance(received, Delivery) else received
+
+
 def receive(subscription: Subscription, count: int, timeout: float = 5) -> list[Any]:
     """The next `count` bodies and rejections."""
     received: list[Any] = []
 
     def is_received() -> None:
-        received.extend(subscription.receive(0.2))
+        received.extend(body_of(one) for one in subscription.receive(0.2))
         assert len(received) >= count, f"{len(received)} of {count} came"
 
     eventually(is_received, timeout, every=0.0)

@@ -8,11 +8,12 @@ from typing import Any
 
 import amqp
 import pytest
+import redis
 from kombu import Connection
 
 from celery_gossip.exchange import Publisher, Subscription, open_broker
 from celery_gossip.messages import encode
-from tests.integration.corner import Corner, receive
+from tests.integration.corner import Corner, body_of, receive
 from tests.support import brokers, eventually
 from tests.unit.build import a_gossip
 
@@ -103,6 +104,21 @@ def test_goodbye_to_a_frozen_redis_is_bounded(private_redis: Any) -> None:
     assert_closes_on_a_frozen_broker(private_redis)
 
 
+def test_a_publisher_holds_one_connection_to_its_redis(private_redis: Any) -> None:
+    corner = corner_at(private_redis)
+    with corner.publisher() as publisher, redis.Redis(port=private_redis.port) as observer:
+        for _ in range(2):
+            publisher.publish(BODY)
+            publisher.publish(BODY)
+            assert len(observer.client_list()) == 2, "its own, and the observer's"
+            publisher.drop()
+            eventually(lambda: _assert_alone(observer))
+
+
+def _assert_alone(observer: Any) -> None:
+    assert len(observer.client_list()) == 1
+
+
 def test_a_publisher_goes_on_when_its_redis_was_restarted(private_redis: Any) -> None:
     corner = corner_at(private_redis)
     with corner.publisher() as publisher:
@@ -157,7 +173,7 @@ def test_a_listener_that_does_not_read_costs_the_broker_little_and_finds_the_new
         received: list[Any] = []
 
         def is_read() -> None:
-            received.extend(subscription.receive(0.1))
+            received.extend(map(body_of, subscription.receive(0.1)))
             assert received[-1:] == [b"999"]
 
         eventually(is_read, every=0.0)

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from celery_gossip.cluster import Transition
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.exchange import Delivery
 from celery_gossip.listener import Listener
 from celery_gossip.options import GossipOptions
 from tests.simulation.world import Parcel, World
@@ -85,7 +86,7 @@ class Silence:
 
     def warning(self, *_: object, **__: object) -> None: ...
 
-    error = warning
+    error = info = warning
 
 
 class Watcher:
@@ -127,10 +128,10 @@ class Ear(Listener):
         super()._attend(now)
         self.watcher.attended(now)
 
-    def _take(self, received: bytes | RejectedGossip) -> None:
+    def _take(self, received: Parcel | Delivery | RejectedGossip) -> None:
         assert isinstance(received, Parcel)
         self.watcher.about_to_take(received)
-        super()._take(received)
+        super()._take(Delivery(received))
         self.watcher.took(received)
 
     def _announce(self, transitions: list[Transition]) -> None:

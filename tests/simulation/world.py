@@ -14,7 +14,7 @@ from tests.simulation.schedule import Act, Schedule
 
 STARTS_AT = 100.0
 OF_THE_WORLD = frozenset({"pause", "deaf", "hold", "mute", "down"})  #: acts that befall no worker
-_RECOVERY = 3.0  #: seconds within which a worker finds its broker again (backoff.BACKOFF_MOST)
+_RECOVERY = 3.0  #: seconds within which a worker finds its broker again (backoff.BACKOFF_MOST, and a try under way)
 _MUTE_COST = 0.3  #: seconds that a publish takes which fails
 
 

@@ -1,8 +1,10 @@
 """A listener in a process of its own, which a test may stop: `python -m tests.support.listening` prints what it tells.
 
-A line per change of state, `<monotonic seconds> <state> <hostname>`, and one per finding, `… raised <kind>`.
+A line per change of state, `<monotonic seconds> <state> <hostname>`, one per finding, `… raised <kind>`, and one a
+second of what was refused, `… refused <JSON, by reason>`, where that has changed.
 """
 
+import json
 import threading
 import time
 from typing import Any
@@ -24,8 +26,12 @@ def main() -> None:
     for state in STATES:
         getattr(signals, f"worker_{state}").connect(taker_of(state), weak=False)
     signals.finding_raised.connect(lambda sender, finding: say("raised", finding.kind), weak=False)
-    with Listener(app):
-        threading.Event().wait()
+    with Listener(app) as listener:
+        told = 0
+        while not threading.Event().wait(1.0):
+            if listener.rejected.total() != told:
+                told = listener.rejected.total()
+                say("refused", json.dumps(listener.rejected))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from tests.support.brokers import is_reachable
 from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
+_CELERY = (sys.executable, "-m", "celery")
 
 
 class Project:
@@ -34,6 +35,7 @@ class Project:
         self.extra_environment: dict[str, str] = {}
         self.extra_queues: list[str] = []  # made by the test beside a and b
         self.module = "tests.support.project"  # what follows -A
+        self.wrapper: tuple[str, ...] = ()  # a command that runs its workers' command
 
     @property
     def queues(self) -> tuple[str, str]:
@@ -74,7 +76,7 @@ class Project:
     def celery(self, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
         """Run `celery -A project …` to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "celery", "-A", self.module, *arguments],
+            [*_CELERY, "-A", self.module, *arguments],
             cwd=REPOSITORY,
             env=self.environment,
             capture_output=True,
@@ -162,7 +164,7 @@ class Worker:
         self.ready_at = 0.0  #: monotonic seconds
         self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],
+            [*project.wrapper, *_CELERY, "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],
             cwd=REPOSITORY,
             env=project.environment,
             stdout=self._log,

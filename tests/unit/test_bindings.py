@@ -1,12 +1,15 @@
 """A delivery's queue is told by the queues' own bindings, or not at all."""
 
+import gc
 from typing import Any
+from weakref import ref
 
 import pytest
 from kombu import Exchange, Queue, binding
 
 from celery_gossip import bindings as room
-from celery_gossip.bindings import Bindings, topic_matches
+from celery_gossip.bindings import Bindings, Origins, topic_matches
+from tests.unit.fakes import FakeRequest
 
 DIRECT = Exchange("shop", type="direct")
 TOPIC = Exchange("events", type="topic")
@@ -154,3 +157,51 @@ def test_a_topic_pattern_matches_as_amqp_says(pattern: str, key: str, matches: b
 def test_many_wildcards_are_matched_in_bounded_time() -> None:
     assert topic_matches(".".join(["#"] * 100), ".".join(["a"] * 1000)) is True
     assert topic_matches(".".join(["#", "b"] * 50), ".".join(["a"] * 1000)) is False
+
+
+class Asked:
+    """Tells the queue of each request, and notes of which it was asked."""
+
+    def __init__(self, **queues: str) -> None:
+        self.queues = queues
+        self.of: list[str] = []
+
+    def __call__(self, request: FakeRequest) -> str | None:
+        self.of.append(request.id)
+        return self.queues.get(request.id)
+
+
+def test_each_request_is_asked_once_for_its_queue_and_counted_while_it_is_there() -> None:
+    one, two, three, lost = (FakeRequest(task_id) for task_id in ("one", "two", "three", "lost"))
+    asked = Asked(one="mail", two="mail", three="jobs")
+    origins = Origins(asked)
+    assert origins.count([one, two, lost]) == {"mail": 2, None: 1}
+    assert origins.count([one, three, lost]) == {"mail": 1, "jobs": 1, None: 1}
+    assert origins.count([]) == {}
+    assert sorted(asked.of) == ["lost", "one", "three", "two"]
+
+
+def test_a_request_that_comes_back_is_asked_again() -> None:
+    one, asked = FakeRequest("one"), Asked(one="mail")
+    origins = Origins(asked)
+    assert [dict(origins.count(requests)) for requests in ([one], [], [one])] == [{"mail": 1}, {}, {"mail": 1}]
+    assert asked.of == ["one", "one"]
+
+
+def test_when_there_are_new_queues_all_requests_are_asked_again() -> None:
+    one, asked = FakeRequest("one"), Asked()
+    origins = Origins(asked)
+    assert origins.count([one]) == {None: 1}
+    asked.queues["one"] = "mail"
+    origins.forget()
+    assert origins.count([one]) == {"mail": 1}
+
+
+def test_requests_are_held_weakly() -> None:
+    one = FakeRequest("one")
+    gone, origins = ref(one), Origins(Asked(one="mail"))
+    origins.count([one])
+    del one
+    gc.collect()
+    assert gone() is None
+    assert origins.count([]) == {}

@@ -6,7 +6,7 @@ import redis
 from celery import Celery
 from kombu import Connection
 
-from celery_gossip.broker import Broker, Link
+from celery_gossip.broker import Broker, Link, is_refusal
 from celery_gossip.options import GossipOptions
 
 REDIS, AMQP = "redis://localhost:1/0", "amqp://localhost:1//"
@@ -49,6 +49,18 @@ def test_a_broker_that_cannot_be_reached_is_an_outage(url: str, error: Exception
 @pytest.mark.parametrize(("url", "error"), NO_OUTAGES, ids=repr)
 def test_a_broker_that_says_no_and_a_mistake_of_our_own_are_none(url: str, error: Exception) -> None:
     assert not is_outage(url, error)
+
+
+@pytest.mark.parametrize("error", [amqp.AccessRefused("403"), amqp.PreconditionFailed("406")], ids=repr)
+def test_a_rabbitmq_that_says_no_is_to_be_asked_rarely(error: Exception) -> None:
+    assert is_refusal(error)
+
+
+@pytest.mark.parametrize(
+    "error", [redis.exceptions.NoPermissionError("NOPERM"), redis.ConnectionError("full")], ids=repr
+)
+def test_a_redis_that_says_no_is_soon_asked_again(error: Exception) -> None:
+    assert not is_refusal(error)
 
 
 def serves_tasks(url: str | None = None, **conf: str) -> bool:

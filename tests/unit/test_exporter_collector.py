@@ -301,3 +301,10 @@ def test_an_isolated_view_is_marked_and_nobody_is_down(fleet: Fleet) -> None:
     scrape = fleet.scrape()
     assert scrape.one("celery_gossip_isolated") == 1
     assert scrape.all("celery_worker_up") == [1]
+
+
+def test_workers_whose_gossip_is_not_signed_are_counted_where_that_can_be_told(fleet: Fleet) -> None:
+    for hostname, is_verified in (("w1", False), ("w2", True), ("w3", False), ("w4", None)):
+        fleet.cluster.apply(a_gossip(hostname=hostname), fleet.clock(), is_verified=is_verified)
+    assert fleet.scrape().one("celery_gossip_unverified_workers") == 2
+    assert fleet.scrape(TOGETHER).one("celery_gossip_unverified_workers") == 2

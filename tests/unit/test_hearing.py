@@ -108,7 +108,17 @@ def test_without_an_echo_a_connection_that_is_gone_still_isolates(hearing: Heari
     hearing.cut_off()
     assert hearing.is_isolated(NOW + 0.1)
     hearing.connect(NOW + 1)
+    hearing.refuse(NOW + 1)
     assert not hearing.is_isolated(NOW + 1)
+
+
+def test_a_new_connection_asks_for_its_echo_again(hearing: Hearing) -> None:
+    hearing.refuse(NOW)
+    hearing.cut_off()
+    hearing.connect(NOW + 1)
+    assert hearing.is_due(NOW + 1)
+    echo(hearing, NOW + 1, NOW + 1.1)
+    assert hearing.has_echo and not hearing.is_isolated(NOW + 1.1)
 
 
 def test_without_an_echo_its_own_long_sleep_isolates_for_a_turn(hearing: Hearing) -> None:

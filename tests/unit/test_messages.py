@@ -263,6 +263,13 @@ def test_what_is_refused_is_described_in_plain_text() -> None:
         assert str(refused.value).isprintable()
 
 
+@pytest.mark.parametrize("body", [wire(state="x" * 60_000), wire(v=9, hostname="x" * 60_000)], ids=["state", "version"])
+def test_what_a_stranger_wrote_is_told_in_a_line_of_bounded_length(body: bytes) -> None:
+    with pytest.raises(RejectedGossip) as refused:
+        decode(body)
+    assert 200 < len(str(refused.value)) < 350
+
+
 def test_every_reason_of_decoding_is_proven_here() -> None:
     bodies = (b" " * (MAX_BYTES + 1), b"{", b"{}", wire(v=2), wire(app="\n"))
     assert {reason_of(body) for body in bodies} == DECODING_REASONS

@@ -58,6 +58,10 @@ WRONG_VALUES = [
     ("health_file", True, PATH),
     ("health_file", b"/run/health", PATH),
     ("health_file", "/run/\0health", PATH),
+    ("secret_file", "", PATH),
+    ("secret_file", 1, PATH),
+    ("secret_file", "/run/\0secret", PATH),
+    ("refuse_unverified", 1, "True or False"),
     ("enabled", 1, "True or False"),
     ("enabled", "yes", "True or False"),
     ("enabled", None, "True or False"),
@@ -100,6 +104,12 @@ def test_a_number_too_large_for_python_itself_is_refused_like_any_other(option: 
         {"health_file": "/run/celery/%n.health"},
         {"health_file": "run/health"},
         {"enabled": False},
+        {"secret": None},
+        {"secret": "k" * 16},
+        {"secret": "k" * 1024},
+        {"secret": ["k" * 16, "größe 0123456789"]},
+        {"secret": ("k" * 16,), "refuse_unverified": True},
+        {"secret_file": "/run/secrets/gossip", "refuse_unverified": True},
     ],
     ids=repr,
 )
@@ -127,7 +137,7 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_known_one(misspelt: str,
 
 
 def test_a_keyword_like_no_other_is_refused_with_all_known_ones() -> None:
-    with pytest.raises(InvalidOption, match="known are interval, .*, active_limit, health_file, enabled"):
+    with pytest.raises(InvalidOption, match="known are interval, .*, active_limit, health_file, secret, .*, enabled"):
         checked({"zzz": 1})
 
 
@@ -262,3 +272,72 @@ def test_options_fit_to_be_shown_hold_no_password(password: str) -> None:
 
 def test_options_without_a_broker_of_their_own_are_shown_so() -> None:
     assert as_dict(GossipOptions())["broker_url"] is None
+
+
+SECRET = "s3cret of sixteen or more"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "s3cret",
+        "s3cret" * 1000,
+        f" {SECRET}",
+        f"{SECRET}\n",
+        f"{SECRET}\ud800",
+        SECRET.encode(),
+        [],
+        (),
+        [SECRET, "s3cret"],
+        [SECRET, None],
+        [SECRET, SECRET + "2", SECRET + "3"],
+        {SECRET},
+        {SECRET: SECRET},
+        iter([SECRET]),
+        1,
+        True,
+        "",
+    ],
+    ids=lambda secret: repr(secret)[:20],
+)
+def test_a_bad_secret_is_refused_and_not_shown(secret: Any) -> None:
+    with pytest.raises(InvalidOption) as refused:
+        checked({"secret": secret})
+    assert str(refused.value) == (
+        "gossip_secret: expected a text of 16 to 1024 characters without white space around it, "
+        "or a list of at most two such; the value is not shown"
+    )
+
+
+def test_a_secret_is_given_in_one_way() -> None:
+    with pytest.raises(InvalidOption, match="gossip_secret_file: expected None where gossip_secret") as refused:
+        checked({"secret": SECRET, "secret_file": "/run/secrets/gossip"})
+    assert SECRET not in str(refused.value)
+
+
+def test_without_a_secret_nothing_can_be_verified_and_so_nothing_refused() -> None:
+    with pytest.raises(InvalidOption, match="gossip_refuse_unverified: expected gossip_secret or gossip_secret_file"):
+        checked({"refuse_unverified": True})
+
+
+def test_a_secret_and_what_goes_with_it_may_come_from_different_sources(app: Celery) -> None:
+    keep_keywords(app, {"secret": SECRET})
+    app.conf.gossip_refuse_unverified = False
+    assert resolve(app).secret == SECRET
+
+
+@pytest.mark.parametrize("secret", [SECRET, [SECRET, SECRET + "2"]])
+def test_options_show_that_there_is_a_secret_and_no_more(secret: Any) -> None:
+    options = GossipOptions(secret=secret, broker_url="redis://user:s3cret@host/0")
+    assert as_dict(options)["secret"] == "***"
+    for shown in (repr(options), str(options), f"{options}", repr([options]), repr(as_dict(options))):
+        assert "s3cret" not in shown and "host/0" in shown
+    assert repr(options).startswith("GossipOptions(interval=1.0, exchange='celery_gossip', broker_url='redis://")
+    assert as_dict(GossipOptions())["secret"] is None
+
+
+def test_celery_itself_shows_no_secret(app: Celery) -> None:
+    """In `celery report` and `celery inspect conf`: of settings by their names, and of keywords it knows nothing."""
+    app.conf.update(gossip_secret=SECRET)
+    keep_keywords(app, {"broker_url": "redis://user:s3cret@host/0"})
+    assert "s3cret" not in app.conf.humanize(with_defaults=False) + repr(app.conf.table())

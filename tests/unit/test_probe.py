@@ -242,6 +242,25 @@ def test_a_task_whose_queue_cannot_be_told_is_unattributed_and_never_guessed(del
     assert all(check.active == () and check.active_count == 0 for check in reading.checks), strange
 
 
+def test_a_task_whose_queue_becomes_known_is_attributed_from_then_on() -> None:
+    consumer = a_consumer("default")
+    probe, waiting = a_probe(consumer), reserve(exchange="", routing_key="mail")
+    assert by_queue(probe.read())["default"].reserved == 0
+    consumer.task_consumer.add(Queue("mail"))
+    assert by_queue(probe.read())["mail"].reserved == 1, waiting
+
+
+def test_a_reserved_task_that_has_left_is_not_counted_any_more() -> None:
+    probe = a_probe(a_consumer("default"))
+    waiting = [reserve(exchange="", routing_key="default") for _ in range(3)]
+    assert by_queue(probe.read())["default"].reserved == 3
+    worker_state.reserved_requests.discard(waiting[0])
+    del waiting[1]
+    gc.collect()
+    reading = probe.read()
+    assert (reading.reserved, by_queue(reading)["default"].reserved) == (1, 1)
+
+
 def test_a_request_without_a_message_is_unattributed() -> None:
     strange = run()
     strange.message = None

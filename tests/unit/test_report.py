@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def columns(line: str) -> list[str]:
 def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     shown = as_json(a_view())
     assert list(shown) == ["workers", "queues", "findings", "isolated_for"]
-    told = {"state": "online", "age": 0.25, "rivals": [], "replaced": None}
+    told = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None}
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **told}]
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}
@@ -240,3 +241,13 @@ def test_a_finding_says_how_grave_it_is_for_how_long_and_what_to_do() -> None:
 )
 def test_a_line_tells_what_no_gossip_tells(at: float, state: str, told: str) -> None:
     assert worker_line(a_view(state=state, age=4.2), at).startswith(f"03:04:05  celery@web1  {state}  {told}")
+
+
+@pytest.mark.parametrize(("is_verified", "is_marked"), [(False, True), (True, False), (None, False)])
+def test_a_worker_whose_gossip_is_not_signed_is_marked_where_that_can_be_told(
+    is_verified: bool | None, is_marked: bool
+) -> None:
+    worker = replace(a_view(), is_verified=is_verified)
+    assert ("online (unverified)" in tables(worker)) is is_marked
+    assert ("unverified" in gossip_line(worker.gossip, 0.0, is_verified)) is is_marked
+    assert as_json(worker)["workers"][0]["is_verified"] is is_verified

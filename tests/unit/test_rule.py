@@ -152,7 +152,7 @@ def test_nobody_at_all(listening_for: float, is_told: bool) -> None:
 
 
 def test_a_stranger_of_another_version() -> None:
-    (one,) = found(a_worker(), stranger="version: 2 of 'w9'")
+    (one,) = found(a_worker(), refusals={"version": "version: 2 of 'w9'"})
     assert (one.kind, one.severity) == ("mixed_versions", WARNING) and "'w9'" in one.text
 
 
@@ -167,3 +167,23 @@ def test_every_kind_has_its_rule_and_its_page() -> None:
 
     page = (Path(__file__).parents[2] / "docs" / "findings.md").read_text()
     assert all(f"### `{kind}`" in page for kind in KINDS)
+
+
+def test_gossip_with_a_wrong_signature() -> None:
+    (one,) = found(a_worker(), refusals={"signature": "signature: none of this listener's keys has signed it"})
+    assert (one.kind, one.severity, one.subject) == ("wrong_signature", WARNING, "listener")
+    assert "Bring gossip_secret to one value" in one.text and "SECURITY.md" in one.text
+
+
+@pytest.mark.parametrize("reason", ["unsigned", "malformed", "text"])
+def test_what_was_refused_for_other_reasons_is_no_finding(reason: str) -> None:
+    assert kinds(a_worker(), refusals={reason: "why"}, rejected={reason: 3}) == []
+
+
+def test_where_nobody_is_heard_it_is_told_what_was_refused() -> None:
+    (one,) = found(rejected={"unsigned": 12, "malformed": 1})
+    assert "refused: malformed 1, unsigned 12. Give the workers this listener's gossip_secret." in one.text
+    (other,) = found(rejected={"malformed": 1})
+    assert "refused: malformed 1." in other.text and "gossip_secret" not in other.text
+    (silence,) = found()
+    assert "refused" not in silence.text

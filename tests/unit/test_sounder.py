@@ -131,6 +131,19 @@ def test_one_who_may_not_publish_says_so_once_and_goes_without(
     assert [record.getMessage().count("may not publish") for record in caplog.records] == [1]
 
 
+def test_one_who_may_not_publish_asks_again_on_each_connection_and_says_so_once_until_it_may(
+    sounder: EchoSounder, publisher: FakePublisher, hearing: Hearing, clock: FakeClock, caplog: Any
+) -> None:
+    for refusal in (Refusal(403), Refusal(403), None, Refusal(403)):
+        publisher.error = refusal
+        hearing.connect(clock())
+        sounder.say_if_due()
+        assert hearing.has_echo is (refusal is None)
+        if refusal is None:
+            sounder.take(publisher.said[-1], clock())
+    assert [record.getMessage().count("may not publish") for record in caplog.records] == [1, 1]
+
+
 @pytest.mark.parametrize("reply_code", [404, 406, 530])
 def test_another_refusal_is_no_reason_to_go_without_for_ever(
     sounder: EchoSounder, publisher: FakePublisher, hearing: Hearing, clock: FakeClock, reply_code: int

@@ -1,7 +1,12 @@
 """The detail pane: all that is known of one subject, bounded."""
 
+from dataclasses import replace
+
+import pytest
+
 from celery_gossip.tui.detail import detail_lines, finding_key
 from celery_gossip.tui.frame import Frame
+from celery_gossip.tui.row import WORKERS
 from celery_gossip.tui.text import Line
 from tests.tui.scenes import HOSTILE, NOW, a_view, a_worker, findings, hostile, many_workers, three_workers
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
@@ -74,3 +79,23 @@ def test_long_names_are_told_in_full_and_hostile_ones_escaped() -> None:
     for name in HOSTILE:
         assert all(line.isprintable() for line in told("workers", name, frame))
     assert "".join(line.strip() for line in told("workers", "a" * 255, frame)[:4]).count("a") >= 255
+
+
+@pytest.mark.parametrize(
+    ("is_verified", "row", "fact"),
+    [
+        (False, "● online !", "gossip        ! not signed: unverified"),
+        (True, "● online", "gossip        signed with this listener's secret"),
+        (None, "● online", None),
+    ],
+)
+def test_a_worker_whose_gossip_is_not_signed_is_marked_where_that_can_be_told(
+    is_verified: bool | None, row: str, fact: str | None
+) -> None:
+    worker = replace(a_worker("a@vm"), is_verified=is_verified)
+    frame = Frame(a_view(worker), NOW)
+    (state,) = [column for column in WORKERS if column.title == "STATE"]
+    assert state.tell(worker, frame, 12).text == row
+    assert [line.rstrip() for line in told("workers", "a@vm", frame) if line.startswith("gossip ")] == (
+        [fact] if fact else []
+    )

@@ -1,0 +1,1 @@
+"""The sections of the price list, in the order of the page."""

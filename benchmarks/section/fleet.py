@@ -1,0 +1,133 @@
+"""What a listener to a large fleet costs, and its steps by themselves."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from benchmarks.listening import Heard
+from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.process import python
+from tests.support.brokers import RABBITMQ_URL, REDIS_URL, require
+from tests.support.workers import REPOSITORY
+
+__all__ = ["SECTION", "figures_of"]
+
+
+@dataclass(frozen=True)
+class Size:
+    workers: int
+    interval: float = 1.0
+    tasks_per_queue: int = 0
+    rate: float = 0.0
+    broker: str = REDIS_URL
+
+    @property
+    def name(self) -> str:
+        return f"{self.workers:,} at {self.interval:g} s"
+
+    @property
+    def tasks(self) -> str:
+        return "counted" if self.tasks_per_queue else "not counted"
+
+
+FLEETS = (
+    Size(100),
+    Size(1_000),
+    Size(1_000, broker=RABBITMQ_URL),
+    Size(1_000, tasks_per_queue=1),
+    Size(1_000, tasks_per_queue=1, rate=10.0),
+    Size(5_000, interval=5.0),
+    Size(5_000, interval=5.0, tasks_per_queue=1),
+)
+QUICK = (Size(100), Size(1_000), Size(1_000, tasks_per_queue=1))
+
+
+def measure(scale: Scale) -> Result:
+    seconds = scale.pick(full=12.0, quick=4.0)
+    seen = {size: listened(size, seconds) for size in scale.pick(full=FLEETS, quick=QUICK)}
+    ages = ("age p50, s", "p99", "max")
+    return Result(
+        tables=(
+            Table(
+                ("fleet", "broker", "tasks", "KB per gossip", "CPU, % of a core", "memory, MB", *ages, "refused"),
+                tuple(_row(size, heard) for size, heard in seen.items()),
+                f"Ten queues each, {seconds:.0f} s of listening and {seconds:.0f} s of looking:",
+            ),
+            Table(
+                ("fleet", "tasks", *_steps(next(iter(seen.values())))),
+                tuple(_pure_row(size, heard) for size, heard in seen.items() if size.broker == REDIS_URL),
+                "The steps by themselves, CPU in one process without a broker; the first two are paid per message, the "
+                "others for one look at the whole fleet:",
+            ),
+        ),
+        notes=tuple(_complaints(seen)),
+    )
+
+
+def listened(size: Size, seconds: float) -> Heard:
+    """In a process of its own, for its memory's sake."""
+    require(size.broker)
+    names = ("workers", "interval", "tasks_per_queue", "rate", "broker")
+    options = [f"--{name.replace('_', '-')}={getattr(size, name)}" for name in names]
+    options += [f"--seconds={seconds}", f"--cap={max(2_000, size.workers)}"]
+    return msgspec.json.decode(figures_of("benchmarks.listening", *options), type=Heard)
+
+
+def figures_of(module: str, *options: str) -> bytes:
+    """The last line that the benchmark prints, as a command with --json."""
+    done = subprocess.run(
+        python(module, *options, "--json"), cwd=REPOSITORY, stdout=subprocess.PIPE, timeout=300, check=True
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def _row(size: Size, heard: Heard) -> tuple[Cell, ...]:
+    ages, broker = heard.since_sent, "RabbitMQ" if size.broker == RABBITMQ_URL else "Redis"
+    rate = f", {size.rate:g} more a second" if size.rate else ""
+    return (
+        size.name, broker, size.tasks + rate, heard.pure.size / 1e3, heard.cpu * 100, round(heard.memory),
+        ages.p50, ages.p99, ages.most, heard.refused,
+    )  # fmt: skip
+
+
+def _steps(heard: Heard) -> Iterator[str]:
+    for name in heard.pure.per_message:
+        if name != "encode()":
+            yield f"`{name}`, µs"
+    for name in heard.pure.per_look:
+        yield f"`{name}`, ms"
+
+
+def _pure_row(size: Size, heard: Heard) -> tuple[Cell, ...]:
+    per_message = [cost for name, cost in heard.pure.per_message.items() if name != "encode()"]
+    rate = f", {size.rate:g} more a second" if size.rate else ""
+    return size.name, size.tasks + rate, *per_message, *heard.pure.per_look.values()
+
+
+def _complaints(seen: dict[Size, Heard]) -> Iterator[str]:
+    for size, heard in seen.items():
+        if heard.states != "online 100.00%":
+            yield f"{size.name}, tasks {size.tasks}: seen {heard.states}; the fleet: {heard.fleet}."
+
+
+SECTION = Section(
+    name="fleet",
+    title="What a listener to a large fleet costs",
+    method="""\
+A fleet of synthetic workers (`benchmarks.fleet`, a process of its own) speaks on the broker with the bytes that real
+workers send. CPU and memory are those of a process that does nothing but listen (34 MB of it before it begins); the
+age is that of every worker's latest gossip, looked at every 50 ms, since it was *sent*. Where tasks are counted each
+worker has one task in each queue and begins up to three in each interval, with a `Meter` as real ones have; "10 more
+a second" are short ones beside them. Fleet, broker and listener share the cores. (`python -m benchmarks.listening`)""",
+    measure=measure,
+    caveats="""\
+The fleet speaks evenly. Real workers jitter by a tenth of their interval, so their gossip is up to 1.1 intervals old
+when the next one comes. A view keeps 2,000 hostnames; for larger fleets the bound was raised for the measurement.
+
+**What 10,000 workers need** is a longer interval, or several exchanges, each with some thousands of workers and a
+listener: at 1 s the messages alone would need more than the one core that a Python process has. With a longer
+interval suspect and lost come later; they are 3.5 and 10 intervals. Memory, some KB per worker without tasks, is no
+obstacle.""",
+)

@@ -1,0 +1,267 @@
+"""What is nobody's business is in no gossip, and in nothing that is made of it; a password is shown nowhere."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kombu import Connection, Exchange, Queue
+
+from celery_gossip.messages import decode
+from tests.acceptance.test_commands import interrupted, watching
+from tests.support import brokers, eventually
+from tests.support.spill import CANARY
+from tests.support.workers import REPOSITORY, Project
+
+
+class Wire:
+    """Everything that is published on a project's exchange, as raw as it gets."""
+
+    def __init__(self, connection: Any, exchange: str) -> None:
+        channel = connection.default_channel
+        self._connection = connection
+        self._raw: list[bytes] = []
+        self._pubsub = self._queue = None
+        if connection.transport.driver_type == "redis":
+            self._pubsub = channel.client.pubsub()
+            self._pubsub.psubscribe(f"*{exchange}*")
+        else:
+            source = Exchange(exchange, type="fanout", durable=False, delivery_mode="transient")
+            self._queue = Queue(f"spy_{uuid4().hex}", source, exclusive=True, auto_delete=True, durable=False)(channel)
+            self._queue.declare()
+
+    @property
+    def raw(self) -> list[bytes]:
+        while (message := self._next()) is not None:
+            self._raw.append(message)
+        return self._raw
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return self.raw if self._queue is not None else [_body_in(one) for one in self.raw]
+
+    def _next(self) -> bytes | None:
+        if self._pubsub is not None:
+            while (got := self._pubsub.get_message(timeout=0.05)) is not None:
+                if got["type"] == "pmessage":
+                    return bytes(got["data"])
+            return None
+        message = self._queue.get(no_ack=True)  # type: ignore[attr-defined]
+        if message is None:
+            return None
+        self._raw.append(repr((message.headers, message.properties, message.delivery_info)).encode())
+        return message.body if isinstance(message.body, bytes) else message.body.encode()
+
+
+def _body_in(envelope: bytes) -> bytes:
+    import base64
+
+    return base64.b64decode(json.loads(envelope)["body"])
+
+
+@contextlib.contextmanager
+def wire_of(project: Project) -> Iterator[Wire]:
+    with Connection(project.broker_url) as connection:
+        yield Wire(connection, project.conf["gossip_exchange"])
+
+
+def spill(project: Project) -> None:
+    """Send tasks with canaries wherever a task can carry one."""
+    with project.app() as app, app.connection_for_write() as connection:
+        for name in ("keep", "blurt", "again"):
+            for _ in range(3):
+                app.send_task(
+                    f"tests.support.spill.{name}",
+                    args=(f"{CANARY}-arg", {f"{CANARY}-key": 1}),
+                    kwargs={f"{CANARY}_kwarg": f"{CANARY}-value"},
+                    headers={f"{CANARY}-header": f"{CANARY}-header-value"},
+                    shadow=f"{CANARY}-shadow",
+                    queue=project.queues[0],
+                    connection=connection,
+                )
+
+
+@contextlib.contextmanager
+def exporting(project: Project) -> Iterator[str]:
+    """A `celery gossip exporter` that runs; its URL."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "exporter", "--port", "0"],
+        cwd=REPOSITORY,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as exporter:
+        try:
+            assert exporter.stdout is not None
+            line = exporter.stdout.readline()
+            found = re.search(r"serving (\S+),", line)
+            assert found, line
+            yield found[1]
+        finally:
+            exporter.kill()
+
+
+def fetched(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def test_nothing_that_a_task_carries_is_in_a_gossip_or_in_what_is_made_of_it(project: Project) -> None:
+    project.extra_environment = {
+        "GOSSIP_TEST_IMPORT": "tests.support.spill",
+        "SOME_TOKEN": f"{CANARY}-environment",
+        f"{CANARY}_NAME": "something",
+    }
+    project.install = {"interval": 0.2}
+    with (
+        project.worker("--without-mingle", pool="prefork") as worker,
+        wire_of(project) as wire,
+        watching(project) as watch,
+        watching(project, "--json") as json_watch,
+        exporting(project) as url,
+    ):
+        spill(project)
+
+        def is_told() -> None:
+            told = b"".join(wire.bodies)
+            for name in ("keep", "blurt", "again"):
+                assert f"tests.support.spill.{name}".encode() in told
+            assert b'"failed":{"Indiscreet":' in told, "nobody has failed yet"
+            assert 'exception="Indiscreet"' in fetched(url)
+
+        eventually(is_told, timeout=20, every=0.3)
+        shown = {
+            "the exporter": fetched(url),
+            "status": project.celery("gossip", "status").stdout,
+            "status --json": json.dumps(project.status()),
+            "inspect gossip": project.celery("inspect", "gossip", "--json", "--timeout", "3").stdout,
+            "inspect stats": json.dumps(project.inspect("stats", worker.node)["queue_gossip"]),
+        }
+        watch.terminate(), json_watch.terminate()
+        shown["watch"], shown["watch --json"] = watch.communicate()[0], json_watch.communicate()[0]
+        shown["the log"] = "\n".join(line for line in worker.output.splitlines() if "celery-gossip" in line)
+        shown |= {f"message {number}": raw.decode() for number, raw in enumerate(wire.raw)}
+        shown |= {f"body {number}": raw.decode() for number, raw in enumerate(wire.bodies)}
+    secrets = {CANARY, str(REPOSITORY), os.path.expanduser("~/"), *environment_values(project)}
+    leaks = {(place, secret) for place, text in shown.items() for secret in secrets if secret in text}
+    assert leaks == set()
+    assert "Indiscreet" in shown["watch --json"] and "body 5" in shown
+
+
+def environment_values(project: Project) -> set[str]:
+    """All that could be told from any other text, but for what names the project itself."""
+    others = {name: value for name, value in project.environment.items() if not name.startswith("GOSSIP_TEST_")}
+    return {value for value in others.values() if len(value) >= 8 and project.prefix not in value}
+
+
+def test_of_a_running_task_its_id_is_told_or_by_option_not_even_that(project: Project) -> None:
+    for limit, is_told in ((100, True), (0, False)):
+        project.install = {"interval": 0.2, "active_limit": limit}
+        with project.worker("--without-mingle", pool="threads", name=f"w{limit}"), wire_of(project) as wire:
+            task_id = project.send("nap", 1.5)
+
+            def is_running(wire: Wire = wire) -> None:
+                gossips = [decode(body) for body in wire.bodies if b"hostname" in body]
+                assert any(gossip.active for gossip in gossips)  # type: ignore[union-attr]
+
+            eventually(is_running, timeout=10)
+            assert any(task_id.encode() in body for body in wire.bodies) is is_told
+
+
+# Passwords.
+
+PASSWORD = "geheim"
+
+
+def broken_urls() -> dict[str, str]:
+    port = brokers.free_port()
+    return {
+        "refused": f"redis://user:{PASSWORD}@127.0.0.1:{port}/0",
+        "failover": f"redis://:{PASSWORD}@127.0.0.1:{port}/0;redis://:{PASSWORD}@127.0.0.1:{port}/1",
+        "unescaped": f"redis://user:a@b/{PASSWORD}@127.0.0.1:{port}/0",
+        "query": f"redis://127.0.0.1:{port}/0?password={PASSWORD}",
+        "unknown host": f"amqp://user:{PASSWORD}@no-such-host.invalid//",
+        "unknown transport": f"nosuch://user:{PASSWORD}@127.0.0.1//",
+        "no number": f"redis://user:{PASSWORD}@127.0.0.1:port/0",
+        "sentinel": f"sentinel://:{PASSWORD}@127.0.0.1:{port};sentinel://:{PASSWORD}@127.0.0.1:{port}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *(("app", name) for name in ("failover", "unescaped", "query", "no number", "sentinel")),
+        *(("gossip", name) for name in ("refused", "unescaped", "unknown host", "unknown transport")),
+    ],
+)
+def test_a_command_that_cannot_reach_its_broker_says_so_without_the_password(name: str, where: str) -> None:
+    url = broken_urls()[name]
+    project = Project(url) if where == "app" else Project("memory://", gossip_broker_url=url)
+    done = project.celery("gossip", "status", "--wait", "1")
+    assert done.returncode == 1
+    assert PASSWORD not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert line
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("name", ["refused", "failover", "unescaped", "unknown host", "query"])
+def test_a_worker_whose_gossip_broker_is_wrong_says_so_without_the_password(redis_project: Project, name: str) -> None:
+    redis_project.conf["gossip_broker_url"] = broken_urls()[name]
+    try:
+        if name in ("unescaped", "query"):
+            done = redis_project.celery("worker", "-P", "solo", "-n", f"w1@{redis_project.prefix}")
+            assert done.returncode == 1 and "Error: gossip_broker_url: expected" in done.stderr
+            assert PASSWORD not in done.stdout + done.stderr and "Traceback" not in done.stderr
+            return
+        with redis_project.worker("--without-mingle", pool="threads") as worker:
+            eventually(lambda: assert_in("cannot deliver to", worker.output), timeout=10)
+            stats = json.dumps(redis_project.inspect("stats", worker.node)["queue_gossip"])
+            assert worker.stop() == 0
+            assert PASSWORD not in worker.output + stats
+    finally:
+        redis_project.conf["gossip_broker_url"] = None
+
+
+def assert_in(part: str, whole: str) -> None:
+    assert part in whole, whole
+
+
+@pytest.fixture
+def locked_redis() -> Iterator[str]:
+    """A Redis that asks for a password; its URL with a wrong one."""
+    with brokers.running(brokers.private("redis")) as broker:
+        with Connection(broker.url) as connection:
+            connection.default_channel.client.config_set("requirepass", "another")
+        yield broker.url.replace("redis://", f"redis://:{PASSWORD}@")
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_a_wrong_password_is_refused_and_not_shown(redis_project: Project, locked_redis: str, kind: str) -> None:
+    rabbitmq = brokers.RABBITMQ_URL.rpartition("@")[2]
+    url = locked_redis if kind == "redis" else f"amqp://guest:{PASSWORD}@{rabbitmq}"
+    if kind == "rabbitmq":
+        brokers.require(brokers.RABBITMQ_URL)
+    redis_project.conf["gossip_broker_url"] = url
+    try:
+        with redis_project.worker("--without-mingle", pool="threads") as worker, watching(redis_project) as watch:
+            eventually(lambda: assert_in("cannot deliver to", worker.output), timeout=10)
+            done = redis_project.celery("gossip", "status", "--wait", "2")
+            assert watch.stderr is not None
+            first = watch.stderr.readline()
+            code, rest = interrupted(watch)
+            assert code == 0 and "cannot listen on" in first
+            assert done.returncode == 1 and "cannot reach the broker" in done.stderr
+            assert PASSWORD not in done.stdout + done.stderr + first + rest + worker.output
+    finally:
+        redis_project.conf["gossip_broker_url"] = None

@@ -1,0 +1,76 @@
+"""Two workers side by side that differ in one thing, the step: what slows the machine slows both."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults.crew import QUIET
+from tests.support import eventually
+from tests.support.lateness import Lateness, read
+from tests.support.workers import Project, Worker
+
+__all__ = ["Pair", "Side", "seconds_to_stop", "side_by_side"]
+
+_NEVER = 60.0  #: seconds; what a stop is said to take that does not end
+
+
+@dataclass(frozen=True)
+class Side:
+    """A worker, and the corner of the broker that it has for itself."""
+
+    project: Project
+    worker: Worker
+    stall_file: Path
+
+    def lateness(self) -> Lateness:
+        return eventually(self._read)
+
+    def _read(self) -> Lateness:
+        assert self.stall_file.exists(), "no turn of the loop yet"
+        return read(self.stall_file)
+
+
+@dataclass(frozen=True)
+class Pair:
+    without: Side
+    with_step: Side
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.without, self.with_step
+
+
+@contextmanager
+def side_by_side(
+    folder: Path, broker_url: str, pool: str, concurrency: int = 1, wrapper: tuple[str, ...] = (), **conf: Any
+) -> Iterator[Pair]:
+    """Both ready; their queues are deleted at the end. `conf` is Celery's, `wrapper` a command that runs the worker."""
+    with ExitStack() as stack:
+        sides = []
+        for name, install in (("without", None), ("with", {"interval": 0.5})):
+            project = Project(broker_url, **conf)
+            project.install, project.wrapper = install, wrapper
+            file = folder / f"{name}.json"
+            project.extra_environment = {"GOSSIP_TEST_IMPORT": "tests.support.stall", "GOSSIP_TEST_STALL": str(file)}
+            stack.callback(project.clean)
+            worker = stack.enter_context(project.worker(*QUIET, pool=pool, concurrency=concurrency))
+            sides.append(Side(project, worker, file))
+        yield Pair(*sides)
+
+
+def seconds_to_stop(pair: Pair) -> tuple[float, float]:
+    """Of a warm shutdown of each, asked for at the same moment."""
+    began = time.monotonic()
+    for side in pair.sides:
+        side.worker.terminate()
+    took: dict[str, float] = {}
+    while len(took) < 2 and time.monotonic() - began < _NEVER:
+        for side in pair.sides:
+            if side.worker.process.poll() is not None:
+                took.setdefault(side.worker.node, time.monotonic() - began)
+        time.sleep(0.01)
+    without, with_step = (took.get(side.worker.node, _NEVER) for side in pair.sides)
+    return without, with_step

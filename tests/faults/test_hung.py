@@ -1,0 +1,155 @@
+"""The gossip's broker does not answer: frozen, gone, in a black hole, or behind a name server that is mute.
+
+Two workers side by side on a Redis that is well, one of them without the step. Their tasks sleep, so that neither is
+held up by what else the machine does: the slots are what limits them, and a loop that stood still would show.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.faults.crew import tracebacks_of_ours
+from tests.faults.figure import Figures
+from tests.faults.pair import Pair, Side, seconds_to_stop, side_by_side
+from tests.faults.scale import SCALE
+from tests.support import brokers, eventually
+from tests.support.blackhole import black_hole, mute_name_server, why_no_name_server
+from tests.support.ear import Ear
+from tests.support.lateness import quantile
+from tests.support.load import Load, pace
+
+NAP = 0.1  #: seconds
+SLOTS = 4
+IDLE = SCALE.frozen / 3  #: seconds of the fault in which there is nothing to do: then a stall of the loop is seen best
+POOLS = ("prefork", "gevent", *(("threads", "solo", "eventlet") if SCALE.is_full else ()))
+FAULTS = (
+    "frozen Redis",
+    "frozen RabbitMQ",
+    "closed port, redis",
+    "closed port, amqp",
+    "black hole, redis",
+    "black hole, amqp",
+    "mute name server",
+)
+#: The short form leaves some to the full one: gevent is where a call that blocks would block all.
+CASES = [
+    pytest.param(name, pool, marks=[pytest.mark.rabbitmq] if name == "frozen RabbitMQ" else [])
+    for number, name in enumerate(FAULTS)
+    for pool in (POOLS if SCALE.is_full or name.startswith(("frozen", "mute")) else [POOLS[number % 2]])
+]
+
+pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(300)]
+
+
+class Fault:
+    """What happens to the gossip's broker: where it is, and how it is struck once it was heard of."""
+
+    def __init__(self, name: str, request: pytest.FixtureRequest, stack: ExitStack, folder: Path) -> None:
+        self.name = name
+        self.wrapper: tuple[str, ...] = ()
+        self._stack = stack
+        self._broker: brokers.PrivateBroker | None = None
+        if name == "frozen Redis":
+            self._broker = stack.enter_context(brokers.running(brokers.private("redis")))
+            self.url = self._broker.url
+        elif name == "frozen RabbitMQ":
+            self._broker = request.getfixturevalue("private_rabbitmq")
+            self.url = self._broker.url
+        elif name == "mute name server":
+            self._name_server = stack.enter_context(mute_name_server(folder))
+            self.wrapper = self._name_server.wrapper
+            self.url = "redis://gossip.example/0"
+        else:
+            port = brokers.free_port() if name.startswith("closed") else stack.enter_context(black_hole())
+            self.url = f"{name.rpartition(' ')[2]}://127.0.0.1:{port}//"
+
+    def strike(self, pair: Pair) -> None:
+        """Returns when the worker with the step has met it."""
+        if self._broker is not None:
+            with Ear(pair.with_step.project) as ear:
+                ear.wait(0.0, timeout=10)
+            self._stack.callback(self._broker.thaw)
+            self._broker.freeze()
+        elif self.wrapper:
+            eventually(self._assert_asked)
+        else:
+            eventually(lambda: assert_undelivered(pair))
+
+    def _assert_asked(self) -> None:
+        assert self._name_server.was_asked
+
+
+def assert_undelivered(pair: Pair) -> None:
+    assert "cannot deliver to" in pair.with_step.worker.output
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.parametrize(("name", "pool"), CASES)
+def test_a_gossip_broker_that_does_not_answer_delays_neither_loop_nor_tasks_nor_shutdown(
+    name: str, pool: str, figures: Figures, request: pytest.FixtureRequest, stack: ExitStack, tmp_path: Path
+) -> None:
+    case = f"{pool}, {name}"
+    why_not = why_no_name_server() if name == "mute name server" else ""
+    if why_not:
+        figures.miss("hung", case, why_not)
+        brokers.give_up(why_not)
+    fault = Fault(name, request, stack, tmp_path)
+    redis_url = brokers.require(brokers.REDIS_URL)
+    pair = stack.enter_context(
+        side_by_side(tmp_path, redis_url, pool, SLOTS, fault.wrapper, gossip_broker_url=fault.url)
+    )
+    fault.strike(pair)
+    check_loop(pair, figures, case)
+    check_tasks(pair, figures, case)
+    check_shutdown(pair, figures, case)
+    assert not tracebacks_of_ours(pair.with_step.worker)
+
+
+def check_loop(pair: Pair, figures: Figures, case: str) -> None:
+    before = [side.lateness() for side in pair.sides]
+    time.sleep(IDLE)  # a stall can only be seen over time
+    without, with_step = (side.lateness() - earlier for side, earlier in zip(pair.sides, before, strict=True))
+    late = [quantile(one.late, 0.999) for one in (without, with_step)]
+    figures.note("hung", case, "loop late without the step, p99.9, ms", late[0])
+    figures.check("hung", case, "loop later by, p99.9, ms", late[1] - late[0], most=5.0, is_noisy=True)
+    held = quantile(with_step.held, 0.95)
+    figures.check("hung", case, "loop held by a tick of ours, p95, ms", held, most=5.0, is_noisy=True)
+    worst = quantile(with_step.held, 1.0)
+    figures.note("hung", case, "loop held by a tick of ours, at most, ms", worst)
+    assert worst < 100, "the loop waited for the broker"
+
+
+def check_tasks(pair: Pair, figures: Figures, case: str) -> None:
+    loads = (Load(pair.without.project, "nap", NAP), Load(pair.with_step.project, "nap", NAP))
+    try:
+        found = pace(loads, SCALE.frozen - IDLE, window=SCALE.frozen - IDLE)
+        figures.note("hung", case, "tasks a second, without the step", found.rates[0])
+        figures.note("hung", case, "tasks a second", found.rates[1])
+        figures.check("hung", case, "rate, of that without the step", found.ratio, least=0.98, is_noisy=True)
+        assert found.ratio > 0.9
+    finally:
+        for load in loads:
+            load.purge()
+            load.close()
+
+
+def check_shutdown(pair: Pair, figures: Figures, case: str) -> None:
+    for side in pair.sides:
+        eventually(partial(assert_idle, side), timeout=15)
+    without, with_step = seconds_to_stop(pair)
+    figures.note("hung", case, "warm shutdown without the step, s", without)
+    figures.check("hung", case, "warm shutdown longer by, s", with_step - without, most=2.0)
+    assert pair.with_step.worker.process.returncode == 0
+
+
+def assert_idle(side: Side) -> None:
+    assert not side.project.inspect("reserved", side.worker.node)

@@ -1,0 +1,151 @@
+"""What each target begins with: bytes as an honest worker, listener or Kombu would send them, and some near misses."""
+
+import base64
+import json
+import struct
+
+from celery_gossip.messages import Echo, encode, encode_echo
+from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
+from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
+
+JSON = b"application/json"
+
+
+def gossips() -> list[bytes]:
+    busy = a_check(active=("id-1", "id-2"), active_count=2, reserved=3, scheduled=4, shutdown_started_at=5.0)
+    series = a_series(
+        received=9,
+        started=8,
+        succeeded=3,
+        failed={"KeyError": 2, "größe": 1},
+        runtime=a_histogram((0, 1, 1), (700, 2, 0)),
+        wait=a_histogram((9, 7, 7), count=9, total=1e9),
+    )
+    return [
+        encode(a_gossip()),
+        encode(
+            a_gossip(state="draining", stalled_for=1.5, prefetch_count=None, checks=(busy, a_check("größe 日本語")))
+        ),
+        encode(a_gossip(state="offline", seq=7, checks=())),
+        encode(a_gossip(series=(series, a_series(queue="", task="send")), overflowed=3, skewed=4, limited=2)),
+        encode_echo(Echo(echo=BOOT, number=7)),
+        wire(v=2),
+    ]
+
+
+def envelopes() -> list[bytes]:
+    """As Kombu's Redis transport writes them."""
+    bodies = [(base64.b64encode(body).decode(), "base64") for body in gossips()]
+    bodies.append((gossips()[0].decode(), "utf-8"))
+    return [
+        json.dumps(
+            {
+                "body": body,
+                "content-encoding": "utf-8",
+                "content-type": JSON.decode(),
+                "headers": {},
+                "properties": {
+                    "delivery_mode": 1,
+                    "delivery_info": {"exchange": "x", "routing_key": ""},
+                    "priority": 0,
+                    "body_encoding": encoding,
+                    "delivery_tag": "2c6cd8ab-4b28-4e3f-9a63-5d0d2d1b1f0a",
+                },
+            }
+        ).encode()
+        for body, encoding in bodies
+    ]
+
+
+def amqp_messages() -> list[bytes]:
+    """Properties and body, as packed() puts them together."""
+    body = gossips()[0]
+    plain = _flags(15) + _short(JSON)
+    headers = _flags(15, 13) + _short(JSON)
+    tables = (
+        b"",
+        _entry(b"compression", b"S" + _long(b"gzip")),
+        _entry(b"at", b"T" + struct.pack(">Q", 1_700_000_000)),
+        _entry(b"deep", b"F" + _long(_entry(b"list", b"A" + _long(b"t\x01I" + bytes(4) + b"V")))),
+        _entry(b"number", b"D\x02" + bytes(4))
+        + _entry(b"bytes", b"x" + _long(b"\xff"))
+        + _entry(b"f", b"d" + bytes(8)),
+    )
+    every = _flags(*range(2, 16)) + _short(JSON) + _short(b"utf-8") + _long(b"") + b"\x01\x00"
+    every += b"".join(map(_short, (b"id", b"to", b"3000", b"mid"))) + struct.pack(">Q", 1) + _short(b"t") * 4
+    messages = [(plain, body), (plain, b""), (_flags(), body), (every, body), (_flags(15) + _short(b"\xff\xfe"), body)]
+    messages += [(headers + _long(table), body) for table in tables]
+    return [packed(*message) for message in messages]
+
+
+def conversations() -> list[bytes]:
+    """Several gossips, one a line, each after a digit that says how long it came later; see target.cluster."""
+    two = [encode(a_gossip(seq=seq, boot=boot)) for seq in range(1, 6) for boot in (BOOT, OTHER_BOOT)]
+    counted = [encode(a_gossip(seq=seq, series=(a_series(received=seq, succeeded=seq),))) for seq in range(1, 6)]
+    tasks = tuple(a_series(task=f"t{n}", age=0.0, succeeded=1, runtime=a_histogram((n, 1, 1))) for n in range(60))
+    many = [encode(a_gossip(hostname=f"celery@w{n}", series=tasks)) for n in range(2)]
+    busy = (a_check(active=("id",), active_count=1),)
+    fleet = [encode(a_gossip(hostname=f"celery@w{n}", checks=busy)) for n in range(6)]
+    end = [
+        encode(a_gossip(seq=seq, state=state)) for seq, state in enumerate(("online", "draining", "offline"), start=9)
+    ]
+    talks = (two, counted, many, [*fleet, *end], [*fleet[:2], b"isolate", *end, b"heal", *counted])
+    return [b"\n".join(b"%d" % (n % 7) + body for n, body in enumerate(talk)) for talk in talks]
+
+
+def packed(properties: bytes, body: bytes) -> bytes:
+    return struct.pack(">H", len(properties)) + properties + body
+
+
+def unpacked(data: bytes) -> tuple[bytes, bytes]:
+    size = int.from_bytes(data[:2], "big")
+    return data[2 : 2 + size], data[2 + size :]
+
+
+def _flags(*bits: int) -> bytes:
+    return struct.pack(">H", sum(1 << bit for bit in bits))
+
+
+def _short(text: bytes) -> bytes:
+    return bytes([len(text)]) + text
+
+
+def _long(text: bytes) -> bytes:
+    return struct.pack(">I", len(text)) + text
+
+
+def _entry(name: bytes, value: bytes) -> bytes:
+    return _short(name) + value
+
+
+def replies() -> list[bytes]:
+    """What Redis says to a subscriber."""
+    topic = b"$16\r\n/0.celery_gossip\r\n"
+    message = b"4\r\n$8\r\npmessage\r\n" + 2 * topic + b"$3\r\nabc\r\n"
+    return [
+        *(b"*" + message, b">" + message, b"*3\r\n$10\r\npsubscribe\r\n" + topic + b":1\r\n"),
+        *(
+            b"-ERR no\r\n",
+            b"+PONG\r\n",
+            b"$-1\r\n",
+            b"*-1\r\n",
+            b"%1\r\n+a\r\n:1\r\n",
+            b"#t\r\n",
+            b",1.5\r\n",
+            b"_\r\n",
+        ),
+    ]
+
+
+def frames() -> list[bytes]:
+    """What RabbitMQ sends to a consumer."""
+    body = gossips()[0]
+    delivery = amqp_delivery(1, _flags(15) + _short(JSON), body)
+    close = amqp_frame(METHOD, 0, struct.pack(">HHH", 10, 50, 320) + _short(b"CONNECTION_FORCED") + bytes(4))
+    return [
+        delivery,
+        close,
+        amqp_frame(8, 0, b""),
+        delivery[:20],
+        amqp_frame(METHOD, 1, struct.pack(">HH", 60, 30) + b"\x01t\x00"),
+    ]
