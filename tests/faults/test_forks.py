@@ -68,6 +68,11 @@ class Brood:
             if state != (self.born, self.grown):
                 state, since = (self.born, self.grown), time.monotonic()
 
+    @property
+    def stacks(self) -> str:
+        """Of those that hang, where."""
+        return (self._folder / "stacks").read_text()
+
     def assert_all_grown(self) -> None:
         assert self.grown >= self.born, f"{self.born - self.grown} of {self.born} children hang"
 
@@ -207,6 +212,7 @@ def test_no_child_hangs_that_is_forked_while_rounds_run(
         some.await_quiet()
         case = f"{way}, {broker}"
         figures.note("forks", case, "forks", some.born, note=f"{some.born / took:.0f} a second")
+        print(some.stacks)
         figures.check("forks", case, "children that hang", some.born - some.grown, most=0)
         figures.check("forks", case, "worker exit code", some.worker.stop(), least=0, most=0)
 

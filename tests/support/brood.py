@@ -1,11 +1,12 @@
 """Children that need every lock there is, as soon as they are born, and a sender that takes them: GOSSIP_TEST_IMPORT.
 
 GOSSIP_TEST_BROOD names a folder: `born` grows by a byte per fork of the worker, `grown` by one per child that got
-through all of it. The sender's thread needs the same locks at each publish; GOSSIP_TEST_HELD are the seconds for which
-it holds that of a stream: whoever is forked meanwhile finds it taken for ever. GOSSIP_TEST_UNPARKED leaves the thread
-at work during forks. Imported by the project.
+through all of it, `stacks` says where others hang. The sender's thread needs the same locks at each publish;
+GOSSIP_TEST_HELD are the seconds for which it holds that of a stream: whoever is forked meanwhile finds it taken for
+ever. GOSSIP_TEST_UNPARKED leaves the thread at work during forks. Imported by the project.
 """
 
+import faulthandler
 import importlib
 import io
 import json
@@ -25,6 +26,7 @@ from celery_gossip.exchange import Publisher
 from tests.support.project import app
 
 FOLDER = Path(os.environ["GOSSIP_TEST_BROOD"])
+HANGS_AFTER = 3.5  #: seconds; billiard kills one that is not up after four
 HUNG = 10.0  #: seconds after which a child that has not grown up never will
 HELD = float(os.environ.get("GOSSIP_TEST_HELD", "0"))
 UNSEEN = ("colorsys", "chunk", "wave", "sndhdr", "this_is_not_there")  # modules that nobody has imported yet
@@ -45,6 +47,7 @@ class Slow(io.RawIOBase):
         return len(data)
 
 
+stacks = (FOLDER / "stacks").open("a")
 WORKER = os.getpid()
 
 log = logging.getLogger("tests.brood")
@@ -78,7 +81,9 @@ def need_every_lock() -> None:
 
 @worker_process_init.connect
 def grow_up(**_: Any) -> None:
+    faulthandler.dump_traceback_later(HANGS_AFTER, file=stacks)
     need_every_lock()
+    faulthandler.cancel_dump_traceback_later()
     os.write(grown, b".")
 
 
