@@ -7,6 +7,8 @@ from typing import Any
 
 from celery.worker.control import inspect_command
 
+from celery_gossip.log import described
+
 __all__ = ["gossip"]
 
 
@@ -19,4 +21,7 @@ def gossip(state: Any, **_: Any) -> dict[str, Any]:
     from celery_gossip.messages import as_dict  # the celery program loads this module at every start
 
     latest = step.latest
-    return as_dict(latest) if latest else {"error": "this worker has not gossiped yet"}
+    try:
+        return as_dict(latest) if latest else {"error": "this worker has not gossiped yet"}
+    except Exception as exc:  # Celery would log a traceback at every question
+        return {"error": f"the gossip of this worker cannot be shown: {described(exc)}"}

@@ -52,9 +52,10 @@ class HealthFile:
         try:
             self._write(f"{stamp} {os.getpid()}\n".encode())
             os.replace(self._draft, self.path)
-        except OSError:
+        except OSError as exc:
             with suppress(OSError):
                 os.unlink(self._draft)
+            exc.filename = exc.filename or self._draft  # a full disk names none
             raise
 
     def remove(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 __all__ = ["LimitedLogger", "described", "logger"]
 
@@ -15,7 +16,7 @@ def described(exc: BaseException) -> str:
 
 
 class LimitedLogger:
-    """Writes at most one line per kind and `period` seconds, and says how many it kept back.
+    """Writes at most one line per kind and `period` seconds, and says how many it kept back. Never raises.
 
     Kinds are a handful of literals chosen by the caller, never text from a message: the table does not grow.
     """
@@ -50,4 +51,5 @@ class LimitedLogger:
         kept_back = self._kept_back.pop(kind, 0)
         if kept_back:
             message, args = f"{message} (%d more like this were not logged)", (*args, kept_back)
-        logger.log(level, message, *args, exc_info=exc_info)
+        with suppress(Exception):  # a handler or filter of the user's own may raise
+            logger.log(level, message, *args, exc_info=exc_info)

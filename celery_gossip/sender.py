@@ -1,7 +1,7 @@
 """The thread between a worker's event loop and the gossip broker: DNS, TLS and sockets stall here, never there.
 
 The step hands gossip over and collects what the thread has to say about it. The thread runs no user code and logs
-nothing. It is parked while the process forks: it works only under `_parking`, which the fork takes first, so no child
+nothing. It is parked while the process forks: it works only in its `Workplace`, which the fork takes first, so no child
 is born while a lock that it needs (a stream's, the import system's) is held by a thread that it does not have.
 """
 
@@ -18,12 +18,13 @@ import msgspec
 from celery_gossip.backoff import backoff
 from celery_gossip.messages import Gossip, fitted
 from celery_gossip.metrics import Meter, Telling
-from celery_gossip.parking import park_at_forks
+from celery_gossip.parking import Workplace, park_at_forks
 
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
 STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes by itself
 FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
+_PAUSE = 0.1  #: seconds after a turn that failed as a whole, that it may not become a busy loop
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64
 _LAST_WORDS = 2  #: gossips at the end, for nothing comes after them that could make good their loss
@@ -79,7 +80,7 @@ class Sender:
         self._speak_up = speak_up
         self._interval = interval
         self._clock = clock
-        self._parking = threading.Lock()
+        self._workplace = Workplace(FORK_PATIENCE)
         self._wake = threading.Event()
         self._slot: Gossip | None = None
         self._notices: deque[Notice] = deque(maxlen=_MOST_NOTICES)
@@ -90,7 +91,6 @@ class Sender:
         self._retry_at = 0.0
         self._is_blocked = False
         self._heard_at = clock()
-        self._turn_began_at = 0.0
         self._seq = 0
         self.is_in_doubt = False  #: the broker is gone as far as the last delivery told, or has yet to answer one
         self.latest: Gossip | None = None  #: the last gossip sent or attempted, as numbered
@@ -100,12 +100,14 @@ class Sender:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread; does nothing when it runs."""
-        if self._thread is None:
-            park_at_forks(self)
-            self._heard_at = self._clock()
-            self._thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
-            self._thread.start()
+        """Start the thread; does nothing when it runs or has ended. Raises RuntimeError where there can be no more."""
+        if self._is_finishing or self.is_alive:
+            return
+        park_at_forks(self)
+        self._heard_at = self._clock()
+        thread = threading.Thread(target=self._run, name="celery-gossip-sender", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def submit(self, gossip: Gossip | None) -> None:
         """Hand over a round's gossip; it replaces one that was not sent yet. None: a round with nothing to say."""
@@ -142,27 +144,28 @@ class Sender:
     def park(self) -> bool:
         """Called before a fork: wait until the thread is not at work, then keep it from work; False if it goes on.
 
-        Waits FORK_PATIENCE at most, once per turn of the thread: one that has been at it for longer sits in a system
-        call on the broker's socket, where it holds no lock that a child needs.
+        Waits for FORK_PATIENCE of its sleep at most, once per turn of the thread: one that sleeps for longer sits in a
+        system call on the broker's socket, where it holds no lock that a child needs.
         """
-        patience = self._turn_began_at + FORK_PATIENCE - self._clock()
-        return self._parking.acquire(timeout=min(max(0.0, patience), FORK_PATIENCE))
+        return self._workplace.close()
 
     def unpark(self) -> None:
         """Called after the fork, in the parent, if park() was True."""
-        self._parking.release()
+        self._workplace.reopen()
 
     def _run(self) -> None:
         while not self._is_over:
-            self._wake.wait(self._time_to_wait())
-            self._wake.clear()
-            self._turn_began_at = self._clock()  # before it is at work, so that no fork takes it for stuck
-            with self._parking:
-                self._turn_began_at = self._clock()
-                try:
+            try:
+                self._await_turn()
+                with self._workplace:
                     self._turn()
-                except Exception as exc:  # the thread must not end before its time, whatever is wrong
-                    self._notices.append(Notice("failed", "turn", exc))
+            except Exception as exc:  # the thread must not end before its time, whatever is wrong
+                self._notices.append(Notice("failed", "turn", exc))
+                time.sleep(_PAUSE)
+
+    def _await_turn(self) -> None:
+        self._wake.wait(self._time_to_wait())
+        self._wake.clear()
 
     def _time_to_wait(self) -> float:
         now = self._clock()

@@ -4,6 +4,7 @@ Celery has no such header. The receiver runs on whatever thread sends a task, in
 """
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery.signals import before_task_publish
@@ -38,5 +39,6 @@ def due_at(request: Any) -> float | None:
 
 
 def _stamp(headers: Any = None, **_: Any) -> None:
-    if isinstance(headers, dict):
-        headers[_HEADER] = time.time()
+    with suppress(Exception):  # Celery would write a traceback for every task
+        if isinstance(headers, dict):
+            headers[_HEADER] = time.time()

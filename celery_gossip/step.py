@@ -4,12 +4,11 @@ Celery calls the hooks on the worker's main thread; the timer calls the ticks th
 from a timer thread or greenlet). No exception leaves a hook or a tick: one that did could stop the worker.
 """
 
-import functools
 import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from celery import bootsteps
@@ -27,7 +26,7 @@ from celery_gossip.options import as_dict, checked, keep_keywords, keywords_of, 
 from celery_gossip.probe import Probe
 from celery_gossip.pulse import Pulse, open_health_file
 from celery_gossip.reporter import Identity, Report, Reporter
-from celery_gossip.sender import Notice, Sender
+from celery_gossip.sender import Sender
 from celery_gossip.stamp import stamp_tasks
 from celery_gossip.tap import Tap
 
@@ -35,22 +34,6 @@ __all__ = ["GossipStep", "install"]
 
 _JITTER = 0.1  #: of the interval, both ways: a thousand workers started at once do not speak in one breath
 _LAST_WORD_TIMEOUT = 1.0  #: seconds that a shutdown may wait for the broker of the gossip
-
-_Hook = TypeVar("_Hook", bound=Callable[..., Any])
-
-
-def harmless(hook: _Hook) -> _Hook:
-    """Let no Exception out of a hook of the step; WorkerShutdown and its like are no Exceptions and pass."""
-
-    @functools.wraps(hook)
-    def guarded(self: "GossipStep", *args: Any, **kwargs: Any) -> Any:
-        try:
-            return hook(self, *args, **kwargs)
-        except Exception as exc:
-            self._failed(hook.__name__, exc, began=None)
-            return None
-
-    return guarded  # type: ignore[return-value]
 
 
 class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -76,16 +59,18 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._errors = 0
         self._generation = 0
         self._tref: Any = None
+        self._has_lost_timer = False
+        self._broker_uri = ""
         try:
             self.options = resolve(c.app, interval=gossip_interval, health_file=gossip_health_file)
             if self.options.enabled and not without_queue_gossip:
                 self._build(c, open_broker(c.app, self.options))
             elif self.options.health_file is not None:
-                logger.warning("celery-gossip: queue gossip is off, and no health file is written without it")
+                self._log.warning("off", "celery-gossip: queue gossip is off, and no health file is written without it")
         except InvalidOption as exc:
             raise CeleryCommandException(str(exc), exit_code=1) from exc
         except (UnsupportedTransport, UnusableURL) as exc:
-            logger.warning("celery-gossip: %s", exc)
+            self._log.warning("off", "celery-gossip: %s", exc)
         except Exception as exc:
             self._failed("init", exc, began=None)
 
@@ -98,7 +83,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         meter = Meter()
         self._reporter = Reporter(self._identity, probe)
         publisher = Publisher(broker, wants_answer=health_file is not None)
-        self._sender = Sender(publisher, self._reporter.speak_up, self.options.interval, meter=meter)
+        self._sender = Sender(publisher, self._speak_up, self.options.interval, meter=meter)
         self._pulse = Pulse(health_file, probe, lambda: broker.serves_tasks and self._sender.is_in_doubt)
         self._tap = Tap(meter, probe.queue_of)
         self._tap.open(c.pool)
@@ -111,42 +96,44 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         """The worker's own latest gossip; None before the first. Any thread."""
         return self._sender.latest
 
-    @harmless
     def start(self, c: Any) -> None:
         """The consumer starts, for the first time or after a reconnect: speak at once, then every interval."""
-        self._reporter.restart()
-        self._sender.start()
-        self._sender.poke()
+        self._each("start", self._reporter.restart, self._sender.poke)
         self._generation += 1
         self._tick(self._generation, time.monotonic())
 
-    @harmless
     def close(self, c: Any) -> None:
         """The worker begins to shut down: the loop will not tick again, the sender says `draining` by itself."""
-        self._pulse.end()
-        self._disarm()
-        self._hand_over(self._reporter.drain())
+        self._each("close", self._pulse.end, self._disarm, lambda: self._hand_over(self._reporter.drain()))
 
-    @harmless
     def stop(self, c: Any) -> None:
         """Before each reconnect, and at shutdown: no more ticks until start()."""
-        self._disarm()
-        self._reporter.remember_tags()
+        self._each("stop", self._disarm, self._reporter.remember_tags)
 
     def terminate(self, c: Any) -> None:
         """A cold shutdown stops the same way."""
         self.stop(c)
 
-    @harmless
     def shutdown(self, c: Any) -> None:
         """The last of all: say `offline`, and end the thread."""
-        self._pulse.end()
-        self._disarm()
-        self._tap.close()
-        report = self._reporter.last_word()
-        if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
-            logger.warning("celery-gossip: the broker %s did not take the last word in time", self._broker_uri)
-        self._relay(self._sender.notices())
+        self._each("shutdown", self._pulse.end, self._disarm, self._tap.close, self._say_goodbye, self._relay)
+
+    def _each(self, phase: str, *parts: Callable[[], object]) -> None:
+        """Do each part, whatever becomes of the others; WorkerShutdown and its like pass."""
+        for part in parts:
+            try:
+                part()
+            except Exception as exc:
+                self._failed(phase, exc, began=None)
+
+    def _say_goodbye(self) -> None:
+        report = None
+        try:
+            report = self._reporter.last_word()
+        finally:
+            if not self._sender.finish(report.gossip if report else None, timeout=_LAST_WORD_TIMEOUT):
+                text = "celery-gossip: the broker %s did not take the last word in time"
+                self._log.warning("goodbye", text, self._broker_uri)
 
     def info(self, c: Any) -> dict[str, Any]:
         """What `celery inspect stats` shows of the step."""
@@ -158,7 +145,10 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def _tick(self, generation: int, due: float) -> None:
         if generation != self._generation:  # armed before a reconnect: Celery may have kept it
             return
-        self._beat()
+        # In each round: a process that can have no more threads now may have one later.
+        self._each("thread", self._sender.start)
+        # Before the round, which wakes the sender: what it then says of the broker is of the last delivery.
+        self._each("health", self._pulse.beat)
         try:
             self._round(lag=time.monotonic() - due)
         except Exception as exc:
@@ -166,24 +156,30 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
         finally:
             self._arm(generation)
 
-    def _beat(self) -> None:
-        """Before the round, which wakes the sender: what it then says of the broker is of the last delivery."""
-        try:
-            self._pulse.beat()
-        except Exception as exc:
-            self._failed("health", exc, began=None)
-
     def _arm(self, generation: int) -> None:
         if generation != self._generation:
             return
-        delay = self.options.interval * random.uniform(1 - _JITTER, 1 + _JITTER)
         try:
-            self._tref = self._timer.call_after(delay, self._tick, (generation, time.monotonic() + delay))
+            self._call_later(generation)
         except Exception as exc:
+            self._has_lost_timer = True
             self._failed("timer", exc, began=None)
+
+    def _call_later(self, generation: int) -> None:
+        delay = self.options.interval * random.uniform(1 - _JITTER, 1 + _JITTER)
+        self._tref = self._timer.call_after(delay, self._tick, (generation, time.monotonic() + delay))
+        self._has_lost_timer = False
+
+    def _speak_up(self) -> Gossip | None:
+        """On the sender's thread, for want of rounds: none would ever come again if the timer took none."""
+        if self._has_lost_timer:
+            with suppress(Exception):  # next time, then
+                self._call_later(self._generation)
+        return self._reporter.speak_up()
 
     def _disarm(self) -> None:
         self._generation += 1
+        self._has_lost_timer = False
         tref, self._tref = self._tref, None
         if tref is None:
             return
@@ -195,7 +191,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def _round(self, lag: float) -> None:
         began = time.monotonic()
         signals.emit(signals.gossip_start, self.app, system_time=time.time())
-        self._relay(self._sender.notices())
+        self._relay()
         uncounted = self._tap.take_error()
         if uncounted is not None:
             self._failed("count", uncounted, began=None)
@@ -215,8 +211,8 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._failed("check", failure, began=None)
         return len(report.gossip.checks) if report.gossip else 0
 
-    def _relay(self, notices: list[Notice]) -> None:
-        for notice in notices:
+    def _relay(self) -> None:
+        for notice in self._sender.notices():
             if notice.exception is not None:
                 self._failed(notice.phase, notice.exception, began=time.monotonic() - notice.duration)
             elif notice.kind == "blocked":
@@ -227,12 +223,17 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def _failed(self, phase: str, exc: Exception, began: float | None) -> None:
         self._errors += 1
         duration = 0.0 if began is None else time.monotonic() - began
-        with suppress(Exception):  # a logging handler of the user's own may raise too
+        with suppress(Exception):  # an exception may be one that cannot be shown
             self._say(phase, exc)
-            signals.emit(signals.gossip_exception, self.app, duration=duration, phase=phase, exception=exc)
+        signals.emit(signals.gossip_exception, self.app, duration=duration, phase=phase, exception=exc)
 
     def _say(self, phase: str, exc: Exception) -> None:
-        work = {"publish": f"deliver to {self._broker_uri}", "health": "write the health file"}.get(phase)
+        works = {
+            "publish": f"deliver to {self._broker_uri}",
+            "health": "write the health file",
+            "thread": "start a thread",
+        }
+        work = works.get(phase)
         if work is not None:
             text = "celery-gossip: cannot %s: %s; the worker goes on, trying again"
             self._log.warning(phase, text, work, described(exc))

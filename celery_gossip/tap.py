@@ -9,7 +9,6 @@ like fire in the pool's child. docs/design.md has the whole of it.
 import functools
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -54,10 +53,9 @@ class Tap:
         """Count what this pool runs, from the consumer's next start on."""
         try:
             _taps[pool] = self
-        except TypeError as exc:  # a pool of the user's own that cannot be a key
+            _divert()
+        except Exception as exc:  # a pool of the user's own that cannot be a key
             self.note(exc)
-            return
-        _divert()
 
     def close(self) -> None:
         """Count nothing more, not on the request classes that exist either."""
@@ -249,10 +247,14 @@ def _divert() -> None:
     def create_counted_cls(base: Any, task: Any, pool: Any, *args: Any, **kwargs: Any) -> Any:
         made = create(base, task, pool, *args, **kwargs)
         tap = None
-        with suppress(TypeError):  # a pool of the user's own that cannot be a key
-            tap = _taps.get(pool)
-        is_counted = hasattr(made, "_gossip_run")  # by one of ours, beneath somebody else's
-        return made if tap is None or tap.is_closed or is_counted else _counted(made, tap)
+        try:
+            tap = _taps.get(pool)  # a pool of the user's own may be no key, and a class of theirs suffer no subclass
+            is_counted = hasattr(made, "_gossip_run")  # by one of ours, beneath somebody else's
+            return made if tap is None or tap.is_closed or is_counted else _counted(made, tap)
+        except Exception as exc:
+            if tap is not None:
+                tap.note(exc)
+            return made
 
     create_counted_cls.is_counting = True  # type: ignore[attr-defined]
     strategy.create_request_cls = create_counted_cls

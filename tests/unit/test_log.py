@@ -69,3 +69,16 @@ def test_a_percent_sign_in_an_argument_is_no_format(
     clock.advance(60)
     log.warning("a", "raised %r", "100 %s %d")
     assert caplog.messages[-1] == "raised '100 %s %d' (2 more like this were not logged)"
+
+
+def test_a_filter_or_handler_that_raises_hurts_nobody(log: LimitedLogger) -> None:
+    def blow_up(record: logging.LogRecord) -> bool:
+        raise OSError("no log for you")
+
+    logger = logging.getLogger("celery_gossip")
+    logger.addFilter(blow_up)
+    try:
+        log.warning("a", "line")
+        log.error("b", "line", exc_info=OSError())
+    finally:
+        logger.removeFilter(blow_up)

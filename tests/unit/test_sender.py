@@ -663,6 +663,62 @@ def test_the_thread_lives_through_a_hundred_failures(publisher: FakePublisher, r
     assert sender.is_alive
 
 
+def test_a_thread_that_cannot_be_started_may_be_later(
+    publisher: FakePublisher, running: list[Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(publisher, lambda: None, interval=60.0)
+    running.append(sender)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "_start_new_thread", raising(RuntimeError("can't start new thread")))
+        with pytest.raises(RuntimeError):
+            sender.start()
+        assert not sender.is_alive
+    sender.start()
+    sender.submit(a_gossip())
+    eventually(publisher.assert_sent)
+
+
+def test_a_thread_that_has_said_its_last_word_is_not_started_again(publisher: FakePublisher) -> None:
+    sender = Sender(publisher, lambda: None, interval=60.0)
+    sender.start()
+    assert sender.finish(None, timeout=5)
+    sender.start()
+    assert not sender.is_alive
+
+
+@pytest.mark.parametrize("part", ["_turn", "_time_to_wait", "_await_turn"])
+def test_the_thread_outlives_whatever_fails_and_keeps_no_cpu_busy(
+    publisher: FakePublisher, running: list[Sender], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(publisher, lambda: None, interval=0.001)
+    running.append(sender)
+    calls = []
+
+    def blow_up(*_: Any) -> Any:
+        calls.append(part)
+        raise MemoryError(part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sender, part, blow_up)
+        sender.start()
+        eventually(lambda: _assert_more(calls, than=2))
+        assert len(calls) < 50
+    sender.submit(a_gossip())
+    eventually(publisher.assert_sent)
+    assert "turn" in [notice.phase for notice in sender.notices()]
+
+
+def _assert_more(calls: list[str], than: int) -> None:
+    assert len(calls) > than
+
+
+def raising(error: Exception) -> Any:
+    def blow_up(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return blow_up
+
+
 # Forking.
 
 
@@ -705,6 +761,32 @@ def test_no_child_is_born_while_a_publish_holds_a_lock(publisher: FakePublisher,
         publisher.calls.clear()
         codes.append(forked(lambda: lock.acquire(timeout=5) or os._exit(3)))
     assert codes == [0] * 20
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux tells what a thread does")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_waits_for_a_thread_that_works_however_long_a_busy_machine_lets_it_take(
+    publisher: FakePublisher, running: list[Sender]
+) -> None:
+    lock = threading.Lock()
+
+    def work() -> None:
+        end = time.monotonic() + 4 * FORK_PATIENCE
+        with lock:
+            while time.monotonic() < end:
+                pass
+
+    publisher.during = work
+    sender = Sender(publisher, lambda: None, interval=60.0)
+    running.append(sender)
+    sender.start()
+    codes = []
+    for _ in range(3):
+        sender.submit(a_gossip())
+        eventually(publisher.assert_called, every=0.001)
+        publisher.calls.clear()
+        codes.append(forked(lambda: lock.acquire(timeout=5) or os._exit(3)))
+    assert codes == [0] * 3
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

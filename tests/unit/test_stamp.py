@@ -108,3 +108,13 @@ SOME_JSON = st.recursive(
 def test_any_json_is_a_time_or_no_stamp(stamped: Any) -> None:
     told = sent_at({HEADER: stamped})
     assert told is None or 0 < told < 1e11
+
+
+@pytest.mark.usefixtures("stamping")
+def test_headers_that_refuse_a_stamp_leave_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    class Sealed(dict[str, Any]):
+        def __setitem__(self, key: str, value: Any) -> None:
+            raise MemoryError(key)
+
+    before_task_publish.send(sender="shop.pack", headers=Sealed())
+    assert caplog.text == ""

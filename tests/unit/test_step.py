@@ -23,6 +23,7 @@ from celery_gossip.pulse import Pulse
 from celery_gossip.reporter import Reporter
 from celery_gossip.sender import Notice, Sender
 from celery_gossip.step import GossipStep, install
+from celery_gossip.tap import Tap
 from tests.unit.conftest import Telemetry
 from tests.unit.fakes import FakeTimer, a_consumer
 
@@ -507,6 +508,81 @@ def test_a_logger_that_raises_stops_no_worker(consumer: Any, monkeypatch: pytest
         step.shutdown(consumer)
     finally:
         logger.removeFilter(angry)
+
+
+@pytest.mark.parametrize("broken", [(Reporter, "restart"), (Sender, "poke"), (Sender, "start"), (Pulse, "beat")])
+def test_whatever_fails_at_the_start_the_rounds_begin(
+    consumer: Any, broken: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = GossipStep(consumer)
+    monkeypatch.setattr(*broken, raising(MemoryError("x")))
+    step.start(consumer)
+    assert submitted(step) is not None and len(consumer.timer.live) == 1
+
+
+def test_a_thread_that_could_not_be_started_is_tried_again_in_each_round(
+    consumer: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = []
+
+    def start(self: Sender) -> None:
+        tries.append(self)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Sender, "start", start)
+    step = GossipStep(consumer)
+    step.start(consumer)
+    for _ in range(3):
+        consumer.timer.fire()
+    assert len(tries) == 4
+    (line,) = (record.message for record in caplog.records if record.name == "celery_gossip")
+    assert "cannot start a thread: RuntimeError: can't start new thread" in line and "\n" not in line
+
+
+def test_a_timer_that_took_no_round_is_asked_again_by_the_sender(
+    consumer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeTimer, "call_after", raising(MemoryError("x")))
+        consumer.timer.fire()
+        assert step._sender._speak_up() is not None
+        assert consumer.timer.live == []
+    step._sender._speak_up()
+    assert len(consumer.timer.live) == 1
+    step._sender._speak_up()
+    assert len(consumer.timer.live) == 1, "a second line of ticks"
+
+
+def test_a_lost_timer_is_not_asked_again_once_the_worker_leaves(consumer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeTimer, "call_after", raising(MemoryError("x")))
+        consumer.timer.fire()
+    step.close(consumer)
+    step._sender._speak_up()
+    assert consumer.timer.live == []
+
+
+@pytest.mark.parametrize("broken", [(Pulse, "end"), (Tap, "close"), (Reporter, "last_word")])
+def test_whatever_fails_at_the_shutdown_the_sender_is_told_to_finish(
+    consumer: Any, broken: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = GossipStep(consumer)
+    step.start(consumer)
+    monkeypatch.setattr(*broken, raising(MemoryError("x")))
+    step.shutdown(consumer)
+    assert step._sender._is_finishing and consumer.timer.live == []
+
+
+def test_a_broker_that_cannot_even_be_named_is_one_line(
+    consumer: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(room, "open_broker", raising(OSError("no broker")))
+    assert not GossipStep(consumer).enabled
+    assert "init failed: OSError('no broker')" in caplog.text
 
 
 def test_a_shutdown_asked_for_during_a_round_passes(consumer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

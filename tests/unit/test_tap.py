@@ -751,3 +751,24 @@ def test_what_others_have_put_in_celerys_place_stays(monkeypatch: pytest.MonkeyP
         worker.run().on_success((False, "None", 1.0))
     assert built == ["after", "before"] * 2
     assert [(one.received, ends(one)) for one in (first.told(), second.told())] == [(1, {"succeeded": 1})] * 2
+
+
+def test_a_request_class_that_suffers_no_subclass_is_not_counted_and_works(worker: Worker) -> None:
+    class Sealed(Request):
+        def __init_subclass__(cls, **_: Any) -> None:
+            if cls.__module__ == room.__name__:
+                raise TypeError("sealed")
+
+    request = worker.receive(base=Sealed)
+    assert not hasattr(request, "_gossip_run")
+    assert isinstance(worker.tap.take_error(), TypeError)
+
+
+def test_a_pool_whose_hash_raises_is_not_counted() -> None:
+    class Odd:
+        def __hash__(self) -> int:
+            raise ValueError("no key")
+
+    tap = Tap(Meter(), lambda request: "default")
+    tap.open(Odd())
+    assert isinstance(tap.take_error(), ValueError)
