@@ -10,9 +10,13 @@ from typing import Any
 from tests.faults.crew import QUIET
 from tests.support import eventually
 from tests.support.lateness import Lateness, read
+from tests.support.load import Load, Pace, pace
 from tests.support.workers import Project, Worker
 
-__all__ = ["Pair", "Side", "seconds_to_stop", "side_by_side"]
+__all__ = ["NAP", "SLOTS", "Pair", "Side", "compare", "seconds_to_stop", "side_by_side"]
+
+NAP = 0.1  #: seconds that a task takes where its rate shall not depend on the machine
+SLOTS = 4
 
 _NEVER = 60.0  #: seconds; what a stop is said to take that does not end
 
@@ -45,20 +49,33 @@ class Pair:
 
 @contextmanager
 def side_by_side(
-    folder: Path, broker_url: str, pool: str, concurrency: int = 1, wrapper: tuple[str, ...] = (), **conf: Any
+    folder: Path, broker_url: str, pool: str, wrapper: tuple[str, ...] = (), *, is_equal: bool = False, **conf: Any
 ) -> Iterator[Pair]:
-    """Both ready; their queues are deleted at the end. `conf` is Celery's, `wrapper` a command that runs the worker."""
+    """Both ready; their queues are deleted at the end. `conf` is Celery's, `wrapper` a command that runs the worker.
+
+    Equal ones are both without the step: what they differ by is the machine's noise.
+    """
     with ExitStack() as stack:
         sides = []
-        for name, install in (("without", None), ("with", {"interval": 0.5})):
+        for name, install in (("without", None), ("with", None if is_equal else {"interval": 0.5})):
             project = Project(broker_url, **conf)
             project.install, project.wrapper = install, wrapper
             file = folder / f"{name}.json"
             project.extra_environment = {"GOSSIP_TEST_IMPORT": "tests.support.stall", "GOSSIP_TEST_STALL": str(file)}
             stack.callback(project.clean)
-            worker = stack.enter_context(project.worker(*QUIET, pool=pool, concurrency=concurrency))
+            worker = stack.enter_context(project.worker(*QUIET, pool=pool, concurrency=SLOTS))
             sides.append(Side(project, worker, file))
         yield Pair(*sides)
+
+
+def compare(pair: Pair, seconds: float, task: tuple[Any, ...] = ("nap", NAP), window: float = 0.0) -> Pace:
+    """The pace of both at these tasks from Redis; in one window, where it is not told."""
+    with ExitStack() as stack:
+        loads = [Load(side.project, *task) for side in pair.sides]
+        for load in loads:
+            stack.callback(load.close)
+            stack.callback(load.purge)
+        return pace((loads[0], loads[1]), seconds, window or seconds)
 
 
 def seconds_to_stop(pair: Pair) -> tuple[float, float]:

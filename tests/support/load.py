@@ -10,7 +10,7 @@ import redis
 from tests.support.waiting import eventually
 from tests.support.workers import Project
 
-__all__ = ["Load", "pace"]
+__all__ = ["Load", "Pace", "pace"]
 
 _BATCH = 1000
 
