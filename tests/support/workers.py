@@ -34,6 +34,7 @@ class Project:
         self.extra_environment: dict[str, str] = {}
         self.extra_queues: list[str] = []  # made by the test beside a and b
         self.module = "tests.support.project"  # what follows -A
+        self.folder = REPOSITORY  # where its commands run
 
     @property
     def queues(self) -> tuple[str, str]:
@@ -75,7 +76,7 @@ class Project:
         """Run `celery -A project …` to its end."""
         return subprocess.run(
             [sys.executable, "-m", "celery", "-A", self.module, *arguments],
-            cwd=REPOSITORY,
+            cwd=self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -163,7 +164,7 @@ class Worker:
         self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],
-            cwd=REPOSITORY,
+            cwd=project.folder,
             env=project.environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
