@@ -1,6 +1,6 @@
-"""An hour in which nothing goes wrong: workers with the step, each beside a twin without it, and what they took.
+"""A time in which nothing goes wrong: workers with the step, each beside a twin without it, and what they took.
 
-Played once by test_quiet.py, which judges it.
+Played by test_quiet.py, which judges it: an hour of all of them at once, and some minutes of each pair alone.
 """
 
 import itertools
@@ -25,21 +25,40 @@ from tests.support.lateness import Lateness
 from tests.support.vitals import Sample, sample
 from tests.support.workers import REPOSITORY, Project, Worker
 
-__all__ = ["CASES", "KINDS", "WARM_UP", "Case", "Ear", "Hour", "Watched", "play"]
+__all__ = ["ALL", "INTERVAL", "KINDS", "Case", "Ear", "Hour", "Plan", "Watched", "alone", "play"]
 
 KINDS = ("redis", "rabbitmq")
 POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
 Case = tuple[str, str]  #: pool and kind of broker
 
-#: The short form is content with one broker for each pool.
-CASES: Sequence[Case] = (
-    tuple(itertools.product(POOLS, KINDS)) if SCALE.is_full else tuple(zip(POOLS, itertools.cycle(KINDS), strict=False))
-)
-WARM_UP = SCALE.quiet / 6  #: seconds, of the hour
-EVERY = 10.0 if SCALE.is_full else 1.0  #: seconds between two samples
-STALL_PERIOD = 0.05  #: seconds; a timer of 5 ms in each of 20 workers would keep two cores busy
 INTERVAL = 1.0
 FLAGS = ("--without-mingle",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is watched, for how long, and how closely. All in seconds."""
+
+    cases: Sequence[Case]
+    lasts: float
+    warm_up: float  #: of these
+    every: float  #: between two samples
+    stall_period: float  #: of the timer in each worker
+
+
+#: The short form is content with one broker for each pool. A timer of 5 ms in 20 workers would keep two cores busy.
+ALL = Plan(
+    cases=tuple(itertools.product(POOLS, KINDS)) if SCALE.is_full else tuple(zip(POOLS, itertools.cycle(KINDS))),
+    lasts=SCALE.quiet,
+    warm_up=SCALE.quiet / 6,
+    every=SCALE.quiet / 360 if SCALE.is_full else 1.0,
+    stall_period=0.05,
+)
+
+
+def alone(case: Case) -> Plan:
+    """One pair with the machine to itself, so that a thousandth of its turns can be told from noise."""
+    return Plan(cases=(case,), lasts=SCALE.quiet / 60, warm_up=0.0, every=5.0, stall_period=0.005)
 
 
 @dataclass
@@ -80,14 +99,17 @@ class Ear:
 class Hour:
     """What was played."""
 
+    plan: Plan
     exchange: str
     urls: dict[str, str]  #: by the kind of broker
     watched: list[Watched] = field(default_factory=list)
     ears: dict[str, Ear] = field(default_factory=dict)  #: likewise
     warm_at: float = 0.0  #: monotonic seconds
 
-    def of(self, case: Case, *, has_step: bool) -> Watched:
-        return next(one for one in self.watched if (one.case, one.has_step) == (case, has_step))
+    def pair(self, case: Case) -> tuple[Watched, Watched]:
+        """With the step, and without."""
+        own, twin = (one for one in self.watched if one.case == case)
+        return own, twin
 
 
 class Stream(threading.Thread):
@@ -119,17 +141,17 @@ class Stream(threading.Thread):
         )
 
 
-def play(folder: Path) -> Hour:
-    """Start them all, watch them for an hour, and end them all."""
+def play(plan: Plan, folder: Path) -> Hour:
+    """Start them all, watch them, and end them all."""
     urls = {"redis": brokers.require(brokers.REDIS_URL), "rabbitmq": brokers.require(brokers.RABBITMQ_URL)}
-    hour = Hour(f"gossip_quiet_{uuid4().hex[:8]}", urls)
+    hour = Hour(plan, f"gossip_quiet_{uuid4().hex[:8]}", urls)
     with ExitStack() as stack:
-        for case, has_step in itertools.product(CASES, (True, False)):
+        for case, has_step in itertools.product(plan.cases, (True, False)):
             hour.watched.append(_watched(hour, case, folder, stack, has_step=has_step))
         for one in hour.watched:
             one.worker.await_ready(timeout=180)
         _fill_pools(hour)
-        for kind in KINDS:
+        for kind in sorted({kind for _, kind in plan.cases}):
             hour.ears[kind] = _ear(hour, kind, folder, stack)
         stream = Stream([one.project for one in hour.watched])
         stream.start()
@@ -147,7 +169,7 @@ def _watched(hour: Hour, case: Case, folder: Path, stack: ExitStack, *, has_step
     project.extra_environment = {
         "GOSSIP_TEST_IMPORT": "tests.support.stall",
         "GOSSIP_TEST_STALL": str(stall_file),
-        "GOSSIP_TEST_STALL_PERIOD": str(STALL_PERIOD),
+        "GOSSIP_TEST_STALL_PERIOD": str(hour.plan.stall_period),
     }
     stack.callback(project.clean)
     worker = Worker(project, f"w1@{project.prefix}", ["-P", pool, "-c", "2", *FLAGS])
@@ -181,15 +203,15 @@ def _fill_pools(hour: Hour) -> None:
 
 
 def _watch(hour: Hour) -> None:
-    began = time.monotonic()
-    hour.warm_at = began + WARM_UP
+    plan, began = hour.plan, time.monotonic()
+    hour.warm_at = began + plan.warm_up
     late = [lateness.read(one.stall_file) for one in hour.watched]
     for ear in hour.ears.values():
         ear.began = lateness.parsed(ear.file)
-    for turn in range(1, int(SCALE.quiet / EVERY) + 1):
+    for turn in range(1, int(plan.lasts / plan.every) + 1):
         for one in (*hour.watched, *hour.ears.values()):
             one.look()
-        time.sleep(max(0.0, began + turn * EVERY - time.monotonic()))
+        time.sleep(max(0.0, began + turn * plan.every - time.monotonic()))
     for one, earlier in zip(hour.watched, late, strict=True):
         one.late = lateness.read(one.stall_file) - earlier
     for ear in hour.ears.values():

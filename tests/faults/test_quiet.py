@@ -1,18 +1,19 @@
 """Nothing goes wrong for an hour: what the step adds to a worker, in every pool, on both brokers.
 
-20 workers at once on two cores that others use too: what counts is the difference between a worker and its twin
-without the step, in the same hour.
+20 workers at once on two cores: what counts is the difference between a worker and its twin without the step, in the
+same hour. How late a loop is at its worst cannot be told there: it is told by each pair alone.
 """
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from kombu import Connection
 
 from tests.faults import quiet
 from tests.faults.figure import Figures
-from tests.faults.quiet import CASES, KINDS, Case, Hour, Watched
+from tests.faults.quiet import ALL, KINDS, Case, Hour
 from tests.faults.scale import SCALE
 from tests.support.lateness import quantile
 from tests.support.vitals import Sample, grown, slope
@@ -26,20 +27,16 @@ pytestmark = [
 ROW = "none"
 NOISE = "20 workers at once on two cores that other tests used, too: read it beside its twin's"
 WARNING = re.compile(r"^\[[^]]*: (?:WARNING|ERROR|CRITICAL)/[^]]*\] (.*)$", re.MULTILINE)
-all_cases = pytest.mark.parametrize("case", CASES, ids="-".join)
+all_cases = pytest.mark.parametrize("case", ALL.cases, ids="-".join)
 
 
 @pytest.fixture(scope="module")
 def hour(tmp_path_factory: pytest.TempPathFactory) -> Hour:
-    return quiet.play(tmp_path_factory.mktemp("quiet"))
+    return quiet.play(ALL, tmp_path_factory.mktemp("quiet"))
 
 
 def name_of(case: Case) -> str:
     return f"{case[0]}, {case[1]}"
-
-
-def pair_of(hour: Hour, case: Case) -> tuple[Watched, Watched]:
-    return hour.of(case, has_step=True), hour.of(case, has_step=False)
 
 
 def warm(hour: Hour, samples: Sequence[Sample]) -> list[Sample]:
@@ -53,8 +50,8 @@ def cpu_share(samples: Sequence[Sample]) -> float:
 
 @all_cases
 def test_a_tick_holds_the_loop_for_less_than_a_millisecond(hour: Hour, case: Case, figures: Figures) -> None:
-    own, twin = (one.late for one in pair_of(hour, case))
-    assert own and twin and own.held.total() >= 0.9 * (SCALE.quiet - 2) / quiet.INTERVAL
+    own, twin = (one.late for one in hour.pair(case))
+    assert own and twin and own.held.total() >= 0.9 * (ALL.lasts - 2) / quiet.INTERVAL
     figures.note(ROW, name_of(case), "loop late without the step, p99.9, ms", quantile(twin.late, 0.999))
     figures.note(ROW, name_of(case), "longest time that a tick held the loop, ms", quantile(own.held, 1.0), NOISE)
     held = quantile(own.held, 0.999)
@@ -66,28 +63,40 @@ def test_a_tick_holds_the_loop_for_less_than_a_millisecond(hour: Hour, case: Cas
     figures.note(ROW, name_of(case), "loop stall added among 20 workers, p99.9, ms", added, NOISE)
 
 
+@pytest.mark.skipif(not SCALE.is_full, reason="a thousandth of the turns of some seconds is none")
+@all_cases
+def test_alone_on_the_machine_a_loop_is_hardly_later_than_without_the_step(
+    case: Case, figures: Figures, tmp_path: Path
+) -> None:
+    own, twin = (one.late for one in quiet.play(quiet.alone(case), tmp_path).pair(case))
+    assert own and twin
+    figures.note(ROW, name_of(case), "alone: loop late without the step, p99.9, ms", quantile(twin.late, 0.999))
+    added = quantile(own.late, 0.999) - quantile(twin.late, 0.999)
+    figures.check(ROW, name_of(case), "alone: loop stall added, p99.9, ms", added, most=1.0, is_noisy=True)
+
+
 @all_cases
 def test_the_step_takes_half_a_per_cent_of_a_core_at_most(hour: Hour, case: Case, figures: Figures) -> None:
-    own, twin = (cpu_share(one.samples) for one in pair_of(hour, case))
+    own, twin = (cpu_share(one.samples) for one in hour.pair(case))
     figures.note(ROW, name_of(case), "CPU without the step, % of a core", twin)
     figures.check(ROW, name_of(case), "CPU added, % of a core", own - twin, most=0.5, is_noisy=True)
 
 
 @all_cases
 def test_memory_does_not_grow(hour: Hour, case: Case, figures: Figures) -> None:
-    own, twin = (warm(hour, one.samples) for one in pair_of(hour, case))
+    own, twin = (warm(hour, one.samples) for one in hour.pair(case))
     figures.note(ROW, name_of(case), "memory without the step, MB/h", slope(twin))
     check_memory(name_of(case), own, figures)
 
 
 @all_cases
 def test_threads_and_descriptors_stay_as_they_are(hour: Hour, case: Case, figures: Figures) -> None:
-    check_counts(name_of(case), warm(hour, hour.of(case, has_step=True).samples), figures)
+    check_counts(name_of(case), warm(hour, hour.pair(case)[0].samples), figures)
 
 
 @all_cases
 def test_each_interval_is_heard_once_and_nobody_is_suspect(hour: Hour, case: Case, figures: Figures) -> None:
-    node, ear = hour.of(case, has_step=True).worker.node, hour.ears[case[1]]
+    node, ear = hour.pair(case)[0].worker.node, hour.ears[case[1]]
     (first, first_at), (last, last_at) = ear.began["heard"][node], ear.ended["heard"][node]
     rate = (last - first) / (last_at - first_at) * quiet.INTERVAL
     most = 0.02 if SCALE.is_full else 0.1
@@ -100,7 +109,7 @@ def test_each_interval_is_heard_once_and_nobody_is_suspect(hour: Hour, case: Cas
 
 @all_cases
 def test_nothing_is_warned_of_and_the_exit_code_is_0(hour: Hour, case: Case, figures: Figures) -> None:
-    own, twin = pair_of(hour, case)
+    own, twin = hour.pair(case)
     told = [text for text in WARNING.findall(own.output) if text not in WARNING.findall(twin.output)]
     figures.check(ROW, name_of(case), "warnings in the log that its twin has not", len(told), most=0)
     assert (own.exit_code, twin.exit_code) == (0, 0)
