@@ -4,15 +4,16 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Lateness", "quantile", "read"]
+__all__ = ["Lateness", "parsed", "quantile", "read"]
 
 
 @dataclass(frozen=True)
 class Lateness:
     """Of a worker's event loop since it was ready, or within a span."""
 
-    late: Counter[int]  #: `{upper bound in µs: turns of a 5 ms timer}`
+    late: Counter[int]  #: `{upper bound in µs: turns of the timer}`
     held: Counter[int]  #: likewise, for how long the step held the loop
 
     def __sub__(self, earlier: "Lateness") -> "Lateness":
@@ -21,8 +22,13 @@ class Lateness:
 
 def read(path: Path) -> Lateness:
     """The latest of this file; a second old at most while the loop turns."""
-    said = json.loads(path.read_text())
+    said = parsed(path)
     return Lateness(*(Counter({int(bound): count for bound, count in said[name].items()}) for name in ("late", "held")))
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(path.read_text())
+    return said
 
 
 def quantile(histogram: Counter[int], share: float) -> float:

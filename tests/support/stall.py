@@ -2,7 +2,8 @@
 
 GOSSIP_TEST_STALL names a file, written anew every second: JSON of `late`, the lateness of a timer of 5 ms, and `held`,
 for how long each tick of the step held the loop. Both are histograms, `{upper bound in µs: count}`. Imported by the
-project; a worker without the step has no `held`.
+project; a worker without the step has no `held`. GOSSIP_TEST_STALL_PERIOD is the timer's period where 200 turns a
+second are too many, in seconds.
 """
 
 import functools
@@ -16,7 +17,7 @@ from typing import Any
 
 from celery.signals import worker_ready
 
-PERIOD = 0.005  #: seconds
+PERIOD = float(os.environ.get("GOSSIP_TEST_STALL_PERIOD", "0.005"))  #: seconds
 SAVE_EVERY = 1.0  #: seconds
 STEP = 1.05  #: by which a bound of the histograms is above the one before
 

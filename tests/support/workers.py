@@ -36,6 +36,7 @@ class Project:
         self.extra_queues: list[str] = []  # made by the test beside a and b
         self.module = "tests.support.project"  # what follows -A
         self.wrapper: tuple[str, ...] = ()  # a command that runs its workers' command
+        self.folder = REPOSITORY  # where its commands run
 
     @property
     def queues(self) -> tuple[str, str]:
@@ -77,7 +78,7 @@ class Project:
         """Run `celery -A project …` to its end."""
         return subprocess.run(
             [*_CELERY, "-A", self.module, *arguments],
-            cwd=REPOSITORY,
+            cwd=self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -165,7 +166,7 @@ class Worker:
         self._log = tempfile.NamedTemporaryFile(prefix="gossip_worker_", suffix=".log")
         self.process = subprocess.Popen(
             [*project.wrapper, *_CELERY, "-A", project.module, "worker", "-n", node, "-l", "INFO", *arguments],
-            cwd=REPOSITORY,
+            cwd=project.folder,
             env=project.environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
