@@ -42,6 +42,8 @@ class SimulatedSubscription:
     def drop(self) -> None:
         self._world.disconnect()
 
+    reset = drop
+
 
 class SimulatedPublisher:
     """In place of exchange.Publisher; says echoes."""
