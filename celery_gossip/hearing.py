@@ -108,6 +108,10 @@ class Hearing:
             self._sure_at = now
         self._looked_at = now
 
+    def has_overslept(self, now: float) -> bool:
+        """Whether this turn of the loop has taken so long that what it took from the broker is stale."""
+        return now - self._looked_at > _DEAF_AFTER
+
     def is_isolated(self, now: float) -> bool:
         """Whether silence proves nothing: no connection, or no echo of the last 2.5 s."""
         return self._was_cut_off or now - self._sure_at >= _PATIENCE

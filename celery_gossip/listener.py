@@ -186,13 +186,15 @@ class Listener:
         while not self._closing.is_set():
             self._echo.say_if_due()
             received = subscription.receive(_DRAIN_TIMEOUT)
-            now = self._clock()
-            self._attend(now)  # before anything is taken: it may have waited through a long sleep of ours
+            self._attend(now := self._clock())  # before anything is taken: it may have waited through a long sleep
             for message in self._gate.sift(received, now):
                 self._failures = 0
                 self._take(message)
             self._note_throttled(now)
-            if self._hearing.is_deaf(self._clock(), self._slowest()):
+            now = self._clock()
+            if self._hearing.has_overslept(now):
+                raise Overslept
+            if self._hearing.is_deaf(now, self._slowest()):
                 raise self._echo.error or Deaf("nothing is heard")
 
     def _slowest(self) -> float:
@@ -204,8 +206,7 @@ class Listener:
     def _attend(self, now: float) -> None:
         """What has to be done by the clock: is it isolated, who is silent, what is wrong."""
         self._hearing.look(now, expected=_DRAIN_TIMEOUT)
-        is_isolated = self._hearing.is_isolated(now)
-        if self.cluster.isolate(now) if is_isolated else self.cluster.heal(now):
+        if self.cluster.isolate(now) if self._hearing.is_isolated(now) else self.cluster.heal(now):
             self._review_at = now
         if now >= self._expire_at:
             self._expire_at = now + _EXPIRE_EVERY
@@ -221,6 +222,8 @@ class Listener:
 
     def _take(self, received: Delivery | RejectedGossip) -> None:
         now = self._clock()
+        if self._hearing.has_overslept(now):
+            raise Overslept
         self._hearing.hear_message(now)
         try:
             if isinstance(received, RejectedGossip):

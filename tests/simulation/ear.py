@@ -43,6 +43,8 @@ class SimulatedSubscription:
     def drop(self) -> None:
         self._world.disconnect()
 
+    reset = drop
+
 
 class SimulatedPublisher:
     """In place of exchange.Publisher; says echoes."""

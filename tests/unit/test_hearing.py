@@ -159,3 +159,15 @@ def test_what_is_awaited_and_remembered_is_bounded(hearing: Hearing) -> None:
         hearing.look(NOW + second, TURN)
         hearing.lag(NOW + second)
     assert len(hearing._outstanding) <= 16 and len(hearing._lags) <= 20
+
+
+def test_a_turn_that_took_more_than_three_seconds_has_overslept(hearing: Hearing) -> None:
+    hearing.look(NOW + 60, TURN)
+    assert not hearing.has_overslept(NOW + 63)
+    assert hearing.has_overslept(NOW + 63.1)
+
+
+def test_while_more_is_said_than_can_be_heard_the_listener_counts_as_behind(hearing: Hearing) -> None:
+    hearing.doubt(NOW)
+    assert hearing.lag(NOW + 9) == 2.5
+    assert hearing.lag(NOW + 11) == 0.0
