@@ -6,6 +6,7 @@ time (see broker.TIMEOUT).
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -177,10 +178,8 @@ class Subscription:
                 channel.basic_qos(0, _PREFETCH, False)
             self._queue = self._declare_queue(channel)
             Consumer(channel, [self._queue], on_message=self._on_message, no_ack=not is_amqp).consume()
-        if self._link.driver_type == "redis":
-            self._subscribe_redis(channel)
-        elif isinstance(self._link.raw, amqp.Connection):
-            self._amqp = AmqpIntake(self._link.raw)
+        with suppress(NotImplementedError):  # a client library of another make: Kombu reads, one message at a time
+            self._open_intake(channel)
         self._looked_at = self._clock()
 
     def receive(self, timeout: float) -> list[Delivery | RejectedGossip]:
@@ -245,11 +244,14 @@ class Subscription:
         if parcels:
             self._channel.basic_ack(parcels[-1].tag, multiple=True)
 
-    def _subscribe_redis(self, channel: Any) -> None:
-        """Kombu would subscribe at the first look, and unpack what anybody may have published."""
-        self._link.raw.cycle.on_poll_start()
-        self._redis = RedisIntake(channel.subclient.connection)
-        self._take_redis(self._redis.await_subscription(TIMEOUT))
+    def _open_intake(self, channel: Any) -> None:
+        if self._link.driver_type == "redis":
+            # Kombu would subscribe at the first look, and unpack what anybody may have published.
+            self._link.raw.cycle.on_poll_start()
+            self._redis = RedisIntake(channel.subclient.connection)
+            self._take_redis(self._redis.await_subscription(TIMEOUT))
+        elif isinstance(self._link.raw, amqp.Connection):
+            self._amqp = AmqpIntake(self._link.raw)
 
     def _drain(self, timeout: float) -> None:
         """By Kombu, one event at most."""

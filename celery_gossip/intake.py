@@ -31,8 +31,12 @@ class RedisIntake:
     """Reads a pub/sub connection of redis-py, which has sent its subscription and read nothing since."""
 
     def __init__(self, connection: Any) -> None:
-        self._socket = connection._sock
-        self._replies = Replies(connection._parser.parse_error)
+        """Raises NotImplementedError where the library is not as we know it."""
+        try:
+            self._socket = connection._sock
+            self._replies = Replies(connection._parser.parse_error)
+        except AttributeError as exc:
+            raise NotImplementedError(str(exc)) from exc
 
     def await_subscription(self, timeout: float) -> list[bytes | RejectedGossip]:
         """Read until Redis has confirmed it; what else came. Raises TimeoutError, or redis-py's error for a refusal."""
@@ -135,6 +139,10 @@ class AmqpIntake:
     """Reads a connection of py-amqp in its place while its only consumer is served; hands it what is no delivery."""
 
     def __init__(self, connection: Any) -> None:
+        """Raises NotImplementedError where the library is not as we know it."""
+        transport = connection.transport
+        if not (hasattr(transport, "_read_buffer") and hasattr(transport, "sock")):
+            raise NotImplementedError(f"{type(transport).__name__} reads otherwise")
         self._connection = connection
         self._tag = 0
         self._header = b""

@@ -6,7 +6,7 @@ from typing import Any
 import psutil
 import pytest
 
-from celery_gossip import Listener
+from celery_gossip import Listener, exchange
 from celery_gossip.messages import MAX_BYTES, encode
 from tests.integration.corner import Corner, receive
 from tests.support import eventually
@@ -23,6 +23,19 @@ def bodies(count: int = 5) -> list[bytes]:
 
 
 def test_what_is_published_is_received_body_for_body(corner: Corner) -> None:
+    with corner.subscription() as subscription, corner.publisher() as publisher:
+        assert [publisher.publish(body) for body in bodies()] == [True] * 5
+        assert in_order(corner, receive(subscription, 5)) == bodies()
+
+
+@pytest.mark.parametrize("intake", ["RedisIntake", "AmqpIntake"])
+def test_where_a_client_library_is_of_another_make_kombu_reads(
+    corner: Corner, intake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any) -> Any:
+        raise NotImplementedError
+
+    monkeypatch.setattr(exchange, intake, unknown)
     with corner.subscription() as subscription, corner.publisher() as publisher:
         assert [publisher.publish(body) for body in bodies()] == [True] * 5
         assert in_order(corner, receive(subscription, 5)) == bodies()

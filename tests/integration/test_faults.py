@@ -146,13 +146,14 @@ def queues_of(broker: Any) -> list[dict[str, Any]]:
 def test_a_listeners_queue_is_bounded_and_its_own(private_rabbitmq: Any) -> None:
     corner = corner_at(private_rabbitmq)
     with corner.subscription(), corner.publisher() as publisher:
-        for _ in range(1000):
+        for _ in range(2000):
             publisher.publish(BODY)
         (queue,) = (queue for queue in queues_of(private_rabbitmq) if corner.exchange in queue["name"])
     assert (queue["exclusive"], queue["auto_delete"], queue["durable"]) == (True, True, False)
     arguments = {name: value for name, value, *_ in map(_flat, _pairs(queue["arguments"]))}
-    assert arguments["x-max-length"] == 200 and arguments["x-message-ttl"] == 3000
-    assert queue["messages"] <= 300, "200 wait, 100 are on their way"
+    assert arguments["x-max-length"] == 1000 and arguments["x-message-ttl"] == 3000
+    assert arguments["x-max-length-bytes"] == 16 * 1024 * 1024
+    assert queue["messages"] <= 1100, "1,000 wait, 100 are on their way"
     assert not [queue for queue in queues_of(private_rabbitmq) if corner.exchange in queue["name"]]
 
 
@@ -168,16 +169,16 @@ def _flat(pair: Any) -> tuple[Any, Any]:
 @pytest.mark.rabbitmq
 def test_a_listener_that_does_not_read_costs_the_broker_little_and_finds_the_newest(amqp_corner: Corner) -> None:
     with amqp_corner.subscription() as subscription, amqp_corner.publisher() as publisher:
-        for n in range(1000):
+        for n in range(3000):
             publisher.publish(b"%d" % n)
         received: list[Any] = []
 
         def is_read() -> None:
             received.extend(map(body_of, subscription.receive(0.1)))
-            assert received[-1:] == [b"999"]
+            assert received[-1:] == [b"2999"]
 
         eventually(is_read, every=0.0)
-    assert len(received) <= 400  # 100 prefetched, 200 queued, and what was in flight
+    assert len(received) <= 1200  # 100 prefetched, 1,000 queued, and what was in flight
 
 
 @pytest.mark.rabbitmq

@@ -153,7 +153,7 @@ def test_an_echo_that_is_not_signed_is_not_taken_for_its_own(corner: Corner) -> 
     with corner.listener(secret=OLD) as listener:
         heard: list[Any] = []
         listener._hearing.hear_echo = lambda *told: heard.append(told)  # type: ignore[method-assign]
-        corner.inject(b'{"echo":"%s","number":1000}' % listener._echo._me.encode())
+        corner.inject(b'{"echo":"%s","number":1000}' % listener._echo.name.encode())
         say(corner, secret=OLD)
         listener.wait(workers=1, timeout=5)
         assert all(number != 1000 for number, _ in heard)
