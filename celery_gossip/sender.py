@@ -23,7 +23,7 @@ from celery_gossip.parking import Workplace, park_at_forks
 __all__ = ["FORK_PATIENCE", "Notice", "Publishing", "Sender"]
 
 STALLED_AFTER = 1.5  #: intervals without a round after which the thread probes by itself
-FORK_PATIENCE = 0.1  #: seconds for which a fork waits for a publish under way; a healthy one takes 0.5 ms
+FORK_PATIENCE = 0.1  #: seconds of sleep in a turn that forks wait out; a healthy publish takes 0.5 ms
 _PAUSE = 0.1  #: seconds after a turn that failed as a whole, that it may not become a busy loop
 _LONGEST_WAIT = 60.0  #: seconds; bounds what a huge interval would hand to the operating system
 _MOST_NOTICES = 64

@@ -62,7 +62,7 @@ class Brood:
 
     def await_quiet(self) -> None:
         """Until nobody is born any more, and who is to grow up has done so."""
-        state, since = (-1, -1), 0.0
+        state, since = (-1, -1), time.monotonic()
         while time.monotonic() < since + (QUIET if state[0] == state[1] else HUNG):
             time.sleep(0.1)
             if state != (self.born, self.grown):

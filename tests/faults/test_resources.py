@@ -124,28 +124,33 @@ def play(
     lift: Callable[[], object],
     is_back: Callable[[Moment], float],
     line: str,
+    spare: int = 0,
 ) -> None:
-    """The shortage, and the targets of all: tasks run, one line, back soon, nothing left, exit code 0."""
+    """The shortage, and the targets of all: tasks run, one line, back soon, nothing left, exit code 0.
+
+    `spare`: descriptors that Celery itself may take meanwhile.
+    """
     worker = some.worker
     with flowing(some.project, worker, every=0.05) as stream:
         eventually(lambda: assert_ran(stream), timeout=20)  # the threads and buffers that a worker has, it has by then
         descriptors = worker.descriptors
         inflict()
-        before = len(stream.ran)
+        before, sent_before = len(stream.ran), stream.sent
         time.sleep(LASTS)
-        ran = len(stream.ran) - before
+        sent, ran = stream.sent - sent_before, len(stream.ran) - before
         lift()
         back = is_back(time.monotonic())
         some.await_gossip(time.monotonic())
     stream.await_end(timeout=20)
     figures.note("resources", case, "seconds of it", LASTS)
-    figures.check("resources", case, "tasks run meanwhile", ran, least=LASTS * 5)
+    figures.note("resources", case, "tasks sent meanwhile", sent)
+    figures.check("resources", case, "share of them that ran at once", ran / sent, least=0.9)
     figures.check("resources", case, "tasks lost, doubled or out of order", stream.broken, most=0)
     minutes = 1 + LASTS // 60
     figures.check("resources", case, "lines of it in the log, a minute", some.lines(line) / minutes, least=0.5, most=1)
     figures.check("resources", case, "back after, s", back, most=RECOVERY)
     if some.was_heard:
-        figures.check("resources", case, "descriptors left behind", left_of(worker, descriptors), most=0)
+        figures.check("resources", case, "descriptors left behind", left_of(worker, descriptors), most=spare)
     figures.check("resources", case, "reconnects", worker.output.count("] Connected to") - 1, most=0)
     figures.check("resources", case, "worker exit code", worker.stop(), least=0, most=0)
     assert list(some.health.parent.glob("health*")) == [], "the health file is left behind"
@@ -244,10 +249,15 @@ def remove(folder: Path) -> None:
 
 @pytest.mark.redis
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=FULL), pytest.param("gevent", marks=FULL)])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=FULL)])
 def test_without_a_descriptor_left_the_tasks_run_and_the_gossip_returns(
     pool: str, private_redis: brokers.PrivateBroker, tmp_path: Path, figures: Figures
 ) -> None:
+    figures.miss(
+        "resources",
+        "no descriptors left, gevent and eventlet",
+        "Celery itself ends there, without the step too ('Too many open files. Aborting...', after 5 s on gevent)",
+    )
     with shortage(tmp_path, pool=pool, gossip_broker=private_redis.url) as some:
 
         def inflict() -> None:
@@ -281,6 +291,7 @@ def test_without_memory_for_a_probe_the_tasks_run_and_the_gossip_returns(
             lift=lambda: some.lift(resource.RLIMIT_AS),
             is_back=some.await_gossip,
             line="probe failed: MemoryError",
+            spare=1 if pool == "gevent" else 0,  # Celery's own pool of connections, where two greenlets need one
         )
 
 
