@@ -57,8 +57,8 @@ class Publisher:
         """
         if self._producer is None:
             self._producer = self._open()
-        if self._is_blocked:
-            self._link.drain(timeout=0)
+        if self._link.driver_type == "amqp":
+            self._link.drain(timeout=0)  # whether it has blocked the connection by now, or does so no longer
         if self._is_blocked:
             return False
         self._producer.publish(

@@ -11,12 +11,13 @@ from kombu import Queue
 
 from tests.faults.crew import lines_of_ours, tracebacks_of_ours
 from tests.faults.figure import Figures
-from tests.faults.pair import NAP, SLOTS, Pair, Side, compare, seconds_to_stop, side_by_side
+from tests.faults.pair import SLOTS, Pair, Side, ahead, compare, seconds_to_stop, side_by_side
 from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.ear import Ear
 from tests.support.workers import Project
 
+LONG_NAP = 0.25  #: seconds; the queues must not run dry while they are filled
 POOLS = ("threads", *(("prefork", "gevent") if SCALE.is_full else ()))
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.timeout(600)]
@@ -39,7 +40,7 @@ def test_an_alarm_of_the_gossips_broker_holds_gossip_back_and_nothing_else(
 ) -> None:
     case = f"{pool}, the gossip's broker alone"
     redis_url = brokers.require(brokers.REDIS_URL)
-    with side_by_side(tmp_path, redis_url, pool, gossip_broker_url=private_rabbitmq.url) as pair:
+    with side_by_side(tmp_path, redis_url, pool, ahead(), gossip_broker_url=private_rabbitmq.url) as pair:
         side = pair.with_step
         with Ear(side.project) as ear:
             ear.wait(0.0, timeout=30)
@@ -58,11 +59,11 @@ def test_an_alarm_of_the_workers_own_broker_leaves_tasks_acknowledged_at_the_ful
     private_rabbitmq: brokers.PrivateRabbitMQ, pool: str, figures: Figures, tmp_path: Path
 ) -> None:
     case = f"{pool}, the worker's own broker"
-    with side_by_side(tmp_path, private_rabbitmq.url, pool) as pair:
+    with side_by_side(tmp_path, private_rabbitmq.url, pool, ahead()) as pair:
         with Ear(pair.with_step.project) as ear:
             ear.wait(0.0, timeout=30)
             for side in pair.sides:
-                send_naps(side.project, int((SCALE.alarm + 45) * SLOTS / NAP))
+                send_naps(side.project, int((SCALE.alarm + 60) * SLOTS / LONG_NAP))
             calm = rates(pair, seconds=5)
             with alarm(private_rabbitmq):
                 time.sleep(1)  # the workers' gossip meets it
@@ -114,7 +115,7 @@ def assert_said(text: str, side: Side) -> None:
 def send_naps(project: Project, count: int) -> None:
     with project.app() as app, app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
         for _ in range(count):
-            app.send_task("tests.support.project.nap", [NAP], queue=project.queues[0], producer=producer)
+            app.send_task("tests.support.project.nap", [LONG_NAP], queue=project.queues[0], producer=producer)
 
 
 def rates(pair: Pair, seconds: float) -> list[float]:

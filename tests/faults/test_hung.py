@@ -14,12 +14,12 @@ import pytest
 
 from tests.faults.crew import tracebacks_of_ours
 from tests.faults.figure import Figures
-from tests.faults.pair import Pair, Side, compare, seconds_to_stop, side_by_side
+from tests.faults.pair import Pair, Side, ahead, compare, seconds_to_stop, side_by_side
 from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.blackhole import black_hole, mute_name_server, why_no_name_server
 from tests.support.ear import Ear
-from tests.support.lateness import quantile
+from tests.support.lateness import Lateness, quantile
 
 IDLE = SCALE.frozen / 3  #: seconds of the fault in which there is nothing to do: then a stall of the loop is seen best
 POOLS = ("prefork", "gevent", *(("threads", "solo", "eventlet") if SCALE.is_full else ()))
@@ -101,26 +101,36 @@ def test_a_gossip_broker_that_does_not_answer_delays_neither_loop_nor_tasks_nor_
         brokers.give_up(why_not)
     fault = Fault(name, request, stack, tmp_path)
     redis_url = brokers.require(brokers.REDIS_URL)
-    pair = stack.enter_context(side_by_side(tmp_path, redis_url, pool, fault.wrapper, gossip_broker_url=fault.url))
+    pair = stack.enter_context(
+        side_by_side(tmp_path, redis_url, pool, (*ahead(), *fault.wrapper), gossip_broker_url=fault.url)
+    )
     fault.strike(pair)
-    check_loop(pair, figures, case)
+    found = loops(pair)
     check_tasks(pair, figures, case)
     check_shutdown(pair, figures, case)
+    check_loops(found, figures, case)
     assert not tracebacks_of_ours(pair.with_step.worker)
 
 
-def check_loop(pair: Pair, figures: Figures, case: str) -> None:
+def loops(pair: Pair) -> tuple[Lateness, Lateness]:
+    """How late each was while there was nothing to do."""
     before = [side.lateness() for side in pair.sides]
     time.sleep(IDLE)  # a stall can only be seen over time
     without, with_step = (side.lateness() - earlier for side, earlier in zip(pair.sides, before, strict=True))
-    late = [quantile(one.late, 0.999) for one in (without, with_step)]
-    figures.note("hung", case, "loop late without the step, p99.9, ms", late[0])
-    figures.check("hung", case, "loop later by, p99.9, ms", late[1] - late[0], most=5.0, is_noisy=True)
-    held = quantile(with_step.held, 0.95)
-    figures.check("hung", case, "loop held by a tick of ours, p95, ms", held, most=5.0, is_noisy=True)
-    worst = quantile(with_step.held, 1.0)
-    figures.note("hung", case, "loop held by a tick of ours, at most, ms", worst)
-    assert worst < 100, "the loop waited for the broker"
+    return without, with_step
+
+
+def check_loops(found: tuple[Lateness, Lateness], figures: Figures, case: str) -> None:
+    without, with_step = (quantile(one.late, 0.999) for one in found)
+    figures.note("hung", case, "loop late without the step, p99.9, ms", without)
+    note = "the bound is 5 ms and what the loop without the step is late, which is the machine's doing"
+    figures.check(
+        "hung", case, "loop later by, p99.9, ms", with_step - without, most=5.0 + without, is_noisy=True, note=note
+    )
+    held = found[1].held
+    figures.check("hung", case, "loop held by a tick of ours, median, ms", quantile(held, 0.5), most=5.0)
+    figures.check("hung", case, "loop held by a tick of ours, p95, ms", quantile(held, 0.95), most=5.0, is_noisy=True)
+    assert quantile(held, 1.0) < 100, "the loop waited for the broker"
 
 
 def check_tasks(pair: Pair, figures: Figures, case: str) -> None:

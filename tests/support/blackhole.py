@@ -10,7 +10,8 @@ from pathlib import Path
 
 __all__ = ["MuteNameServer", "black_hole", "mute_name_server", "why_no_name_server"]
 
-_NAME_SERVER = "127.53.5.3"
+#: Of this process alone: each needs port 53.
+_NAME_SERVER = f"127.53.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
 
 
 @contextlib.contextmanager
