@@ -65,7 +65,7 @@ def siege(request: pytest.FixtureRequest) -> Iterator[Siege]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_floods_is_not_taken_and_nobody_else_suffers(siege: Siege, figures: Figures, kind: str) -> None:
     rate = LARGE_RATE if kind == "large" else RATE
-    seconds = SCALE.flood if kind == "gossip" else SCALE.flood / 4
+    seconds = SCALE.flood if kind == "gossip" else SCALE.flood / 6
     listener, case = siege.listener, f"{siege.broker}, {kind}"
     throttled = listener.refused["throttled"]
     with flooded(siege.project, kind, rate) as flood:

@@ -1,16 +1,18 @@
 """What a Publisher sends, every Subscription receives, on every broker alike; and nothing stays behind."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from celery_gossip import Listener, exchange
+from celery_gossip.exchange import Overslept, Subscription, open_broker
 from celery_gossip.messages import MAX_BYTES, encode
-from tests.integration.corner import Corner, receive
+from tests.integration.corner import Corner, corner_of, receive
 from tests.support import eventually
-from tests.unit.build import a_check, a_gossip
+from tests.unit.build import FakeClock, a_check, a_gossip
 
 
 def in_order(corner: Corner, received: list[Any]) -> list[Any]:
@@ -165,3 +167,26 @@ def test_a_listener_that_leaves_does_not_silence_the_other(corner: Corner) -> No
 
 def test_a_listener_may_be_closed_before_it_was_started(corner: Corner) -> None:
     Listener(corner.app, corner.options).close()
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param("redis", marks=pytest.mark.redis), pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)]
+)
+def test_what_has_waited_while_nobody_looked_for_long_is_not_read(kind: str, tmp_path: Path) -> None:
+    corner, clock = corner_of(kind, tmp_path), FakeClock()
+    subscription = Subscription(open_broker(corner.app, corner.options), clock)
+    subscription.open()
+    with corner.publisher() as publisher:
+        clock.advance(3.0)
+        publisher.publish(b"fresh")
+        assert receive(subscription, 1) == [b"fresh"]
+        publisher.publish(b"stale")
+        clock.advance(3.3)
+        with pytest.raises(Overslept):
+            subscription.receive(0.2)
+        subscription.reset()
+        subscription.open()
+        publisher.publish(b"new")
+        assert receive(subscription, 1) == [b"new"]
+    subscription.close()
+    corner.clean()
