@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import celery.worker.request
+import hypothesis.stateful
 import kombu
 import pytest
 
@@ -32,8 +33,8 @@ FOLDER = Path(".mutation")
 LEAST = 0.9  #: of the mutants
 MOST_CPU = 20  #: seconds; what takes so long has found an endless loop, for all tests of a module take five
 MOST_SECONDS = 600
-SCHEDULES = "300"  #: of the simulation
-PRELOADED = (celery.worker.request, kombu)  #: what the tests import besides, once for all forks
+SCHEDULES = "200"  #: of the simulation
+PRELOADED = (celery.worker.request, hypothesis.stateful, kombu)  #: what the tests import besides, once for all forks
 
 #: The tests that concern each module, the quickest first: the first one that fails ends the mutant.
 TESTS = {
@@ -47,6 +48,18 @@ TESTS = {
 #: Tests that break these modules themselves, or that take long and tell nothing about them that others do not.
 SKIPPED = "not wrong_with_the_view and not failing_schedule and not among_the and not same_run and not one_thread_while"
 SKIPPED += " and not redis_replies and not amqp_frames"
+#: A failure is expected and its text of no use, so asserts stay as they are: to rewrite them takes a second.
+OPTIONS = (
+    "-x",
+    "-q",
+    "--assert=plain",
+    "--tb=no",
+    "--timeout=0",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "tests.mutation.quick",
+)
 
 
 class Mistaken(MetaPathFinder, Loader):
@@ -129,8 +142,8 @@ def test(module: str, source: str) -> int:
     os.environ["GOSSIP_TEST_SCHEDULES"] = SCHEDULES
     sys.meta_path.insert(0, Mistaken(module, source))
     files = [str(ROOT / "tests" / f"{name}.py") for name in TESTS[module]]
-    options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick", "--timeout", "0", "-k", SKIPPED)
-    return int(pytest.main([*options, *files]))
+    sys.dont_write_bytecode = False
+    return int(pytest.main([*OPTIONS, "-k", SKIPPED, *files]))
 
 
 def kept_in(file: Path, source: str) -> dict[str, str]:

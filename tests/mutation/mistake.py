@@ -10,13 +10,14 @@ from cosmic_ray.ast.ast_query import ASTQuery
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-#: Left out: `X | None` in annotations; `is` for `==`; an order of texts, as in `state < "online"`; and slips that
-#: nobody makes, as << for -.
+#: Left out: `X | None` in annotations; `is` for `==`; an order of texts, as in `state < "online"`; of mistakes in an
+#: order those that are found wherever the other three are (Kaminski, Ammann, Offutt 2013); for + - * / all but the
+#: opposite.
 _EXCLUDED = re.compile(
     r"""core/(
-    ReplaceBinaryOperator_BitOr_\w+
-    | ReplaceBinaryOperator_[A-Za-z]+_(Mod|Pow|FloorDiv|RShift|LShift|BitOr|BitAnd|BitXor)
+    ReplaceBinaryOperator_(?!Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Pow_Mul)\w+
     | ReplaceComparisonOperator_(Eq|NotEq)_(Lt|LtE|Gt|GtE)
+    | ReplaceComparisonOperator_(Lt_Gt|Gt_Lt|Lt_Eq|Gt_Eq|LtE_NotEq|GtE_NotEq|LtE_GtE|GtE_LtE)
     | ReplaceComparisonOperator_(Eq|NotEq|Lt|LtE|Gt|GtE)_Is(Not)?
     | ReplaceComparisonOperator_Is(Not)?_(Eq|NotEq|Lt|LtE|Gt|GtE)
     )$""",

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from celery_gossip import cluster as room
-from celery_gossip.cluster import FORGET_AFTER, MAX_WORKERS, Cluster, Transition
+from celery_gossip.cluster import (
+    FORGET_AFTER,
+    LOST_AFTER,
+    MAX_WINDOW,
+    MAX_WORKERS,
+    SUSPECT_AFTER,
+    Cluster,
+    Transition,
+)
 from celery_gossip.errors import InvalidOption
 from celery_gossip.member import Patience
 from celery_gossip.messages import TaskSeries
@@ -275,6 +283,27 @@ def test_who_is_gone_is_forgotten_in_the_end(cluster: Cluster, state: str) -> No
     assert cluster.workers() == ()
 
 
+def test_who_is_gone_is_kept_for_ten_minutes_and_no_longer(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(state="offline"), NOW)
+    cluster.expire(NOW + 600.0)
+    assert len(cluster.workers()) == 1
+    cluster.expire(NOW + 600.125)
+    assert cluster.workers() == ()
+
+
+def test_who_comes_back_is_not_forgotten(cluster: Cluster) -> None:
+    for host in ("a", "b", "c"):
+        cluster.apply(a_gossip(hostname=host, state="offline"), NOW)
+    cluster.apply(a_gossip(hostname="b", seq=2), NOW + 599.0)
+    assert cluster.count_live() == 1
+    cluster.expire(NOW + 601.0)
+    assert [worker.gossip.hostname for worker in cluster.workers()] == ["b"]
+
+
+def test_the_bounds_are_those_that_the_documentation_names() -> None:
+    assert (MAX_WORKERS, FORGET_AFTER, MAX_WINDOW, SUSPECT_AFTER, LOST_AFTER) == (2000, 600.0, 10_800.0, 3.5, 10.0)
+
+
 def fill(cluster: Cluster, count: int, **fields: Any) -> None:
     for n in range(count):
         cluster.apply(a_gossip(hostname=f"worker{n:05d}", **fields), NOW + n / count)
@@ -347,6 +376,47 @@ def test_a_paused_worker_that_is_gone_does_not_pause_a_queue(cluster: Cluster) -
     cluster.apply(a_gossip(hostname="gone", state="offline", checks=(a_check(paused=True),)), NOW)
     cluster.apply(a_gossip(hostname="here"), NOW)
     assert cluster.queues()[0].paused == "no"
+
+
+def test_workers_count_as_live_until_they_are_offline_or_lost(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(hostname="leaving", state="draining", interval=60.0), NOW)
+    cluster.apply(a_gossip(hostname="gone", state="offline"), NOW)
+    cluster.apply(a_gossip(hostname="silent"), NOW)
+    assert cluster.count_live() == 2
+    cluster.expire(NOW + 4)
+    assert cluster.count_live() == 2, "suspect is not lost"
+    cluster.expire(NOW + 11)
+    assert cluster.count_live() == 1
+
+
+def test_queue_names_are_those_of_every_boot_in_the_order_in_which_they_were_heard_of(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(hostname="z", checks=(a_check("mail"), a_check("news"))), NOW)
+    cluster.apply(a_gossip(hostname="a", state="offline", checks=(a_check("orders"), a_check("mail"))), NOW)
+    cluster.apply(a_gossip(hostname="z", boot=OTHER_BOOT, checks=(a_check("bills"),)), NOW + 1)
+    cluster.apply(a_gossip(hostname="z", seq=2, checks=(a_check("news"),)), NOW + 2)
+    assert cluster.queue_names() == ["bills", "news", "orders", "mail"]
+
+
+def test_a_backlog_is_told_for_ten_seconds_and_its_queue_though_nobody_serves_it(
+    cluster: Cluster, clock: FakeClock
+) -> None:
+    cluster.apply(a_gossip(), NOW)
+    cluster.note_backlogs({"default": 7, "orphaned": 3, "unknown": None}, NOW)
+    clock.advance(10.0)
+    assert [(queue.queue, queue.backlog) for queue in cluster.queues()] == [("default", 7), ("orphaned", 3)]
+    clock.advance(0.125)
+    assert [(queue.queue, queue.backlog) for queue in cluster.queues()] == [("default", None)]
+
+
+def test_backlogs_that_are_not_read_any_more_are_forgotten_and_the_others_stay(
+    cluster: Cluster, clock: FakeClock
+) -> None:
+    cluster.note_backlogs({"old": 1}, NOW)
+    cluster.note_backlogs({"young": 2}, NOW + 5)
+    cluster.note_backlogs({}, NOW + 10)
+    assert cluster._backlogs.keys() == {"old", "young"}
+    cluster.note_backlogs({"young": 4}, NOW + 10.125)
+    assert cluster._backlogs == {"young": (4, NOW + 10.125)}
 
 
 def test_queues_are_listed_by_name(cluster: Cluster) -> None:
@@ -581,6 +651,70 @@ def test_totals_grow_over_restarts_and_go_with_their_worker(cluster: Cluster, cl
     assert cluster.fleet_totals()["mail", "send"].succeeded == 6
 
 
+def test_only_the_first_beginning_counts(cluster: Cluster, clock: FakeClock) -> None:
+    assert cluster.totals() == {}
+    cluster.begin(clock.now)
+    clock.advance(100.0)
+    cluster.begin(clock.now)
+    cluster.apply(a_gossip(series=(counted(4, age=50.0),)), clock.now)
+    clock.advance(20.0)
+    (total,) = cluster.totals().values()
+    (fleet_total,) = cluster.fleet_totals().values()
+    assert (total.succeeded, total.seconds) == (fleet_total.succeeded, fleet_total.seconds) == (4, 120.0)
+
+
+def test_who_never_began_begins_with_the_first_word(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.apply(a_gossip(series=(counted(4, age=50.0),)), clock.now)
+    clock.advance(2.0)
+    cluster.apply(a_gossip(seq=2, series=(counted(6, age=52.0),)), clock.now)
+    (total,) = cluster.totals().values()
+    assert (total.succeeded, total.seconds) == (2, 2.0)
+
+
+def test_figures_that_are_too_many_are_counted(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("celery_gossip.ledger.MAX_SERIES", 1)
+    cluster.begin(NOW)
+    assert cluster.dropped_series == 0
+    cluster.apply(a_gossip(series=(counted(1, age=0.0), counted(1, age=0.0, task="file"))), NOW)
+    assert cluster.dropped_series == 1
+
+
+@pytest.mark.parametrize(("heard", "window", "seconds"), [(9.0, 60.0, 9.0), (10.0, 60.0, 10.0), (80.0, 60.0, 59.5)])
+def test_the_seconds_of_a_rate_are_those_that_were_heard_and_no_more_than_the_window(
+    cluster: Cluster, clock: FakeClock, heard: float, window: float, seconds: float
+) -> None:
+    clock.advance(0.5)
+    cluster.begin(clock.now)
+    for second in range(int(heard) + 1):
+        cluster.apply(a_gossip(seq=1 + second, series=(counted(second, age=second),)), clock.now + second)
+    clock.advance(heard)
+    assert cluster.throughput("queue", window)["mail"].seconds == seconds
+
+
+@pytest.mark.parametrize("window", [1e-9, 10_800.0])
+def test_a_window_within_its_bounds_is_taken(cluster: Cluster, window: float) -> None:
+    assert cluster.throughput("queue", window) == {} and cluster.series("queue", "mail", window) == ()
+
+
+def test_a_step_that_is_not_over_has_the_seconds_that_have_passed(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    cluster.apply(a_gossip(series=(counted(4, age=0.0),)), clock.now)
+    assert [(step.seconds, step.since) for step in cluster.series("queue", "mail")] == [(0.0, NOW)]
+    clock.advance(0.25)
+    assert [(step.seconds, step.since) for step in cluster.series("queue", "mail")] == [(0.25, NOW)]
+    clock.advance(5.0)
+    assert [(step.seconds, step.since) for step in cluster.series("queue", "mail")] == [(1.0, NOW)]
+
+
+def test_steps_of_the_latest_two_minutes_are_told_where_no_window_is_named(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    cluster.apply(a_gossip(series=(counted(4, age=0.0),)), clock.now)
+    clock.advance(119.0)
+    assert len(cluster.series("queue", "mail")) == 1
+    clock.advance(2.0)
+    assert cluster.series("queue", "mail") == ()
+
+
 def test_an_older_gossip_does_not_count(cluster: Cluster, clock: FakeClock) -> None:
     cluster.begin(clock.now)
     cluster.apply(a_gossip(seq=2, series=(counted(4, age=0.0),)), clock.now)
@@ -613,5 +747,8 @@ def test_trends_compare_the_last_minute_with_what_was_before(cluster: Cluster, c
         cluster.apply(a_gossip(seq=second, series=(series,)), clock.now)
     trend = cluster.trends()["mail"]
     assert trend.before.failed == 0 and trend.before.succeeded > 200
+    assert (trend.latest.since, trend.latest.seconds) == (NOW + 286, 14.0), "15 s, but for the frame that is half in it"
+    assert (trend.recent.since, trend.recent.seconds) == (NOW + 241, 59.0)
+    assert (trend.before.since, trend.before.seconds) == (NOW - 340, 580.0), "11 minutes, likewise of a minute"
     assert trend.recent.failure_rate == pytest.approx(0.5, abs=0.02)
     assert 14 <= trend.latest.succeeded <= 16

@@ -26,6 +26,10 @@ def test_an_echo_is_due_at_once_and_then_once_a_second(hearing: Hearing) -> None
     assert hearing.is_due(NOW + 1.0)
 
 
+def test_echoes_are_numbered_from_one_as_the_wire_demands(hearing: Hearing) -> None:
+    assert [hearing.say(NOW), hearing.say(NOW + 1)] == [1, 2]
+
+
 def test_without_a_connection_there_is_no_echo() -> None:
     assert not Hearing(NOW).is_due(NOW + 5)
 
@@ -127,6 +131,35 @@ def test_without_an_echo_its_own_long_sleep_isolates_for_a_turn(hearing: Hearing
     assert hearing.is_isolated(NOW + 60)
     hearing.look(NOW + 60.2, TURN)
     assert not hearing.is_isolated(NOW + 60.2)
+
+
+@pytest.mark.parametrize(("slowest", "silence"), [(1.0, 10.0), (4.0, 14.0)])
+def test_without_an_echo_silence_means_something_after_ten_seconds_or_three_and_a_half_of_the_slowest_workers_intervals(
+    hearing: Hearing, slowest: float, silence: float
+) -> None:
+    hearing.refuse(NOW)
+    assert not hearing.is_deaf(NOW + silence, slowest)
+    assert hearing.is_deaf(NOW + silence + 0.125, slowest)
+
+
+def test_a_connection_is_of_use_once_it_has_brought_anything(hearing: Hearing) -> None:
+    assert not Hearing(NOW).is_of_use and not hearing.is_of_use
+    hearing.hear_message(NOW + 1)
+    assert hearing.is_of_use
+    hearing.connect(NOW + 2)
+    assert not hearing.is_of_use, "that was the one before"
+    hearing.hear_message(NOW + 3)
+    hearing.cut_off()
+    assert not hearing.is_of_use
+
+
+def test_of_sixteen_echoes_that_are_awaited_the_first_still_counts_and_of_seventeen_no_more() -> None:
+    for sent, is_known in ((16, True), (17, False)):
+        hearing = Hearing(NOW)
+        hearing.connect(NOW)
+        numbers = [hearing.say(NOW + n / 8) for n in range(sent)]
+        hearing.hear_echo(numbers[0], NOW + 3)
+        assert hearing.is_deaf(NOW + 3.5, slowest=1.0) is not is_known
 
 
 def test_the_lag_is_the_worst_of_the_last_ten_seconds(hearing: Hearing) -> None:

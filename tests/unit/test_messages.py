@@ -11,9 +11,11 @@ from celery_gossip.errors import GossipError, OversizedGossip, RejectedGossip
 from celery_gossip.histogram import MOST_BUCKETS
 from celery_gossip.messages import (
     MAX_BYTES,
+    MAX_INTERVAL,
     MAX_NAME,
     MOST_KINDS,
     REASONS,
+    VERSION,
     Echo,
     Gossip,
     Histogram,
@@ -98,6 +100,27 @@ def test_fields_of_a_newer_worker_are_ignored() -> None:
 
 def test_seconds_may_be_whole_numbers() -> None:
     assert decode(wire(interval=2, sent_at=7)).interval == 2.0
+
+
+def test_the_limits_are_those_that_the_documentation_names() -> None:
+    assert (VERSION, MAX_BYTES, MAX_NAME, MAX_INTERVAL, MOST_KINDS, MOST_BUCKETS) == (1, 65_536, 255, 86_400.0, 20, 750)
+
+
+@pytest.mark.parametrize("field", [*COUNTS, "prefetch_count", "omitted", "limited", "overflowed", "skewed"])
+def test_counts_go_to_what_every_reader_of_json_can_hold(field: str) -> None:
+    assert as_dict(decode(wire(**{field: 2**53})))[field] == 2**53
+    assert reason_of(wire(**{field: 2**53 + 1})) == "invalid"
+
+
+def test_seconds_may_be_none_at_all() -> None:
+    assert decode(wire(**dict.fromkeys(SECONDS, 0))) == a_gossip(**dict.fromkeys(SECONDS, 0.0))
+
+
+def test_names_may_be_as_long_as_rabbitmq_allows() -> None:
+    longest = "x" * MAX_NAME
+    gossip = a_gossip(app=longest, hostname=longest, pool=longest, checks=(a_check(longest, uuid=longest),))
+    assert decode(encode(gossip)) == gossip
+    assert decode(wire(app="", pool="")) == a_gossip(app="", pool="")
 
 
 # What is refused.
