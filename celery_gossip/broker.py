@@ -26,6 +26,7 @@ _MOST_DATA_ERRORS = 10
 _FORBIDDEN = 403  #: reply code of AMQP
 _REFUSALS = (_FORBIDDEN, 404, 405, 406, 530)  #: likewise
 _REDIS_REFUSAL = "NoPermissionError"  #: by name: redis-py need not be installed
+_SENTINEL = "sentinel://"
 _REDIS_LOGIN = "AuthenticationError"  #: likewise; redis-py calls it a connection error
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
@@ -110,6 +111,11 @@ def open_broker(app: Any, options: GossipOptions) -> Broker:
     UnsupportedTransport for a broker that cannot fan out, UnusableURL for a URL of the app's that cannot be read.
     """
     broker = Broker(app, options, open_keyring(options))
+    if (options.broker_url or "").startswith(_SENTINEL):
+        raise InvalidOption(
+            "gossip_broker_url: Sentinels want a master_name, and a URL cannot tell it; "
+            "expected the URL of a Redis or RabbitMQ, or none: the app's own broker may be behind Sentinels"
+        )
     try:
         broker.require_fanout()
     except UnsupportedTransport:

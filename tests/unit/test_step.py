@@ -619,6 +619,8 @@ def test_what_fails_while_the_step_is_built_leaves_the_worker_without_gossip(
         ("gossip_enabled", "no"),
         ("gossip_broker_url", "nowhere"),
         ("gossip_broker_url", "nosuch://localhost"),
+        ("gossip_broker_url", "redis://localhost/0?master=gossip"),
+        ("gossip_broker_url", "sentinel://localhost:26379/0"),
         ("gossip_broker_url", "redis://localhost:port/0"),
         ("gossip_broker_url", "redis://user:s3/cret@localhost/0"),
     ],
