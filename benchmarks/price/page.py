@@ -11,7 +11,7 @@ _INTRO = """\
 # Benchmarks
 
 What celery-gossip costs, measured and written by one command, `python -m benchmarks`. `--only SECTION,…` measures
-some sections and leaves the others as they are; `--quick` takes less than five minutes and tells less. Each section
+some sections and leaves the others as they are; `--quick` takes some five minutes and tells less. Each section
 says when and at which commit it was measured; the raw figures are in [benchmarks.json](benchmarks.json). They are of
 a small virtual machine on which everything shares the cores: workers, brokers, listeners and who measures. Such
 machines are noisy, so what counts is a ratio of the same run, and what is shown beside plain Celery in the same

@@ -41,7 +41,7 @@ FLEETS = (
     Size(5_000, interval=5.0),
     Size(5_000, interval=5.0, tasks_per_queue=1),
 )
-QUICK = (Size(100), Size(1_000), Size(1_000, tasks_per_queue=1))
+QUICK = (Size(100), Size(1_000, tasks_per_queue=1), Size(5_000, interval=5.0))
 
 
 def measure(scale: Scale) -> Result:
