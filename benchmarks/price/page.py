@@ -52,6 +52,11 @@ def _section(section: Section, entry: Entry | None, record: Record) -> Iterator[
 
 
 def _when(section: Section, entry: Entry, record: Record) -> str:
+    if entry.took is None:
+        return (
+            f"*Measured by hand, written down at commit {entry.commit} ({entry.measured_at} UTC), and not again since: "
+            f"`python -m benchmarks --only {section.name}`.*"
+        )
     latest = _latest(record)
     differs = latest is not None and latest.machine != entry.machine
     began, ended = entry.load
