@@ -90,7 +90,7 @@ def measure(section: Section, scale: Scale, here: machine.Machine) -> record.Ent
 def parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the price list and write it")
     parser.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}; an empty one only writes")
-    parser.add_argument("--quick", action="store_true", help="under five minutes, and tells less")
+    parser.add_argument("--quick", action="store_true", help="some five minutes, and tells less")
     parser.add_argument("--own-brokers", action="store_true", help="instead of those of REDIS_URL and RABBITMQ_URL")
     parser.add_argument("--write", type=Path, default=Path("docs/benchmarks.md"), metavar="PATH")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ _INTRO = """\
 # Benchmarks
 
 What celery-gossip costs, measured and written by one command, `python -m benchmarks`. `--only SECTION,…` measures
-some sections and leaves the others as they are; `--quick` takes less than five minutes and tells less. Each section
+some sections and leaves the others as they are; `--quick` takes some five minutes and tells less. Each section
 says when and at which commit it was measured; the raw figures are in [benchmarks.json](benchmarks.json). They are of
 a small virtual machine on which everything shares the cores: workers, brokers, listeners and who measures. Such
 machines are noisy, so what counts is a ratio of the same run, and what is shown beside plain Celery in the same
@@ -52,6 +52,11 @@ def _section(section: Section, entry: Entry | None, record: Record) -> Iterator[
 
 
 def _when(section: Section, entry: Entry, record: Record) -> str:
+    if entry.took is None:
+        return (
+            f"*Measured by hand, written down at commit {entry.commit} ({entry.measured_at} UTC), and not again since: "
+            f"`python -m benchmarks --only {section.name}`.*"
+        )
     latest = _latest(record)
     differs = latest is not None and latest.machine != entry.machine
     began, ended = entry.load

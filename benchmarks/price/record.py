@@ -20,8 +20,8 @@ class Entry:
     measured_at: str  #: UTC, to the minute
     commit: str
     machine: Machine
-    took: float  #: seconds
-    load: tuple[float, float]  #: processes that wanted to run, when it began and when it had ended
+    took: float | None = None  #: seconds; None where it was measured by hand, before there was this command
+    load: tuple[float, float] = (0.0, 0.0)  #: processes that wanted to run, when it began and when it had ended
     is_quick: bool = False
     niceness: int = 0  #: of the run, where others used the machine as well
 

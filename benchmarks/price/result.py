@@ -30,7 +30,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Scale:
-    """How long a run may take: the whole list under 25 minutes, or under 5."""
+    """How long a run may take: the whole list some 25 minutes, or some 5."""
 
     is_quick: bool = False
 

@@ -9,7 +9,7 @@ from tests.support.brokers import REDIS_URL, require
 
 __all__ = ["SECTION"]
 
-QUICK = [("none", "redis"), ("frozen", "redis")]
+QUICK = [("frozen", "redis")]
 
 
 def measure(scale: Scale) -> Result:

@@ -9,7 +9,7 @@ __all__ = ["SECTION"]
 
 
 def measure(scale: Scale) -> Result:
-    tasks, switches = scale.pick(full=(60, 16), quick=(12, 4))
+    tasks, switches = scale.pick(full=(60, 16), quick=(10, 3))
     seen = freshness.measure(require(REDIS_URL), tasks, switches)
     rows = (
         _row("a task starts → it is in the view", seen.started),

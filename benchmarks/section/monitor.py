@@ -10,7 +10,7 @@ __all__ = ["SECTION"]
 
 def measure(scale: Scale) -> Result:
     rates = scale.pick(full=[50.0, 200.0, 500.0], quick=[200.0])
-    seconds = scale.pick(full=25.0, quick=10.0)
+    seconds = scale.pick(full=25.0, quick=5.0)
     points = list(monitors.measure(rates, seconds))
     without = () if monitors.has_flower() else ("Flower is left out: it is not installed here.",)
     return Result(

@@ -127,3 +127,12 @@ def test_quantiles_are_figures_that_were_seen(figures: list[float], expected: tu
         assert seen.p50 != seen.p50 and seen.count == 0
     else:
         assert (seen.least, seen.p50, seen.p95, seen.p99, seen.most) == expected
+
+
+def test_figures_measured_by_hand_are_called_so(path: Path) -> None:
+    one, other = a_section("one", 1.0), a_section("other", 2.0)
+    runner.run([one, other], [one, other], Scale(), path)
+    kept = record.read(path.with_suffix(".json"))
+    by_hand = record.Entry(kept["one"].result, "2001-01-01 00:00", "abc", record.Machine(1, 1, "Other", {}))
+    text = page.render({**kept, "one": by_hand}, [one, other])
+    assert "*Measured by hand, written down at commit abc (2001-01-01 00:00 UTC), and not again since: " in text
