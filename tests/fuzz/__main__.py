@@ -21,7 +21,7 @@ _WATCHED = (
 )
 _PLACES = 1024
 _MOST_BYTES = 140_000  #: more than an envelope may have
-_MOST_SECONDS = 10  #: for one input
+_MOST_SECONDS = 60  #: for one input, on a machine that is busy with other things
 
 with atheris.instrument_imports(include=list(_WATCHED)):
     from tests.fuzz import mutant

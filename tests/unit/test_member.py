@@ -120,10 +120,11 @@ def test_while_the_new_one_leaves_an_old_one_takes_over_again_once_it_lives_for_
     assert host.holder == A
 
 
-def test_after_a_goodbye_an_old_one_takes_over_that_was_heard_since() -> None:
+@pytest.mark.parametrize("before", [2.5, 3.0])
+def test_after_a_goodbye_an_old_one_takes_over_that_was_heard_since(before: float) -> None:
     host = Host(A)
     host.hear(B, 1.0)
-    host.hear(A, 3.0)
+    host.hear(A, before)
     assert host.hear(B, 3.0, state="offline") == ["offline"]
     assert host.holder == B, "what was heard in the same moment may have been said before"
     assert host.hear(A, 3.5) == ["online"]
