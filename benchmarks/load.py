@@ -39,7 +39,9 @@ def driven(project: Project, rate: float) -> Iterator[Load]:
     load = Load()
     command = [sys.executable, "-m", "benchmarks.load", str(rate)]
     process = subprocess.Popen(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
+        process.stdout.readline()  # it has begun: on a busy machine that takes long
         yield load
     finally:
         process.terminate()
@@ -100,6 +102,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     is_redis = app.conf.broker_read_url.startswith("redis")
     sender = Stamp(app, f"{PREFIX}_scratch_{os.getpid()}") if is_redis else Post(app)
+    print("begins", flush=True)
     began = time.monotonic()
     while not is_stopped and os.getppid() != 1:
         due = int((time.monotonic() - began) * rate)

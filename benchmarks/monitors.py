@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -37,6 +38,7 @@ class Point:
     rate: float
     waiting: int  #: tasks left on the broker: more than a few, and the workers were too slow
     costs: dict[str, Cost]
+    missed: Counter[str]  #: scrapes that were not answered in time
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,22 @@ def _measure(url: str, rate: float, seconds: float, workers: int) -> Point:
         monitors = {name: stack.enter_context(start(project)) for name, start in starts().items()}
         with driven(project, rate) as load:
             time.sleep(WARM_UP)
-            turns = scraping(list(monitors.values()), seconds)
+            missed: Counter[str] = Counter()
+            turns = scraping(monitors, seconds, missed)
             costs = process.cost_over([monitor.process for monitor in monitors.values()], turns)
             waiting = remaining(project)
-    return Point(load.rate, waiting, dict(zip(monitors, costs, strict=True)))
+    return Point(load.rate, waiting, dict(zip(monitors, costs, strict=True)), missed)
 
 
-def scraping(monitors: list[Monitor], seconds: float) -> Iterator[None]:
+def scraping(monitors: dict[str, Monitor], seconds: float, missed: Counter[str]) -> Iterator[None]:
     """Scrape them all now and then, for so long."""
     began = time.monotonic()
     for turn in range(max(1, round(seconds / SCRAPE_EVERY))):
-        for monitor in monitors:
-            monitor.scrape()
+        for name, monitor in monitors.items():
+            try:
+                monitor.scrape()
+            except OSError:
+                missed[name] += 1
         time.sleep(max(0.0, began + (turn + 1) * SCRAPE_EVERY - time.monotonic()))
         yield
 

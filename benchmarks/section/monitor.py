@@ -35,6 +35,8 @@ def _behind(points: list[monitors.Point]) -> Iterator[str]:
     for point in points:
         if point.waiting > point.rate:
             yield f"At {point.rate:.0f} tasks a second the workers were behind: {point.waiting} waited at the end."
+        for name, count in point.missed.items():
+            yield f"At {point.rate:.0f} tasks a second {name} did not answer {count} scrapes within 10 s."
 
 
 SECTION = Section(
