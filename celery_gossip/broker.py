@@ -113,8 +113,8 @@ def open_broker(app: Any, options: GossipOptions) -> Broker:
     broker = Broker(app, options, open_keyring(options))
     if (options.broker_url or "").startswith(_SENTINEL):
         raise InvalidOption(
-            "gossip_broker_url: Sentinels want a master_name, and a URL cannot tell it; "
-            "expected the URL of a Redis or RabbitMQ, or none: the app's own broker may be behind Sentinels"
+            "gossip_broker_url: expected the URL of a Redis or RabbitMQ, or None: Sentinels want a master_name, which "
+            "a URL cannot tell; the app's own broker may be behind them"
         )
     try:
         broker.require_fanout()

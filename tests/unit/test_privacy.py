@@ -68,8 +68,12 @@ def assert_silent(*told: Any) -> None:
         assert not [(part, text) for text in texts for part in PARTS if part in text]
 
 
-@pytest.mark.parametrize("url", USABLE)
-@pytest.mark.parametrize("is_own", [True, False])
+def usable() -> list[tuple[str, bool]]:
+    """Each as the broker of the gossip and as the app's; Sentinels as the app's alone."""
+    return [(url, is_own) for url in USABLE for is_own in (True, False) if not (is_own and url.startswith("sentinel"))]
+
+
+@pytest.mark.parametrize(("url", "is_own"), usable())
 def test_the_address_of_a_broker_is_told_without_its_password(url: str, is_own: bool) -> None:
     options = GossipOptions(broker_url=url if is_own else None)
     broker = open_broker(app_on(None if is_own else url), options)
@@ -77,7 +81,12 @@ def test_the_address_of_a_broker_is_told_without_its_password(url: str, is_own: 
     assert_silent(options, as_dict(options), broker, broker.exchange())
 
 
-@pytest.mark.parametrize("url", [*UNUSABLE, b"redis://:pa55W0RD@h", ["redis://:pa55W0RD@h"], "user:pa55/W0RD@h"])
+SENTINELS = "sentinel://:pa55W0RD@127.0.0.1:1;sentinel://:pa55W0RD@127.0.0.1:2"
+
+
+@pytest.mark.parametrize(
+    "url", [*UNUSABLE, SENTINELS, b"redis://:pa55W0RD@h", ["redis://:pa55W0RD@h"], "user:pa55/W0RD@h"]
+)
 def test_a_url_of_its_own_that_cannot_be_used_is_refused_without_its_password(url: Any) -> None:
     with pytest.raises(InvalidOption, match="gossip_broker_url: expected") as refused:
         open_broker(app_on("memory://"), GossipOptions(broker_url=url))
