@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.faults.figure import Figures
+from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.ear import Ear
 from tests.support.workers import Project, Worker
@@ -20,7 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(180)]
 
 WRONG_CLOCK = Path(__file__).parents[1] / "support" / "wrong_clock"
 DAY = 86_400.0  #: seconds
-INTERVAL = 1.0  #: seconds
+INTERVAL = 1.0 if SCALE.is_full else 0.5  #: seconds
+NAP = 4.0 if SCALE.is_full else 2.5  #: seconds for which a task blocks a loop
 RIGHT = "right"
 CLOCKS: dict[str, dict[str, float]] = {
     RIGHT: {},
@@ -125,12 +127,12 @@ def assert_counted(crew: Crew, clock: str, tasks: int) -> None:
 def test_a_loop_that_is_blocked_is_stalled_by_any_clock(crew: Crew, figures: Figures) -> None:
     began = time.monotonic()
     for project in crew.projects.values():
-        project.send("nap", 4.0)
+        project.send("nap", NAP)
     for clock in CLOCKS:
         stalled_at = crew.ear.wait_for_state("stalled", 15, crew.node(clock), after=began)
         online_at = crew.ear.wait_for_state("online", 15, crew.node(clock), after=stalled_at)
-        figures.note("clocks", clock, "stalled by a task of 4 s for, s", online_at - stalled_at)
-        assert online_at - stalled_at < 4.0 + LEEWAY
+        figures.note("clocks", clock, f"stalled by a task of {NAP} s for, s", online_at - stalled_at)
+        assert online_at - stalled_at < NAP + LEEWAY
     assert {clock: crew.verdicts(clock, began) for clock in CLOCKS} == dict.fromkeys(CLOCKS, ["stalled", "online"])
 
 

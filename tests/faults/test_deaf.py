@@ -12,7 +12,7 @@ from tests.faults.scale import SCALE
 from tests.support import brokers
 from tests.support.flood import FLEET, fleet_hostnames
 from tests.support.listened import ListenerProcess, listener_process
-from tests.support.voices import flooded
+from tests.support.voices import Flood, flooded
 from tests.support.workers import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SCALE.deaf + 240)]
@@ -47,9 +47,11 @@ def test_on_rabbitmq_a_listener_that_wakes_up_takes_nothing_stale(
 
 def assert_wakes_up_well(project: Project, figures: Figures, broker: str, memory: Callable[[], float]) -> None:
     case = f"{broker}, stopped for {SCALE.deaf:.0f} s, {FLEET} messages a second"
-    with heard_fleet(project) as listener:
-        before, stopped_at = memory(), listener.stop()
+    with heard_fleet(project) as (listener, fleet):
+        before, said, stopped_at = memory(), fleet.sent, listener.stop()
         most = max(samples(memory, until=stopped_at + SCALE.deaf)) - before
+        assert listener.is_stopped, "somebody has woken it"
+        figures.check("deaf", case, "messages that it missed", fleet.sent - said, least=0.8 * FLEET * SCALE.deaf)
         woken_at = listener.wake()
         time.sleep(RIGHT_WITHIN)  # what it takes meanwhile can only be seen over time
         right_after = listener.await_right(woken_at)
@@ -62,14 +64,14 @@ def assert_wakes_up_well(project: Project, figures: Figures, broker: str, memory
 
 
 @contextmanager
-def heard_fleet(project: Project) -> Iterator[ListenerProcess]:
+def heard_fleet(project: Project) -> Iterator[tuple[ListenerProcess, Flood]]:
     """A listener that hears the whole fleet, and has a view that is right."""
     with listener_process(project, "closely") as listener:
         listener.await_right(after=0.0)  # on RabbitMQ it makes the exchange
-        with flooded(project, "fleet", FLEET):
+        with flooded(project, "fleet", FLEET) as fleet:
             listener.await_states("online", *fleet_hostnames(), timeout=40)
             listener.await_right(after=0.0)
-            yield listener
+            yield listener, fleet
 
 
 def samples(memory: Callable[[], float], until: float) -> Iterator[float]:

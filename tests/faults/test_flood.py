@@ -81,6 +81,8 @@ def test_who_floods_is_not_taken_and_nobody_else_suffers(siege: Siege, figures: 
 
 
 def test_many_hostnames_do_not_push_out_who_is_there(siege: Siege, figures: Figures) -> None:
+    if siege.broker == "RabbitMQ" and not SCALE.is_full:
+        pytest.skip("in the short form Redis alone: what keeps them out does not depend on the broker")
     names = 1_000_000 if SCALE.is_full else 10_000
     case, began, timeout = f"{siege.broker}, {names:,} hostnames", time.monotonic(), 2 * names / RATE + 30
     with flooded(siege.project, "names", RATE) as flood:

@@ -23,7 +23,7 @@ RIGHT_WITHIN = 3.0  #: seconds
 HELD = 5.0  #: ms that the step may hold the worker's loop, p99.9
 
 FAULTS: dict[str, Callable[[Proxy], None]] = {
-    "delay of 0.5 s": lambda proxy: proxy.slow(0.5),
+    "round trip of 0.5 s": lambda proxy: proxy.slow(0.25),
     "half open, no answers": lambda proxy: proxy.hold("answers"),
     "half open, no questions": lambda proxy: proxy.hold("questions"),
     "reset": Proxy.reset,
@@ -31,7 +31,7 @@ FAULTS: dict[str, Callable[[Proxy], None]] = {
     "slices of one byte": Proxy.slice,
     "stall": Proxy.swallow,
 }
-HARMLESS = ("delay of 0.5 s", "slices of one byte")
+HARMLESS = ("round trip of 0.5 s", "slices of one byte")
 URLS = {"Redis": brokers.REDIS_URL, "RabbitMQ": brokers.RABBITMQ_URL}
 SHORT = [("Redis", "half open, no answers"), ("Redis", "slices of one byte"), ("RabbitMQ", "reset")]
 CASES = [(broker, fault) for broker in URLS for fault in FAULTS] if SCALE.is_full else SHORT

@@ -89,6 +89,10 @@ class ListenerProcess:
         os.kill(self._process.pid, signal.SIGSTOP)
         return time.monotonic()
 
+    @property
+    def is_stopped(self) -> bool:
+        return bool(self._seen.status() == psutil.STATUS_STOPPED)
+
     def wake(self) -> float:
         """When it goes on."""
         woken_at = time.monotonic()
