@@ -242,21 +242,6 @@ def test_a_broker_that_blocks_is_not_written_to_and_recovers(private_rabbitmq: A
 
 @pytest.mark.rabbitmq
 @pytest.mark.slow
-def test_one_message_at_most_is_written_before_a_block_is_noticed(private_rabbitmq: Any) -> None:
-    corner = corner_at(private_rabbitmq)
-    with corner.publisher() as publisher:
-        publisher.publish(BODY)
-        private_rabbitmq.control("set_vm_memory_high_watermark", "0.0001")
-        try:
-            publisher.publish(BODY)  # RabbitMQ blocks who publishes, and tells it then
-            time.sleep(0.5)
-            assert publisher.publish(BODY) is False
-        finally:
-            private_rabbitmq.control("set_vm_memory_high_watermark", "0.4")
-
-
-@pytest.mark.rabbitmq
-@pytest.mark.slow
 def test_goodbye_to_a_broker_that_blocks_is_bounded(private_rabbitmq: Any) -> None:
     corner = corner_at(private_rabbitmq)
     with corner.publisher() as publisher:

@@ -158,7 +158,7 @@ class PrivateRabbitMQ(PrivateBroker):
     def control(self, *arguments: str) -> str:
         """Run rabbitmqctl against this node."""
         command = [str(self._binaries / "rabbitmqctl"), "-n", self.node, *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
