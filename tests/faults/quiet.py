@@ -70,9 +70,9 @@ class Watched:
     project: Project
     worker: Worker
     stall_file: Path
-    samples: list[Sample] = field(default_factory=list)  #: of its main process
-    late: Lateness | None = None  #: within the hour
-    output: str = ""
+    samples: list[Sample] = field(default_factory=list, repr=False)  #: of its main process
+    late: Lateness | None = field(default=None, repr=False)  #: within the hour
+    output: str = field(default="", repr=False)
     exit_code: int | None = None
 
     def look(self) -> None:
@@ -86,9 +86,9 @@ class Ear:
 
     process: subprocess.Popen[bytes]
     file: Path
-    samples: list[Sample] = field(default_factory=list)
-    began: dict[str, Any] = field(default_factory=dict)  #: what it told as the hour began; see tests.support.tally
-    ended: dict[str, Any] = field(default_factory=dict)  #: and as it ended
+    samples: list[Sample] = field(default_factory=list, repr=False)
+    began: dict[str, Any] = field(default_factory=dict, repr=False)  #: what it told then; see tests.support.tally
+    ended: dict[str, Any] = field(default_factory=dict, repr=False)
     exit_code: int | None = None
 
     def look(self) -> None:
