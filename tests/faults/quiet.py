@@ -187,12 +187,14 @@ def _ear(hour: Hour, kind: str, folder: Path, stack: ExitStack) -> Ear:
     stack.callback(process.kill)
     ear = Ear(process, file)
     speakers = sum(one.case[1] == kind and one.has_step for one in hour.watched)
-    eventually(partial(_assert_heard, ear, speakers), timeout=30)
+    eventually(partial(_assert_heard, ear, speakers), timeout=90)
     return ear
 
 
 def _assert_heard(ear: Ear, speakers: int) -> None:
-    assert ear.file.exists() and len(lateness.parsed(ear.file)["heard"]) == speakers
+    assert ear.file.exists(), "the listener has not begun"
+    heard = lateness.parsed(ear.file)["heard"]
+    assert len(heard) == speakers, f"{len(heard)} of {speakers} workers are heard"
 
 
 def _fill_pools(hour: Hour) -> None:
