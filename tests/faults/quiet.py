@@ -70,9 +70,9 @@ class Watched:
     project: Project
     worker: Worker
     stall_file: Path
-    samples: list[Sample] = field(default_factory=list)  #: of its main process
-    late: Lateness | None = None  #: within the hour
-    output: str = ""
+    samples: list[Sample] = field(default_factory=list, repr=False)  #: of its main process
+    late: Lateness | None = field(default=None, repr=False)  #: within the hour
+    output: str = field(default="", repr=False)
     exit_code: int | None = None
 
     def look(self) -> None:
@@ -86,9 +86,9 @@ class Ear:
 
     process: subprocess.Popen[bytes]
     file: Path
-    samples: list[Sample] = field(default_factory=list)
-    began: dict[str, Any] = field(default_factory=dict)  #: what it told as the hour began; see tests.support.tally
-    ended: dict[str, Any] = field(default_factory=dict)  #: and as it ended
+    samples: list[Sample] = field(default_factory=list, repr=False)
+    began: dict[str, Any] = field(default_factory=dict, repr=False)  #: what it told then; see tests.support.tally
+    ended: dict[str, Any] = field(default_factory=dict, repr=False)
     exit_code: int | None = None
 
     def look(self) -> None:
@@ -187,12 +187,14 @@ def _ear(hour: Hour, kind: str, folder: Path, stack: ExitStack) -> Ear:
     stack.callback(process.kill)
     ear = Ear(process, file)
     speakers = sum(one.case[1] == kind and one.has_step for one in hour.watched)
-    eventually(partial(_assert_heard, ear, speakers), timeout=30)
+    eventually(partial(_assert_heard, ear, speakers), timeout=90)
     return ear
 
 
 def _assert_heard(ear: Ear, speakers: int) -> None:
-    assert ear.file.exists() and len(lateness.parsed(ear.file)["heard"]) == speakers
+    assert ear.file.exists(), "the listener has not begun"
+    heard = lateness.parsed(ear.file)["heard"]
+    assert len(heard) == speakers, f"{len(heard)} of {speakers} workers are heard"
 
 
 def _fill_pools(hour: Hour) -> None:
