@@ -62,8 +62,9 @@ def test_an_alarm_of_the_workers_own_broker_leaves_tasks_acknowledged_at_the_ful
     with side_by_side(tmp_path, private_rabbitmq.url, pool, ahead()) as pair:
         with Ear(pair.with_step.project) as ear:
             ear.wait(0.0, timeout=30)
-            for side in pair.sides:
-                send_naps(side.project, int((SCALE.alarm + 60) * SLOTS / LONG_NAP))
+            while min(waiting(side.project) for side in pair.sides) < (SCALE.alarm + 20) * SLOTS / LONG_NAP:
+                for side in pair.sides:
+                    send_naps(side.project, 100)
             calm = rates(pair, seconds=5)
             with alarm(private_rabbitmq):
                 time.sleep(1)  # the workers' gossip meets it
