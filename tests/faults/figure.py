@@ -9,12 +9,15 @@ import os
 import platform
 import subprocess
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 __all__ = ["ROWS", "Figure", "Figures"]
 
+_MOST_NAMED = 14  #: cases of a row that the page names one by one
 DOCS = Path(__file__).parents[2] / "docs"
 
 #: `{row: (the fault, its target)}`, in the order of the page.
@@ -57,7 +60,8 @@ _PREFACE = """# Faults
 
 What is done to workers and listeners, and what became of it. `make faults` and `make soak` run it all and write this
 page; `make test` runs a short form. Every target is an assertion in `tests/faults`. The machine is noisy: where a
-figure is compared, it is with a worker without the step, beside it in the same run.
+figure is compared, it is with a worker without the step, beside it in the same run. Every figure of every case is in
+`faults.json`.
 
 {machine}.
 """
@@ -153,30 +157,51 @@ def _line(figure: Figure) -> str:
 
 
 def _page(kept: dict) -> str:  # type: ignore[type-arg]
-    parts = [_PREFACE.format(machine=kept["machine"])]
+    sections, summary = [], ["| fault | figures | beyond their targets |", "|---|---|---|"]
     for row, (fault, target) in ROWS.items():
         figures = [one for one in kept["figures"] if one["row"] == row]
         missing = {case: why for case, why in kept["missing"].items() if case.startswith(f"{row}: ")}
         if figures or missing:
-            parts.append(_section(fault, target, figures, missing))
-    return "\n".join(parts)
+            beyond = sum(not one["is_held"] for one in figures)
+            summary.append(f"| {fault} | {len(figures)} | {beyond or 'none'} |")
+            sections.append(_section(fault, target, figures, missing))
+    return "\n".join([_PREFACE.format(machine=kept["machine"]), *summary, "", *sections])
 
 
 def _section(fault: str, target: str, figures: list, missing: dict) -> str:  # type: ignore[type-arg]
-    heading = fault[0].upper() + fault[1:]
-    lines = [f"## {heading}\n", f"Target: {target}.\n"]
+    """A line per quantity, over all cases; what is beyond its target, case by case."""
+    lines = [f"## {fault[0].upper()}{fault[1:]}\n", f"Target: {target}.\n"]
     if figures:
-        lines += ["| case | quantity | figure | target | of |", "|---|---|---|---|---|"]
-        lines += [_cells(one) for one in sorted(figures, key=lambda one: one["case"])]
-    notes = sorted({f"- {one['case']}, {one['quantity']}: {one['note']}" for one in figures if one["note"]})
-    lines += ["", *notes] if notes else []
-    lines += ["", *(f"- Not run: {case.partition(': ')[2]}: {why}" for case, why in missing.items())] if missing else []
-    return "\n".join(lines) + "\n"
+        cases = dict.fromkeys(one["case"] for one in figures)
+        ran = sorted({f"{one['date']} at {one['commit']}" for one in figures})
+        named = f"Cases: {'; '.join(cases)}" if len(cases) <= _MOST_NAMED else f"{len(cases)} cases"
+        lines += [f"{named}. Measured {', '.join(ran)}.\n"]
+        lines += ["| quantity | cases | lowest | highest | target |", "|---|---|---|---|---|", *_quantities(figures)]
+    remarks = [
+        f"- **Beyond its target**: {one['case']}: {one['quantity']} {one['value']}, {one['target']}"
+        for one in figures
+        if not one["is_held"]
+    ]
+    notes = Counter((one["quantity"], one["note"]) for one in figures if one["note"])
+    remarks += [f"- {quantity} ({count} cases): {note}" for (quantity, note), count in notes.items()]
+    remarks += [f"- Not run: {case.partition(': ')[2]}: {why}" for case, why in missing.items()]
+    return "\n".join([*lines, "", *remarks]).rstrip() + "\n"
 
 
-def _cells(one: dict) -> str:  # type: ignore[type-arg]
-    value = one["value"] if one["is_held"] else f"**{one['value']}, beyond its target**"
-    return f"| {one['case']} | {one['quantity']} | {value} | {one['target']} | {one['date']}, {one['commit']} |"
+def _quantities(figures: list) -> Iterator[str]:  # type: ignore[type-arg]
+    for quantity in dict.fromkeys(one["quantity"] for one in figures):
+        group = [one for one in figures if one["quantity"] == quantity]
+        targets = {one["target"] for one in group if one["target"]}
+        target = targets.pop() if len(targets) == 1 else "each its own" if targets else ""
+        yield f"| {quantity} | {len(group)} | {' | '.join(_range([one['value'] for one in group]))} | {target} |"
+
+
+def _range(values: list) -> tuple[str, str]:  # type: ignore[type-arg]
+    """The lowest and the highest; words as they are."""
+    if all(isinstance(value, (int, float)) for value in values):
+        return f"{min(values):g}", f"{max(values):g}"
+    words = sorted(map(str, set(values)))
+    return words[0], words[-1] if len(words) > 1 else ""
 
 
 def _commit() -> str:
