@@ -402,8 +402,9 @@ def test_a_backlog_is_told_for_ten_seconds_and_its_queue_though_nobody_serves_it
 ) -> None:
     cluster.apply(a_gossip(), NOW)
     cluster.note_backlogs({"default": 7, "orphaned": 3, "unknown": None}, NOW)
-    clock.advance(10.0)
-    assert [(queue.queue, queue.backlog) for queue in cluster.queues()] == [("default", 7), ("orphaned", 3)]
+    for seconds in (0.0, 5.0, 5.0):
+        clock.advance(seconds)
+        assert [(queue.queue, queue.backlog) for queue in cluster.queues()] == [("default", 7), ("orphaned", 3)]
     clock.advance(0.125)
     assert [(queue.queue, queue.backlog) for queue in cluster.queues()] == [("default", None)]
 
@@ -715,6 +716,33 @@ def test_steps_of_the_latest_two_minutes_are_told_where_no_window_is_named(clust
     assert cluster.series("queue", "mail") == ()
 
 
+def test_the_latest_minute_and_two_are_told_where_no_window_is_named(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    for second in range(200):
+        cluster.apply(a_gossip(seq=1 + second, series=(counted(1 + second, age=second),)), clock.now)
+        clock.advance(1.0)
+    assert cluster.throughput()["mail"] == cluster.throughput("queue", 60.0)["mail"]
+    assert cluster.throughput()["mail"].seconds == 59.0, "but for the frame that is half in it"
+    assert len(cluster.series("queue", "mail")) == len(cluster.series("queue", "mail", 120.0)) == 119
+
+
+def test_where_nothing_was_before_a_trend_says_so(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    clock.advance(600.0)
+    cluster.apply(a_gossip(series=(counted(4, age=0.0),)), clock.now)
+    clock.advance(20.0)
+    trend = cluster.trends()["mail"]
+    assert (trend.latest.seconds, trend.before.seconds) == (0.0, 0.0) and trend.recent.succeeded == 4
+
+
+def test_trust_is_told_by_hostname(cluster: Cluster) -> None:
+    cluster.apply(a_gossip(hostname="signs"), NOW, is_verified=True)
+    cluster.apply(a_gossip(hostname="does not"), NOW, is_verified=False)
+    cluster.apply(a_gossip(hostname="unknown"), NOW)
+    told = {name: cluster.is_verified(name) for name in ("signs", "does not", "unknown", "nobody")}
+    assert told == {"signs": True, "does not": False, "unknown": None, "nobody": None}
+
+
 def test_an_older_gossip_does_not_count(cluster: Cluster, clock: FakeClock) -> None:
     cluster.begin(clock.now)
     cluster.apply(a_gossip(seq=2, series=(counted(4, age=0.0),)), clock.now)
@@ -727,6 +755,7 @@ def test_an_older_gossip_does_not_count(cluster: Cluster, clock: FakeClock) -> N
     [
         ("colour", 60.0, "by: expected one of queue, task, worker, got 'colour'"),
         ("queue", 0.0, "window: expected seconds above 0 and at most 10800, got 0.0"),
+        ("queue", -1.0, "window: expected seconds above 0 and at most 10800, got -1.0"),
         ("queue", float("nan"), "window: expected seconds above 0 and at most 10800, got nan"),
         ("queue", 1e9, "window: expected seconds above 0 and at most 10800, got 1000000000.0"),
     ],

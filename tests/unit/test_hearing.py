@@ -30,6 +30,10 @@ def test_echoes_are_numbered_from_one_as_the_wire_demands(hearing: Hearing) -> N
     assert [hearing.say(NOW), hearing.say(NOW + 1)] == [1, 2]
 
 
+def test_before_anything_is_refused_it_counts_on_its_echo() -> None:
+    assert Hearing(NOW).has_echo
+
+
 def test_without_a_connection_there_is_no_echo() -> None:
     assert not Hearing(NOW).is_due(NOW + 5)
 

@@ -224,6 +224,17 @@ def test_of_one_name_eight_boots_are_followed_and_one_more_only_when_one_is_sile
     assert member.hear(a_gossip(boot=f"{0:016x}"), NOW + 3.75, is_late=False), "the longest silent one was forgotten"
 
 
+def test_a_boot_that_is_over_is_forgotten_after_ten_minutes_and_the_holder_never() -> None:
+    host = Host(A)
+    host.hear(B, 1.0, interval=1000.0)
+    host.wait(601.0)
+    assert not host.member.hear(a_gossip(boot=A, seq=1), NOW + 601.0, is_late=False), "an older word of one known"
+    host.wait(601.125)
+    host.wait(9000.0)
+    assert not host.member.hear(a_gossip(boot=B, seq=1), NOW + 9000.0, is_late=False)
+    assert host.member.hear(a_gossip(boot=A, seq=1), NOW + 9000.0, is_late=False), "as new as any"
+
+
 def test_an_older_word_of_a_boot_is_not_taken() -> None:
     member = Member(a_gossip(seq=5), NOW)
     assert not member.hear(a_gossip(seq=5), NOW + 1, is_late=False)
