@@ -205,7 +205,7 @@ def test_a_listener_that_is_cut_off_says_so_of_itself(redis_project: Project) ->
 def test_gossip_of_another_version_is_told_for_as_long_as_it_is_heard(
     redis_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener_module, "_STRANGER_HOLDS", 2.0)
+    monkeypatch.setattr(listener_module, "_REFUSAL_HOLDS", 2.0)
     with redis_project.worker(*QUIET, pool="threads"), Ear(redis_project) as ear:
         ear.listener.wait(timeout=5)
         publisher = Publisher(open_broker(ear.app, resolve(ear.app)))
