@@ -65,7 +65,7 @@ def test_workers_with_another_key_are_refused_and_the_finding_says_what_to_do(pr
     project.conf["gossip_secret"] = [KEY]
     with project.worker("--without-mingle", pool="threads"):
         project.conf["gossip_secret"] = [OTHER]
-        done = project.celery("gossip", "status", "--wait", "6")
+        done = project.celery("gossip", "status", "--wait", "8")
         assert done.returncode == 1, done.stdout + done.stderr
         assert "WARNING for " in done.stdout and "Bring gossip_secret to one value" in done.stdout
         assert "No worker is heard" in done.stdout and "refused: signature " in done.stdout
