@@ -20,11 +20,13 @@ FAILOVERS = 3 if SCALE.is_full else 1
 LONG = 120  #: seconds; longer than any test
 BACKOFF = 3.0  #: seconds that a sender or a listener waits at most before it tries again
 pytestmark = pytest.mark.timeout(300)
+#: On gevent Celery itself may take long to consume again.
+FULL = pytest.mark.skipif(not SCALE.is_full, reason="in the full form")
 
 
 @pytest.mark.slow
 @pytest.mark.redis
-@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("gevent", marks=FULL)])
 def test_when_sentinels_name_another_master_gossip_is_heard_again_by_itself(pool: str, figures: Figures) -> None:
     brokers.private("redis")  # gives up where there is none
     with Sentinels() as sentinels:

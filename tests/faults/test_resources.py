@@ -278,7 +278,8 @@ def test_without_a_descriptor_left_the_tasks_run_and_the_gossip_returns(
 
 @pytest.mark.redis
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=FULL), pytest.param("gevent", marks=FULL)])
+@FULL  # in some seconds the limit may not be met
+@pytest.mark.parametrize("pool", ["threads", "prefork", "gevent"])
 def test_without_memory_for_a_probe_the_tasks_run_and_the_gossip_returns(
     pool: str, tmp_path: Path, figures: Figures
 ) -> None:
@@ -303,6 +304,7 @@ def public_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@FULL  # a user of its own must be able to read where the project lies
 @pytest.mark.redis
 @pytest.mark.timeout(300)
 def test_without_a_thread_the_tasks_run_and_the_gossip_begins_when_there_is_one(

@@ -1,5 +1,6 @@
 """What a Subscription promises of anything that a broker hands over: one body or one rejection, or a reconnect."""
 
+import time
 from functools import cache
 from typing import Any
 
@@ -31,8 +32,11 @@ class Ear:
 
     def hear(self) -> Any:
         """The one body or rejection that has come; None where the connection has to be built anew."""
+        received: list[Any] = []
+        give_up_at = time.monotonic() + _ANSWER_WITHIN
         try:
-            received = self._subscription.receive(_ANSWER_WITHIN)
+            while not received and time.monotonic() < give_up_at:  # a long one comes in pieces
+                received = self._subscription.receive(_ANSWER_WITHIN)
         except Exception:  # whatever it is, a Listener drops the connection
             self.reconnect()
             return None

@@ -43,7 +43,6 @@ TESTS = {
     "hearing": ("unit/test_hearing", "unit/test_simulation"),
     "messages": ("unit/test_messages",),
     "envelope": ("fuzz/test_envelope",),
-    "view": ("unit/test_cluster", "unit/test_rule", "unit/test_diagnosis"),
 }
 #: Tests that break these modules themselves, or that take long and tell nothing about them that others do not.
 SKIPPED = "not wrong_with_the_view and not failing_schedule and not among_the and not same_run and not one_thread_while"

@@ -23,6 +23,12 @@ class Parcel(bytes):
 
     sent_at: float
     gossip: Gossip | None  #: None: an echo
+    is_verified: bool | None = None
+
+    @property
+    def body(self) -> bytes:
+        """As a Delivery has it."""
+        return self
 
 
 class World:
