@@ -59,11 +59,11 @@ def unpack(data: bytes, keyring: Keyring) -> Delivery | RejectedGossip:
         if "compression" in envelope.headers:
             return RejectedGossip("compressed")
         if envelope.content_type != CONTENT_TYPE:
-            return RejectedGossip("content_type", repr(envelope.content_type)[:200])
+            return RejectedGossip("content_type", repr(envelope.content_type))
         is_base64 = envelope.properties.body_encoding == "base64"
         body = base64.b64decode(envelope.body, validate=True) if is_base64 else envelope.body.encode()
     except (ValueError, RecursionError) as exc:
-        return RejectedGossip("transport", str(exc)[:200])
+        return RejectedGossip("transport", str(exc))
     return _delivery(body, envelope.headers, keyring)
 
 
@@ -83,7 +83,7 @@ def bounded_message(message_class: Any) -> Any:
                 self.errors: list[Any] = []
                 tag = getattr(raw, "delivery_tag", None)
                 Message.__init__(self, channel=channel, delivery_tag=tag)
-                self.rejected = exc if isinstance(exc, RejectedGossip) else RejectedGossip("transport", repr(exc)[:200])
+                self.rejected = exc if isinstance(exc, RejectedGossip) else RejectedGossip("transport", repr(exc))
 
     return BoundedMessage
 
@@ -99,7 +99,7 @@ def delivery_of(message: Any, keyring: Keyring) -> Delivery | RejectedGossip:
     if message.rejected is not None:
         return message.rejected  # type: ignore[no-any-return]
     if message.content_type != CONTENT_TYPE:
-        return RejectedGossip("content_type", repr(message.content_type)[:200])
+        return RejectedGossip("content_type", repr(message.content_type))
     body = message.body.encode("utf-8", "surrogatepass") if isinstance(message.body, str) else message.body
     if not isinstance(body, (bytes, bytearray, memoryview)):
         return RejectedGossip("transport", f"a body of type {type(body).__name__}")

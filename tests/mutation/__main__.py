@@ -30,7 +30,7 @@ from tests.mutation.mistake import Mistake, mistakes_in
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(".mutation")
-LEAST = 0.9  #: of the mutants
+LEAST = 0.85  #: of the mutants; what is left has a reason in docs/mutation.md
 MOST_CPU = 20  #: seconds; what takes so long has found an endless loop, for all tests of a module take five
 MOST_SECONDS = 600
 SCHEDULES = "200"  #: of the simulation
@@ -42,7 +42,7 @@ TESTS = {
     "cluster": ("unit/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
     "hearing": ("unit/test_hearing", "unit/test_simulation"),
     "messages": ("unit/test_messages",),
-    "envelope": ("fuzz/test_envelope",),
+    "envelope": ("unit/test_envelope", "fuzz/test_envelope"),
 }
 #: Tests that break these modules themselves, or that take long and tell nothing about them that others do not.
 SKIPPED = "not wrong_with_the_view and not failing_schedule and not among_the and not same_run and not one_thread_while"
