@@ -26,8 +26,8 @@ _MOST_DATA_ERRORS = 10
 _FORBIDDEN = 403  #: reply code of AMQP
 _REFUSALS = (_FORBIDDEN, 404, 405, 406, 530)  #: likewise
 _REDIS_REFUSAL = "NoPermissionError"  #: by name: redis-py need not be installed
-_SENTINEL = "sentinel://"
 _REDIS_LOGIN = "AuthenticationError"  #: likewise; redis-py calls it a connection error
+_SENTINEL = "sentinel://"
 
 #: Only keys that the transport knows: pyamqp hands unknown ones to the protocol client.
 _TUNED: dict[str, dict[str, Any]] = {

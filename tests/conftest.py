@@ -20,6 +20,13 @@ def broker_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def private_redis() -> Iterator[brokers.PrivateBroker]:
+    """A Redis that the test may kill, freeze and start again."""
+    with brokers.running(brokers.private("redis")) as broker:
+        yield broker
+
+
+@pytest.fixture
 def project(broker_url: str) -> Iterator[Project]:
     """A project with names of its own on that broker; nothing of it stays there."""
     project = Project(broker_url)

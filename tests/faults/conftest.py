@@ -18,13 +18,6 @@ def figures() -> Iterator[Figures]:
     figures.save()
 
 
-@pytest.fixture
-def private_redis() -> Iterator[brokers.PrivateBroker]:
-    """A Redis that the test may break."""
-    with brokers.running(brokers.private("redis")) as broker:
-        yield broker
-
-
 @pytest.fixture(scope="session")
 def private_rabbitmq() -> Iterator[brokers.PrivateBroker]:
     """A RabbitMQ node shared by the tests that leave it as they found it: it takes ten seconds to start."""

@@ -84,13 +84,6 @@ def amqp_corner(tmp_path: Path) -> Iterator[Corner]:
     corner.clean()
 
 
-@pytest.fixture
-def private_redis() -> Iterator[brokers.PrivateBroker]:
-    """A Redis that the test may kill, freeze and start again."""
-    with brokers.running(brokers.private("redis")) as broker:
-        yield broker
-
-
 @pytest.fixture(scope="session")
 def private_rabbitmq() -> Iterator[Any]:
     """A RabbitMQ node of the suite's own; a test that breaks it mends it again."""

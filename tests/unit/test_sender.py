@@ -742,6 +742,20 @@ def forked(in_child: Any) -> int:
     return -1
 
 
+def codes_of_forks(count: int, publisher: FakePublisher, lock: threading.Lock, running: list[Sender]) -> list[int]:
+    """Exit codes of children that are forked during a publish and take this lock: 0 where it is free."""
+    sender = Sender(publisher, lambda: None, interval=60.0)
+    running.append(sender)
+    sender.start()
+    codes = []
+    for _ in range(count):
+        sender.submit(a_gossip())
+        eventually(publisher.assert_called, every=0.001)
+        publisher.calls.clear()
+        codes.append(forked(lambda: lock.acquire(timeout=5) or os._exit(3)))
+    return codes
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_no_child_is_born_while_a_publish_holds_a_lock(publisher: FakePublisher, running: list[Sender]) -> None:
     lock = threading.Lock()  # as the lock of a stream, or of the import system
@@ -751,16 +765,7 @@ def test_no_child_is_born_while_a_publish_holds_a_lock(publisher: FakePublisher,
             time.sleep(0.05)
 
     publisher.during = publish_slowly
-    sender = Sender(publisher, lambda: None, interval=60.0)
-    running.append(sender)
-    sender.start()
-    codes = []
-    for _ in range(20):
-        sender.submit(a_gossip())
-        eventually(publisher.assert_called, every=0.001)
-        publisher.calls.clear()
-        codes.append(forked(lambda: lock.acquire(timeout=5) or os._exit(3)))
-    assert codes == [0] * 20
+    assert codes_of_forks(20, publisher, lock, running) == [0] * 20
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux tells what a thread does")
@@ -777,16 +782,7 @@ def test_a_fork_waits_for_a_thread_that_works_however_long_a_busy_machine_lets_i
                 pass
 
     publisher.during = work
-    sender = Sender(publisher, lambda: None, interval=60.0)
-    running.append(sender)
-    sender.start()
-    codes = []
-    for _ in range(3):
-        sender.submit(a_gossip())
-        eventually(publisher.assert_called, every=0.001)
-        publisher.calls.clear()
-        codes.append(forked(lambda: lock.acquire(timeout=5) or os._exit(3)))
-    assert codes == [0] * 3
+    assert codes_of_forks(3, publisher, lock, running) == [0] * 3
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
