@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.crew import QUIET
+from tests.faults.figure import Figures
 from tests.faults.scale import SCALE
 from tests.support import eventually
 from tests.support.lateness import Lateness, read
 from tests.support.load import Load, Pace, pace
 from tests.support.workers import Project, Worker
 
-__all__ = ["NAP", "SLOTS", "Pair", "Side", "ahead", "compare", "seconds_to_stop", "side_by_side"]
+__all__ = ["NAP", "SLOTS", "Pair", "Side", "ahead", "check_stop", "compare", "side_by_side"]
 
 NAP = 0.1  #: seconds that a task takes where its rate shall not depend on the machine
 SLOTS = 4
 
+_GREEN = ("gevent", "eventlet")
+_LOOKS_UP = 2.0  #: seconds that Celery's loop of these pools waits for a message before it sees that it shall end
 _NEVER = 60.0  #: seconds; what a stop is said to take that does not end
 
 
@@ -34,6 +37,10 @@ class Side:
 
     def lateness(self) -> Lateness:
         return eventually(self._read)
+
+    def seconds_in_hooks(self) -> float:
+        """That its shutdown spent in those of the step; once it has ended."""
+        return float(self.stall_file.with_suffix(".ending").read_text())
 
     def _read(self) -> Lateness:
         assert self.stall_file.exists(), "no turn of the loop yet"
@@ -90,7 +97,19 @@ def compare(pair: Pair, seconds: float, task: tuple[Any, ...] = ("nap", NAP), wi
         return pace((loads[0], loads[1]), seconds, window or seconds)
 
 
-def seconds_to_stop(pair: Pair) -> tuple[float, float]:
+def check_stop(pair: Pair, figures: Figures, row: str, case: str) -> None:
+    """A warm shutdown of each; `case` begins with the pool."""
+    without, with_step = _seconds_to_stop(pair)
+    figures.note(row, case, "warm shutdown without the step, s", without)
+    in_hooks = pair.with_step.seconds_in_hooks()
+    figures.check(row, case, "of the warm shutdown, in hooks of ours, s", in_hooks, most=2.0)
+    most = 2.0 + (_LOOKS_UP if case.startswith(_GREEN) else 0.0)
+    note = "the bound is 2 s and, on gevent and eventlet, the 2 s after which Celery's loop looks up"
+    figures.check(row, case, "warm shutdown longer by, s", with_step - without, most=most, note=note)
+    assert pair.with_step.worker.process.returncode == 0
+
+
+def _seconds_to_stop(pair: Pair) -> tuple[float, float]:
     """Of a warm shutdown of each, asked for at the same moment."""
     began = time.monotonic()
     for side in pair.sides:

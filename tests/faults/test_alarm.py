@@ -11,7 +11,7 @@ from kombu import Queue
 
 from tests.faults.crew import lines_of_ours, tracebacks_of_ours
 from tests.faults.figure import Figures
-from tests.faults.pair import SLOTS, Pair, Side, ahead, compare, seconds_to_stop, side_by_side
+from tests.faults.pair import SLOTS, Pair, Side, ahead, check_stop, compare, side_by_side
 from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.ear import Ear
@@ -99,10 +99,7 @@ def check_recovery(ear: Ear, project: Project, figures: Figures, case: str) -> N
 
 def check_shutdown(pair: Pair, figures: Figures, case: str) -> None:
     time.sleep(1)  # the alarm is noticed at the next gossip
-    without, with_step = seconds_to_stop(pair)
-    figures.note("alarm", case, "warm shutdown without the step, s", without)
-    figures.check("alarm", case, "warm shutdown longer by, s", with_step - without, most=2.0)
-    assert pair.with_step.worker.process.returncode == 0
+    check_stop(pair, figures, "alarm", case)
 
 
 def assert_sees_it_online(ear: Ear) -> None:

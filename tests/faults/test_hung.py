@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.crew import tracebacks_of_ours
 from tests.faults.figure import Figures
-from tests.faults.pair import Pair, Side, ahead, compare, seconds_to_stop, side_by_side
+from tests.faults.pair import Pair, Side, ahead, check_stop, compare, side_by_side
 from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.blackhole import black_hole, mute_name_server, why_no_name_server
@@ -165,10 +165,7 @@ def test_tasks_that_do_nothing_are_no_slower_than_two_equal_workers_differ(
 def check_shutdown(pair: Pair, figures: Figures, case: str) -> None:
     for side in pair.sides:
         eventually(partial(assert_idle, side), timeout=15)
-    without, with_step = seconds_to_stop(pair)
-    figures.note("hung", case, "warm shutdown without the step, s", without)
-    figures.check("hung", case, "warm shutdown longer by, s", with_step - without, most=2.0)
-    assert pair.with_step.worker.process.returncode == 0
+    check_stop(pair, figures, "hung", case)
 
 
 def assert_idle(side: Side) -> None:

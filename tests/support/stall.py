@@ -3,7 +3,8 @@
 GOSSIP_TEST_STALL names a file, written anew every second: JSON of `late`, the lateness of a timer of 5 ms, and `held`,
 for how long each tick of the step held the loop. Both are histograms, `{upper bound in µs: count}`. Imported by the
 project; a worker without the step has no `held`. GOSSIP_TEST_STALL_PERIOD is the timer's period where 200 turns a
-second are too many, in seconds.
+second are too many, in seconds. Beside that file, one that ends in `.ending` is written at shutdown: the seconds that
+the worker spent there in the hooks of the step.
 """
 
 import functools
@@ -69,7 +70,30 @@ def begin(sender: Any, **_: Any) -> None:
     Meter(sender.timer, Path(os.environ["GOSSIP_TEST_STALL"])).arm()
 
 
+class Ending:
+    """How long the hooks of a shutdown took, from the first to the last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._taken = 0.0
+
+    def timed(self, hook: Any) -> Any:
+        @functools.wraps(hook)
+        def timing(*args: Any, **kwargs: Any) -> Any:
+            began = time.monotonic()
+            try:
+                return hook(*args, **kwargs)
+            finally:
+                self._taken += time.monotonic() - began
+                self._path.write_text(str(self._taken))
+
+        return timing
+
+
 if os.environ.get("GOSSIP_TEST_INSTALL"):
     from celery_gossip.step import GossipStep
 
     GossipStep._tick = timed(GossipStep._tick)  # type: ignore[method-assign]
+    ending = Ending(Path(os.environ["GOSSIP_TEST_STALL"]).with_suffix(".ending"))
+    for hook in ("close", "stop", "shutdown"):
+        setattr(GossipStep, hook, ending.timed(getattr(GossipStep, hook)))
