@@ -22,7 +22,7 @@ RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672
 
 def is_reachable(url: str) -> bool:
     address = urlsplit(url)
-    default_port = 5672 if address.scheme == "amqp" else 6379
+    default_port = 5672 if address.scheme.startswith("amqp") else 6379
     with contextlib.suppress(OSError), socket.create_connection((address.hostname, address.port or default_port), 1):
         return True
     return False
@@ -97,8 +97,11 @@ class PrivateRedis(PrivateBroker):
         super().__init__()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
+    def _listening(self) -> list[str]:
+        return ["--port", str(self.port)]
+
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._listening()]
         self.process = subprocess.Popen(
             [*command, "--dir", str(self.folder)],
             stdout=subprocess.DEVNULL,
@@ -141,10 +144,13 @@ class PrivateRabbitMQ(PrivateBroker):
         found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
         return found[-1] if found else Path("/usr/lib/rabbitmq/bin")
 
+    def _listening(self) -> str:
+        return f"listeners.tcp.default = 127.0.0.1:{self.port}\n"
+
     def start(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "rabbitmq-env.conf").touch()
-        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{self.port}\n")
+        (self.folder / "rabbitmq.conf").write_text(self._listening())
         with (self.folder / "out.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(self._binaries / "rabbitmq-server")],
@@ -173,9 +179,14 @@ def running(broker: PrivateBroker) -> Iterator[PrivateBroker]:
         broker.close()
 
 
-def private(kind: str) -> PrivateBroker:
-    """A private broker of this kind, not started; gives up where its server is not installed."""
+def require_server(kind: str) -> None:
+    """Give up where the server of this kind is not installed."""
     server = {"redis": "redis-server", "rabbitmq": "rabbitmq-server"}[kind]
     if shutil.which(server) is None and shutil.which(server, path="/usr/sbin") is None:
         give_up(f"{server} is not installed")
+
+
+def private(kind: str) -> PrivateBroker:
+    """A private broker of this kind, not started; gives up where its server is not installed."""
+    require_server(kind)
     return PrivateRedis() if kind == "redis" else PrivateRabbitMQ()
