@@ -1,7 +1,5 @@
 """`celery gossip exporter` beside real workers."""
 
-import contextlib
-import re
 import signal
 import socket
 import subprocess
@@ -9,53 +7,13 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import brokers, eventually
-from tests.support.scrape import Scrape
+from tests.support.exporting import exporting
 from tests.support.workers import REPOSITORY, Project
-
-
-class Running:
-    """An exporter process that serves."""
-
-    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
-        self.process = process
-        self.url = url
-
-    def scrape(self) -> Scrape:
-        with urllib.request.urlopen(self.url, timeout=5) as answer:
-            return Scrape(answer.read().decode())
-
-    def stop(self, number: int) -> tuple[int, str]:
-        """The exit code, and what it wrote to stderr."""
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=10)
-        return self.process.returncode, errors
-
-
-@contextlib.contextmanager
-def exporting(project: Project, *flags: str) -> Iterator[Running]:
-    """Killed at the end if it still runs."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "exporter", "--port", "0", *flags],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.fullmatch(r"serving (http://127\.0\.0\.1:\d+/metrics), listening on (\S+)\n", line)
-            assert found, line
-            yield Running(process, found[1])
-        finally:
-            process.kill()
 
 
 def runs_recorded(record: Path) -> Counter[str]:

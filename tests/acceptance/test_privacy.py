@@ -3,10 +3,6 @@
 import contextlib
 import json
 import os
-import re
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -17,6 +13,7 @@ from kombu import Connection, Exchange, Queue
 from celery_gossip.messages import decode
 from tests.acceptance.test_commands import interrupted, watching
 from tests.support import brokers, eventually
+from tests.support.exporting import exporting
 from tests.support.spill import CANARY
 from tests.support.workers import REPOSITORY, Project
 
@@ -88,32 +85,6 @@ def spill(project: Project) -> None:
                 )
 
 
-@contextlib.contextmanager
-def exporting(project: Project) -> Iterator[str]:
-    """A `celery gossip exporter` that runs; its URL."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "exporter", "--port", "0"],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as exporter:
-        try:
-            assert exporter.stdout is not None
-            line = exporter.stdout.readline()
-            found = re.search(r"serving (\S+),", line)
-            assert found, line
-            yield found[1]
-        finally:
-            exporter.kill()
-
-
-def fetched(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return str(answer.read().decode())
-
-
 def test_nothing_that_a_task_carries_is_in_a_gossip_or_in_what_is_made_of_it(project: Project) -> None:
     project.extra_environment = {
         "GOSSIP_TEST_IMPORT": "tests.support.spill",
@@ -126,7 +97,7 @@ def test_nothing_that_a_task_carries_is_in_a_gossip_or_in_what_is_made_of_it(pro
         wire_of(project) as wire,
         watching(project) as watch,
         watching(project, "--json") as json_watch,
-        exporting(project) as url,
+        exporting(project) as exporter,
     ):
         spill(project)
 
@@ -135,11 +106,11 @@ def test_nothing_that_a_task_carries_is_in_a_gossip_or_in_what_is_made_of_it(pro
             for name in ("keep", "blurt", "again"):
                 assert f"tests.support.spill.{name}".encode() in told
             assert b'"failed":{"Indiscreet":' in told, "nobody has failed yet"
-            assert 'exception="Indiscreet"' in fetched(url)
+            assert 'exception="Indiscreet"' in exporter.text()
 
         eventually(is_told, timeout=20, every=0.3)
         shown = {
-            "the exporter": fetched(url),
+            "the exporter": exporter.text(),
             "status": project.celery("gossip", "status").stdout,
             "status --json": json.dumps(project.status()),
             "inspect gossip": project.celery("inspect", "gossip", "--json", "--timeout", "3").stdout,
