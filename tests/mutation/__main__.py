@@ -38,7 +38,7 @@ PRELOADED = (celery.worker.request, hypothesis.stateful, kombu)  #: what the tes
 
 #: The tests that concern each module, the quickest first: the first one that fails ends the mutant.
 TESTS = {
-    "member": ("unit/test_member", "unit/test_cluster", "unit/test_simulation"),
+    "member": ("unit/test_member", "unit/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
     "cluster": ("unit/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
     "hearing": ("unit/test_hearing", "unit/test_simulation"),
     "messages": ("unit/test_messages",),

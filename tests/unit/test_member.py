@@ -148,6 +148,7 @@ def test_one_that_is_leaving_takes_over_only_from_one_that_is_gone() -> None:
     host.hear(B, 1.5, state="draining")
     for at in range(2, 9):
         host.hear(A, at, state="draining")
+        assert host.holder == B
         host.hear(B, at, state="draining")
     assert host.holder == B
     assert host.hear(B, 9.0, state="offline") == ["draining"]

@@ -19,6 +19,7 @@ from celery_gossip.messages import (
     Echo,
     Gossip,
     Histogram,
+    QueueCheck,
     TaskSeries,
     as_dict,
     decode,
@@ -642,3 +643,9 @@ def test_what_is_no_echo_is_an_invalid_gossip(body: bytes) -> None:
 def test_a_gossip_of_another_version_is_told_with_its_hostname() -> None:
     with pytest.raises(RejectedGossip, match=r"version: 2 of 'celery@web1', 1 is spoken here"):
         decode(wire(v=2))
+
+
+@pytest.mark.parametrize("struct", [QueueCheck, Histogram, TaskSeries, Gossip, Echo])
+def test_fields_are_given_by_name_so_that_a_release_may_put_one_between(struct: type) -> None:
+    with pytest.raises(TypeError, match="positional"):
+        struct("anything")
