@@ -38,6 +38,14 @@ class Shortage:
     def process(self) -> psutil.Process:
         return psutil.Process(self.worker.process.pid)
 
+    def memory(self) -> int:
+        """Bytes that it has when no probe is about: the least of some looks."""
+        looks = []
+        for _ in range(10):
+            looks.append(self.process.memory_info().vms)
+            time.sleep(INTERVAL / 20)
+        return min(looks)
+
     def limit(self, what: int, soft: int) -> None:
         _, hard = self.process.rlimit(what)
         self.process.rlimit(what, (soft, hard))

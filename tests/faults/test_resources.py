@@ -163,7 +163,7 @@ def test_without_memory_for_a_probe_the_tasks_run_and_the_gossip_returns(
             figures,
             f"no memory left, {pool}",
             some,
-            inflict=lambda: some.limit(resource.RLIMIT_AS, some.process.memory_info().vms + GROWTH),
+            inflict=lambda: some.limit(resource.RLIMIT_AS, some.memory() + GROWTH),
             lift=lambda: some.lift(resource.RLIMIT_AS),
             is_back=some.await_gossip,
             line="probe failed: MemoryError",
