@@ -28,7 +28,7 @@ FULL = pytest.mark.skipif(not SCALE.is_full, reason="in the full form")
 @pytest.mark.redis
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("gevent", marks=FULL)])
 def test_when_sentinels_name_another_master_gossip_is_heard_again_by_itself(pool: str, figures: Figures) -> None:
-    brokers.private("redis")  # gives up where there is none
+    brokers.require_server("redis")
     with Sentinels() as sentinels:
         project = Project(sentinels.url, broker_transport_options=sentinels.options)
         with project.worker("--without-mingle", pool=pool) as worker, Ear(project) as ear:
