@@ -5,21 +5,24 @@ the ledger and the history under the Cluster's lock.
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add
-from typing import TypeVar
+from struct import unpack_from
+from typing import Any, TypeVar
 
 from celery_gossip.histogram import quantile
 from celery_gossip.messages import MOST_KINDS, OTHER
 
-__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend", "add_kinds"]
+__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend", "add_kinds", "counted", "counts_in"]
 
 #: What is counted of tasks, as in `celery_gossip.messages.TaskSeries`; `failed` is the sum over all exceptions.
 COUNTS = ("received", "started", "succeeded", "failed", "retried", "revoked", "rejected")
 _MICRO = 1e6
 _MOST = 2**63 - 1  #: of any packed number
 _MOST_OF_SHORT = 2 ** (8 * array("I").itemsize) - 1  #: of any in a Tally that is packed in half of that
+
+_COUNTS_IN = {code: f"={len(COUNTS)}{code.decode()}" for code in (b"I", b"q")}  #: how the counts of a packed Tally lie
 
 _Key = TypeVar("_Key", int, str)
 Packed = tuple[bytes, dict[str, int] | None]  #: a Tally in a third of its memory
@@ -170,6 +173,18 @@ class Tally:
         tally.wait = dict(zip(waited[: len(waited) // 2], waited[len(waited) // 2 :], strict=True))
         tally.failures = dict(packed[1] or {})
         return tally
+
+
+def counted(counts: Sequence[int], seconds: float, since: float) -> Throughput:
+    """What these COUNTS tell."""
+    named: dict[str, Any] = dict(zip(COUNTS, counts, strict=True))
+    return Throughput(seconds=seconds, since=since, **named)
+
+
+def counts_in(packed: Packed) -> tuple[int, ...]:
+    """The counts of a packed Tally alone."""
+    body = packed[0]
+    return unpack_from(_COUNTS_IN[body[:1]], body, 1)
 
 
 def add_kinds(mine: dict[str, int], more: Mapping[str, int]) -> None:

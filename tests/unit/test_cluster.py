@@ -21,7 +21,8 @@ from celery_gossip.cluster import (
 from celery_gossip.errors import InvalidOption
 from celery_gossip.member import Patience
 from celery_gossip.messages import TaskSeries
-from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip
+from celery_gossip.throughput import Distribution
+from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip, a_series
 
 NOW = 1000.0
 
@@ -753,7 +754,7 @@ def test_an_older_gossip_does_not_count(cluster: Cluster, clock: FakeClock) -> N
 @pytest.mark.parametrize(
     ("by", "window", "told"),
     [
-        ("colour", 60.0, "by: expected one of queue, task, worker, got 'colour'"),
+        ("colour", 60.0, "by: expected one of queue, task, worker, fleet, got 'colour'"),
         ("queue", 0.0, "window: expected seconds above 0 and at most 10800, got 0.0"),
         ("queue", -1.0, "window: expected seconds above 0 and at most 10800, got -1.0"),
         ("queue", float("nan"), "window: expected seconds above 0 and at most 10800, got nan"),
@@ -781,3 +782,30 @@ def test_trends_compare_the_last_minute_with_what_was_before(cluster: Cluster, c
     assert (trend.before.since, trend.before.seconds) == (NOW - 340, 580.0), "11 minutes, likewise of a minute"
     assert trend.recent.failure_rate == pytest.approx(0.5, abs=0.02)
     assert 14 <= trend.latest.succeeded <= 16
+
+
+def test_counts_are_those_of_the_throughput(cluster: Cluster, clock: FakeClock) -> None:
+    for seq in range(1, 100):
+        clock.now = NOW + seq
+        for name in ("a", "b"):
+            series = (a_series(age=float(seq), received=3 * seq, started=2 * seq, succeeded=seq, failed={"KeyError": seq}),)
+            cluster.apply(a_gossip(hostname=name, seq=seq, series=series), clock.now)
+    for by in ("queue", "task", "worker", "fleet"):
+        whole = cluster.throughput(by, 30.0)
+        counted = cluster.counts(by, 30.0)
+        assert counted.keys() == whole.keys() and whole
+        for name, told in whole.items():
+            assert counted[name] == dataclasses.replace(told, failures={}, runtime=Distribution(), wait=Distribution())
+
+
+def test_the_fleet_is_the_sum_of_its_workers(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(NOW)
+    for seq in range(1, 5):
+        for name in ("a", "b"):
+            series = (a_series(age=float(seq), received=3 * seq, succeeded=seq),)
+            cluster.apply(a_gossip(hostname=name, seq=seq, series=series), NOW + seq)
+    clock.now = NOW + 5
+    (fleet,) = cluster.throughput("fleet").values()
+    workers = cluster.throughput("worker").values()
+    assert (fleet.received, fleet.succeeded) == (sum(w.received for w in workers), sum(w.succeeded for w in workers))
+    assert [step.succeeded for step in cluster.series("fleet", "")] == [2, 2, 2, 2]
