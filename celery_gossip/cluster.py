@@ -133,9 +133,9 @@ class Cluster:
     def throughput(self, by: str = "queue", window: float = 60.0) -> dict[str, Throughput]:
         """What became of the tasks of each queue, task or worker in the latest seconds, `{name: Throughput}`.
 
-        `by` is "queue", "task", "worker", or "fleet" for all together, whose name is ""; `window` is in seconds, at most
-        three hours. Only who had any is named; the queue "" stands for those that could not be told. Raises ValueError
-        for another `by` or a bad window.
+        `by` is "queue", "task", "worker", or "fleet" for all together, whose name is ""; `window` is in seconds, three
+        hours at most. Only who had any is named; the queue "" stands for those that could not be told. Raises
+        ValueError for another `by` or a bad window.
         """
         _check(by, window)
         now = self._clock()

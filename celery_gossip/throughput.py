@@ -5,7 +5,7 @@ the ledger and the history under the Cluster's lock.
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add
 from struct import unpack_from
@@ -14,7 +14,18 @@ from typing import Any, TypeVar
 from celery_gossip.histogram import quantile
 from celery_gossip.messages import MOST_KINDS, OTHER
 
-__all__ = ["COUNTS", "Distribution", "Packed", "Tally", "Throughput", "Trend", "add_kinds", "counted", "counts_in"]
+__all__ = [
+    "COUNTS",
+    "Distribution",
+    "Packed",
+    "Tally",
+    "Throughput",
+    "Trend",
+    "add_kinds",
+    "counted",
+    "counts_in",
+    "merged",
+]
 
 #: What is counted of tasks, as in `celery_gossip.messages.TaskSeries`; `failed` is the sum over all exceptions.
 COUNTS = ("received", "started", "succeeded", "failed", "retried", "revoked", "rejected")
@@ -185,6 +196,24 @@ def counts_in(packed: Packed) -> tuple[int, ...]:
     """The counts of a packed Tally alone."""
     body = packed[0]
     return unpack_from(_COUNTS_IN[body[:1]], body, 1)
+
+
+def merged(paces: Iterable[Throughput]) -> Throughput:
+    """The sum of what became of different tasks in the same seconds."""
+    tally, seconds, since = Tally(), 0.0, 0.0
+    for pace in paces:
+        tally.add(_tally_of(pace))
+        seconds, since = max(seconds, pace.seconds), max(since, pace.since)
+    return tally.throughput(seconds, since)
+
+
+def _tally_of(pace: Throughput) -> Tally:
+    tally = Tally()
+    tally.counts = [getattr(pace, name) for name in COUNTS]
+    tally.failures = dict(pace.failures)
+    tally.runtime, tally.runtime_total = dict(pace.runtime.buckets), pace.runtime.total
+    tally.wait, tally.wait_total = dict(pace.wait.buckets), pace.wait.total
+    return tally
 
 
 def add_kinds(mine: dict[str, int], more: Mapping[str, int]) -> None:

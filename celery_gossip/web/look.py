@@ -1,0 +1,211 @@
+"""Look: everything that the rows of one watched app are made from, immutable; and the Watch that takes them.
+
+A Watch is used on one thread at a time, the board's. The Source is a Listener, or whatever a test puts in its place.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from celery_gossip import diagnosis
+from celery_gossip.throughput import Throughput
+from celery_gossip.view import View, WorkerView
+
+__all__ = ["MINUTE", "Life", "Look", "Source", "Watch"]
+
+MINUTE = 60.0  #: seconds over which every rate and every percentile is told
+MOST_RUNS = 50_000  #: running tasks whose first sight is kept
+_SPARK_EVERY = 10.0  #: seconds of a bar of a sparkline
+_SPARK_BARS = 30
+_MOST_SPARKS = 2_000  #: queues that have one
+_SHARE = 0.05  #: of its time that a watch spends on one kind of figures, at most
+_FRESH_SEQ = 3  #: a worker whose first word heard bears a higher number has been there before
+
+
+class History(Protocol):
+    """What is asked of a Cluster."""
+
+    def throughput(self, by: str, window: float) -> dict[str, Throughput]: ...
+    def counts(self, by: str, window: float) -> dict[str, Throughput]: ...
+    def series(self, by: str, name: str, window: float) -> tuple[Throughput, ...]: ...
+
+
+class Source(Protocol):
+    """What the dashboard asks of a Listener. Nothing of it waits for a worker or a broker."""
+
+    @property
+    def cluster(self) -> History: ...
+    @property
+    def connected_at(self) -> float | None: ...
+    @property
+    def error(self) -> Exception | None: ...
+    @property
+    def findings(self) -> tuple[diagnosis.Finding, ...]: ...
+    @property
+    def rejected(self) -> Counter[str]: ...
+    @property
+    def uri(self) -> str: ...
+    def view(self) -> View: ...
+
+
+class Run(NamedTuple):
+    """When a running task was first seen."""
+
+    seen_at: float  #: monotonic seconds
+    is_older: bool  #: it ran before that
+
+
+@dataclass(frozen=True)
+class Life:
+    """The boots of one worker, as far as they were heard."""
+
+    boot: str
+    booted_at: float | None  #: monotonic seconds; None where it was there before
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One app at one moment. Times are monotonic seconds, `unix` makes them those of the calendar."""
+
+    source: str
+    app: str
+    uri: str
+    view: View
+    is_connected: bool = True
+    error: str = ""
+    rejected: int = 0
+    findings: tuple[diagnosis.Finding, ...] = ()
+    fleet: Throughput = field(default_factory=lambda: Throughput(seconds=0.0))
+    queues: Mapping[str, Throughput] = field(default_factory=dict)
+    tasks: Mapping[str, Throughput] = field(default_factory=dict)
+    workers: Mapping[str, Throughput] = field(default_factory=dict)  #: counts only
+    sparks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
+    lives: Mapping[str, Life] = field(default_factory=dict)  #: by hostname
+    runs: Mapping[str, Run] = field(default_factory=dict)  #: by task id
+    offset: float = 0.0  #: of the calendar's clock to the listener's
+
+    def unix(self, at: float) -> float:
+        """Unix seconds, to a tenth: a time that did not change stays the same."""
+        return round(at + self.offset, 1)
+
+
+class Watch:
+    """Looks at one source again and again, and remembers what no single look tells. Bounded."""
+
+    def __init__(
+        self,
+        source: str,
+        app: str,
+        listener: Source,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.source = source
+        self.app = app
+        self.listener = listener
+        self._clock = clock
+        self._wall = wall
+        self._offset = wall() - clock()
+        self._lives: dict[str, Life] = {}
+        self._runs: dict[str, Run] = {}
+        self._sparks: dict[str, deque[float]] = {}
+        self._spark_at = clock() + _SPARK_EVERY
+        cluster = listener.cluster
+        self._queues = Paced(lambda: cluster.throughput("queue", MINUTE), clock)
+        self._tasks = Paced(lambda: cluster.throughput("task", MINUTE), clock)
+        self._workers = Paced(lambda: cluster.counts("worker", MINUTE), clock)
+
+    def look(self) -> Look:
+        view = self.listener.view()
+        now = self._clock()
+        if view.isolated_since is None:
+            self._remember(view, now)
+        self._draw_sparks(now)
+        error = self.listener.error
+        return Look(
+            source=self.source,
+            app=self.app,
+            uri=self.listener.uri,
+            view=view,
+            is_connected=self.listener.connected_at is not None,
+            error="" if error is None else f"{type(error).__name__}: {error}"[:300],
+            rejected=sum(self.listener.rejected.copy().values()),
+            findings=self.listener.findings,
+            fleet=self.listener.cluster.throughput("fleet", MINUTE).get("", Throughput(seconds=MINUTE)),
+            queues=self._queues.value,
+            tasks=self._tasks.value,
+            workers=self._workers.value,
+            sparks={name: tuple(bars) for name, bars in self._sparks.items()},
+            lives=dict(self._lives),
+            runs=dict(self._runs),
+            offset=self._settled_offset(),
+        )
+
+    def _settled_offset(self) -> float:
+        """The same as long as nobody sets the clock, that times of the past do not flicker."""
+        offset = self._wall() - self._clock()
+        if abs(offset - self._offset) > 1.0:
+            self._offset = offset
+        return self._offset
+
+    def _remember(self, view: View, now: float) -> None:
+        before = self._lives
+        self._lives = {one.gossip.hostname: _life(before.get(one.gossip.hostname), one, now) for one in view.workers}
+        runs: dict[str, Run] = {}
+        for worker, task_id in _running(view):
+            if len(runs) >= MOST_RUNS:
+                break
+            is_older = worker.gossip.hostname not in before and worker.gossip.seq > _FRESH_SEQ
+            runs[task_id] = self._runs.get(task_id) or Run(now, is_older)
+        self._runs = runs
+
+    def _draw_sparks(self, now: float) -> None:
+        if now < self._spark_at:
+            return
+        self._spark_at = now + _SPARK_EVERY
+        latest = self.listener.cluster.counts("queue", _SPARK_EVERY)
+        names = dict.fromkeys((*self._sparks, *latest))
+        for name in list(names)[:_MOST_SPARKS]:
+            bars = self._sparks.setdefault(name, deque(maxlen=_SPARK_BARS))
+            bars.append(round(latest[name].ended / _SPARK_EVERY, 2) if name in latest else 0.0)
+            if not any(bars):
+                del self._sparks[name]
+
+
+class Paced:
+    """A figure that is made anew when it is asked for, as often as that takes up no more than its share of the time."""
+
+    def __init__(self, make: Callable[[], dict[str, Throughput]], clock: Callable[[], float]) -> None:
+        self._make = make
+        self._clock = clock
+        self._due_at = float("-inf")
+        self._value: dict[str, Throughput] = {}
+
+    @property
+    def value(self) -> dict[str, Throughput]:
+        began = self._clock()
+        if began >= self._due_at:
+            self._value = self._make()
+            took = self._clock() - began
+            self._due_at = began + took / _SHARE
+        return self._value
+
+
+def _life(before: Life | None, worker: WorkerView, now: float) -> Life:
+    gossip = worker.gossip
+    if before is not None and before.boot == gossip.boot:
+        return before
+    booted_at = now if gossip.seq <= _FRESH_SEQ or before is not None else None
+    return Life(gossip.boot, booted_at, before.restarts + 1 if before else 0)
+
+
+def _running(view: View) -> Iterator[tuple[WorkerView, str]]:
+    for worker in view.workers:
+        if not worker.is_gone:
+            for gossip in worker.gossips:
+                for check in gossip.checks:
+                    for task_id in check.active:
+                        yield worker, task_id

@@ -1,0 +1,102 @@
+"""Subjects: the tables of one topic, made of the latest looks. Called by the board on its thread, and by the API."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from celery_gossip.throughput import Throughput, merged
+from celery_gossip.web import table
+from celery_gossip.web.look import Look, Source
+from celery_gossip.web.row import Step
+from celery_gossip.web.topic import Row, Subject, Tables
+
+__all__ = ["LONGEST", "steps_of", "tables_of"]
+
+LONGEST = 10_800.0  #: seconds of a chart
+
+Looks = Mapping[str, Look]
+Sources = Mapping[str, Source]
+
+
+def tables_of(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+    """Every table that the topic has; empty ones where its subject is not in the view."""
+    return _MAKERS[subject.kind](subject, looks, listeners)
+
+
+def steps_of(subject: Subject, looks: Looks, listeners: Sources, window: float = LONGEST) -> dict[str, Step]:
+    """A chart's points of the latest `window` seconds, by their start."""
+    by, name = ("fleet", "") if subject.kind == "pace" else (subject.kind, subject.name)
+    sources = [subject.source] if subject.source else list(looks)
+    told = [(looks[one], listeners[one].cluster.series(by, name, window)) for one in sources if one in looks]
+    if len(told) == 1:
+        return table.steps(*told[0])
+    return table.steps(told[0][0], _together(series for _, series in told)) if told else {}
+
+
+def _together(all_series: Iterable[Iterable[Throughput]]) -> list[Throughput]:
+    """The listeners of one process share a clock, so that their steps begin together."""
+    by_start: dict[float, list[Throughput]] = defaultdict(list)
+    for series in all_series:
+        for step in series:
+            by_start[step.since].append(step)
+    return [merged(by_start[start]) for start in sorted(by_start)]
+
+
+def _fleet(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+    every = list(looks.values())
+    return {"sources": table.sources(every), "totals": table.totals(every), "findings": table.findings(every)}
+
+
+def _list(make: Callable[[Iterable[Look]], Mapping[str, Row]]) -> Callable[[Subject, Looks, Sources], Tables]:
+    return lambda subject, looks, listeners: {subject.kind: make(looks.values())}
+
+
+def _pace(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+    return {"steps": steps_of(subject, looks, listeners)}
+
+
+def _queue(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+    look = looks.get(subject.source)
+    if look is None:
+        return {"queue": {}, "checks": {}, "runs": {}, "steps": {}}
+    return {
+        "queue": _one(table.queues([look]), subject),
+        "checks": table.checks_of_queue(look, subject.name),
+        "runs": table.runs_of(look, queue=subject.name),
+        "steps": steps_of(subject, looks, listeners),
+    }
+
+
+def _worker(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+    look = looks.get(subject.source)
+    if look is None:
+        return {"worker": {}, "checks": {}, "runs": {}, "steps": {}}
+    return {
+        "worker": _one(table.workers([look]), subject),
+        "checks": table.checks_of_worker(look, subject.name),
+        "runs": table.runs_of(look, hostname=subject.name),
+        "steps": steps_of(subject, looks, listeners),
+    }
+
+
+def _task(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+    look = looks.get(subject.source)
+    if look is None:
+        return {"task": {}, "steps": {}}
+    return {"task": _one(table.tasks([look]), subject), "steps": steps_of(subject, looks, listeners)}
+
+
+def _one(rows: Mapping[str, Row], subject: Subject) -> Mapping[str, Row]:
+    key = f"{subject.source}/{subject.name}"
+    return {key: rows[key]} if key in rows else {}
+
+
+_MAKERS: Mapping[str, Callable[[Subject, Looks, Sources], Tables]] = {
+    "fleet": _fleet,
+    "queues": _list(table.queues),
+    "workers": _list(table.workers),
+    "tasks": _list(table.tasks),
+    "pace": _pace,
+    "queue": _queue,
+    "worker": _worker,
+    "task": _task,
+}

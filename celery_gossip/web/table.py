@@ -1,0 +1,298 @@
+"""Tables: the rows of the page and of the API, made of looks. Pure; called by the board and the API, on any thread."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from celery_gossip.messages import Gossip, QueueCheck
+from celery_gossip.throughput import Distribution, Throughput, merged
+from celery_gossip.view import WorkerView
+from celery_gossip.web.look import Look
+from celery_gossip.web.row import (
+    Check,
+    Finding,
+    Queue,
+    Run,
+    Source,
+    Step,
+    Task,
+    Timing,
+    Totals,
+    Worker,
+)
+
+__all__ = [
+    "checks_of_queue",
+    "checks_of_worker",
+    "findings",
+    "queues",
+    "runs_of",
+    "sources",
+    "steps",
+    "tasks",
+    "totals",
+    "workers",
+]
+
+MOST_RUNS = 500  #: of one queue or worker that are told one by one
+_NOTHING = Throughput(seconds=0.0)
+_NOBODY_HEARS = 2.0  #: intervals after which a worker counts as silent
+_SPARE = 0.5  #: seconds more
+_REASONS = {
+    "stalled": "its event loop does not tick: something blocks it",
+    "draining": "it shuts down, and its last tasks still run",
+    "suspect": "it has been silent for longer than it should",
+    "lost": "it fell silent without a goodbye",
+    "offline": "it said goodbye",
+    "conflict": "two live workers have this name",
+}
+
+
+def sources(looks: Iterable[Look]) -> dict[str, Source]:
+    return {look.source: _source(look) for look in looks}
+
+
+def totals(looks: Sequence[Look]) -> dict[str, Totals]:
+    """Of each source, and under "" of all."""
+    each = {look.source: _totals(look.source, [look]) for look in looks}
+    return {"": _totals("", looks), **each}
+
+
+def findings(looks: Iterable[Look]) -> dict[str, Finding]:
+    return {
+        f"{look.source}/{one.kind}/{one.subject}/{one.severity}": Finding(
+            source=look.source,
+            kind=one.kind,
+            severity=one.severity,
+            subject=one.subject,
+            subject_kind=_subject_kind(look, one.subject),
+            since=look.unix(one.since),
+            text=one.text,
+        )
+        for look in looks
+        for one in look.findings
+    }
+
+
+def queues(looks: Iterable[Look]) -> dict[str, Queue]:
+    return {f"{look.source}/{one.queue}": _queue(look, at) for look in looks for at, one in enumerate(look.view.queues)}
+
+
+def workers(looks: Iterable[Look]) -> dict[str, Worker]:
+    return {f"{look.source}/{one.gossip.hostname}": _worker(look, one) for look in looks for one in look.view.workers}
+
+
+def tasks(looks: Iterable[Look]) -> dict[str, Task]:
+    return {f"{look.source}/{name}": _task(look, name, pace) for look in looks for name, pace in look.tasks.items()}
+
+
+def checks_of_queue(look: Look, queue: str) -> dict[str, Check]:
+    """By hostname."""
+    return {
+        worker.gossip.hostname: _check(look, worker, gossip, check)
+        for worker, gossip, check in _checks(look)
+        if check.queue == queue
+    }
+
+
+def checks_of_worker(look: Look, hostname: str) -> dict[str, Check]:
+    """By queue."""
+    return {
+        check.queue: _check(look, worker, gossip, check)
+        for worker, gossip, check in _checks(look)
+        if gossip.hostname == hostname
+    }
+
+
+def runs_of(look: Look, *, queue: str | None = None, hostname: str | None = None) -> dict[str, Run]:
+    """By id, at most MOST_RUNS, those that have run for longest."""
+    found = [
+        (look.runs[task_id].seen_at, task_id, gossip.hostname, check.queue)
+        for worker, gossip, check in _checks(look)
+        if not worker.is_gone and queue in (None, check.queue) and hostname in (None, gossip.hostname)
+        for task_id in check.active
+        if task_id in look.runs
+    ]
+    return {
+        task_id: Run(
+            source=look.source,
+            id=task_id,
+            hostname=host,
+            queue=name,
+            seen_since=look.unix(seen_at),
+            is_older=look.runs[task_id].is_older,
+        )
+        for seen_at, task_id, host, name in sorted(found)[:MOST_RUNS]
+    }
+
+
+def steps(look: Look, series: Iterable[Throughput], since: float = 0.0) -> dict[str, Step]:
+    """By start; `since` leaves out what began before, in monotonic seconds."""
+    made = [_step(look, one) for one in series if one.since >= since]
+    return {f"{step.start:.0f}": step for step in made}
+
+
+def _source(look: Look) -> Source:
+    since = look.view.isolated_since
+    return Source(
+        source=look.source,
+        app=look.app,
+        broker=look.uri,
+        is_connected=look.is_connected,
+        isolated_since=None if since is None else look.unix(since),
+        error=look.error,
+        rejected=look.rejected,
+    )
+
+
+def _totals(source: str, looks: Sequence[Look]) -> Totals:
+    views = [worker for look in looks for worker in look.view.workers]
+    live = [gossip for worker in views if not worker.is_gone for gossip in worker.gossips]
+    backlogs = [one.backlog for look in looks for one in look.view.queues if one.backlog is not None]
+    fleet = merged([look.fleet for look in looks])
+    return Totals(
+        source=source,
+        states=dict(Counter(worker.state for worker in views)),
+        slots=sum(gossip.concurrency for gossip in live),
+        active=sum(gossip.active for gossip in live),
+        reserved=sum(gossip.reserved for gossip in live),
+        scheduled=sum(gossip.scheduled for gossip in live),
+        backlog=sum(backlogs) if backlogs else None,
+        per_second=_per_second(fleet),
+        failure_rate=_share(fleet.failure_rate),
+        runtime=_timing(fleet.runtime),
+        wait=_timing(fleet.wait),
+    )
+
+
+def _subject_kind(look: Look, subject: str) -> str:
+    if subject == "listener":
+        return "listener"
+    return "queue" if any(one.queue == subject for one in look.view.queues) else "worker"
+
+
+def _queue(look: Look, at: int) -> Queue:
+    one = look.view.queues[at]
+    pace = look.queues.get(one.queue, _NOTHING)
+    return Queue(
+        source=look.source,
+        name=one.queue,
+        paused=one.paused,
+        workers=one.workers,
+        states=dict(one.states),
+        active=one.active,
+        reserved=one.reserved,
+        scheduled=one.scheduled,
+        slots=one.slots,
+        free_slots=one.free_slots,
+        backlog=one.backlog,
+        load=round(one.load, 2),
+        per_second=_per_second(pace),
+        failure_rate=_share(pace.failure_rate),
+        runtime=_timing(pace.runtime),
+        wait=_timing(pace.wait),
+        spark=look.sparks.get(one.queue, ()),
+    )
+
+
+def _worker(look: Look, one: WorkerView) -> Worker:
+    gossip, life = one.gossip, look.lives.get(one.gossip.hostname)
+    pace = look.workers.get(gossip.hostname, _NOTHING)
+    booted_at = life.booted_at if life else None
+    is_silent = one.age > _NOBODY_HEARS * gossip.interval + _SPARE
+    return Worker(
+        source=look.source,
+        hostname=gossip.hostname,
+        state=one.state,
+        state_since=look.unix(one.state_since),
+        reason=_REASONS.get(one.state, ""),
+        silent_since=look.unix(one.heard_at) if is_silent else None,
+        interval=gossip.interval,
+        pool=gossip.pool,
+        concurrency=sum(each.concurrency for each in one.gossips),
+        active=sum(each.active for each in one.gossips),
+        reserved=sum(each.reserved for each in one.gossips),
+        scheduled=sum(each.scheduled for each in one.gossips),
+        processed=gossip.processed,
+        loop_lag=round(gossip.loop_lag, 2),
+        stalled_for=round(gossip.stalled_for, 1),
+        queues=tuple(check.queue for check in gossip.checks),
+        paused=tuple(check.queue for check in gossip.checks if check.paused),
+        per_second=_per_second(pace),
+        failure_rate=_share(pace.failure_rate),
+        boot=gossip.boot,
+        booted_at=None if booted_at is None else look.unix(booted_at),
+        restarts=life.restarts if life else 0,
+        is_verified=one.is_verified,
+    )
+
+
+def _task(look: Look, name: str, pace: Throughput) -> Task:
+    return Task(
+        source=look.source,
+        name=name,
+        received=pace.received,
+        succeeded=pace.succeeded,
+        failed=pace.failed,
+        retried=pace.retried,
+        revoked=pace.revoked,
+        rejected=pace.rejected,
+        per_second=_per_second(pace),
+        failure_rate=_share(pace.failure_rate),
+        failures=dict(pace.failures),
+        runtime=_timing(pace.runtime),
+        wait=_timing(pace.wait),
+    )
+
+
+def _checks(look: Look) -> Iterator[tuple[WorkerView, Gossip, QueueCheck]]:
+    for worker in look.view.workers:
+        for gossip in worker.gossips:
+            for check in gossip.checks:
+                yield worker, gossip, check
+
+
+def _check(look: Look, worker: WorkerView, gossip: Gossip, check: QueueCheck) -> Check:
+    return Check(
+        source=look.source,
+        hostname=gossip.hostname,
+        queue=check.queue,
+        state=worker.state,
+        is_paused=check.paused,
+        active=check.active_count,
+        reserved=check.reserved,
+        scheduled=check.scheduled,
+        concurrency=gossip.concurrency,
+        consuming_since=round(check.started_at, 1),
+    )
+
+
+def _step(look: Look, one: Throughput) -> Step:
+    return Step(
+        start=round(look.unix(one.since)),
+        seconds=round(one.seconds, 1),
+        received=one.received,
+        succeeded=one.succeeded,
+        failed=one.failed,
+        retried=one.retried,
+        wait_p50=_seconds(one.wait.p50),
+        wait_p95=_seconds(one.wait.p95),
+        run_p50=_seconds(one.runtime.p50),
+        run_p95=_seconds(one.runtime.p95),
+    )
+
+
+def _timing(told: Distribution) -> Timing:
+    return Timing(_seconds(told.p50), _seconds(told.p95), _seconds(told.p99))
+
+
+def _per_second(pace: Throughput) -> float:
+    return round(pace.per_second(pace.ended), 2)
+
+
+def _share(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 4)
+
+
+def _seconds(value: float | None) -> float | None:
+    """To three digits: all that is known of it."""
+    return None if value is None else float(f"{value:.3g}")
