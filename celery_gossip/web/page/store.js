@@ -1,0 +1,57 @@
+// Store: the tables as last told, by topic. Pure; the stream applies events, the pages read.
+// Rows are replaced, never changed, so that a row that is the same object has not changed.
+
+const NOTHING = new Map();
+
+export class Store {
+  #topics = new Map();
+  #clockOffset = 0;
+  #localClock;
+
+  /** `localClock`: this machine's Unix seconds. */
+  constructor(localClock = () => Date.now() / 1000) {
+    this.#localClock = localClock;
+  }
+
+  /** The server's Unix seconds: what every `since` is counted from. */
+  now() {
+    return this.#localClock() + this.#clockOffset;
+  }
+
+  /** `{key: row}` of a table; empty while nothing was told of it. */
+  rows(topic, table) {
+    return this.#topics.get(topic)?.get(table) ?? NOTHING;
+  }
+
+  /** The one row of a table, or null. */
+  only(topic, table) {
+    return this.rows(topic, table).values().next().value ?? null;
+  }
+
+  isTold(topic) {
+    return this.#topics.has(topic);
+  }
+
+  /** Keep nothing but these topics. */
+  keep(topics) {
+    for (const topic of this.#topics.keys()) if (!topics.includes(topic)) this.#topics.delete(topic);
+  }
+
+  /** `told`: the data of a `tables` event. */
+  apply(told) {
+    this.#clockOffset = told.now - this.#localClock();
+    for (const [topic, { full, tables }] of Object.entries(told.topics)) {
+      if (full) this.#topics.set(topic, new Map());
+      const known = this.#topics.get(topic);
+      // Changes of a topic that is not known cannot be merged; the whole will follow.
+      if (known) for (const [table, change] of Object.entries(tables)) known.set(table, merged(known.get(table), change));
+    }
+  }
+}
+
+function merged(known, { set = {}, del = [] }) {
+  const rows = known ?? new Map();
+  for (const key of del) rows.delete(key);
+  for (const [key, fields] of Object.entries(set)) rows.set(key, { ...rows.get(key), ...fields });
+  return rows;
+}
