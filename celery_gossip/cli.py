@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -138,6 +139,67 @@ def exporter(ctx: click.Context, /, bind: str, port: int, **given: Any) -> None:
         exporter.wait()
 
 
+@gossip.command()
+@click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=5556, show_default=True, help="0 takes a free one.")
+@click.option("--auth", metavar="KIND", help="basic:FILE, bearer:FILE or header:NAME@PROXY; needed beyond loopback.")
+@click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="A name under which it may be asked.")
+@click.option("--prefix", default="", metavar="PATH", help="Where a reverse proxy serves it, as /ops/gossip.")
+@click.option("--allow-control", is_flag=True, help="Pause, resume, grow and shrink, for who is known; needs --auth.")
+@click.option("--app", "apps", multiple=True, metavar="APP", help="Another app to watch, as in celery -A; repeatable.")
+@click.option(
+    "--broker", "brokers", multiple=True, metavar="URL", help="Watch the app on this broker, too; repeatable."
+)
+@click.pass_context
+def web(ctx: click.Context, /, auth: str | None, apps: "Sequence[str]", brokers: "Sequence[str]", **given: Any) -> None:
+    """Serve a dashboard to browsers, until SIGINT or SIGTERM. Needs the extra: celery-gossip[web]."""
+    try:
+        from celery_gossip.web import Dashboard, WebOptions, parse_auth
+        from celery_gossip.web.server import WebServer
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] not in ("starlette", "uvicorn", "anyio"):
+            raise
+        raise click.ClickException('celery gossip web needs Starlette: pip install "celery-gossip[web]"') from exc
+    watched = [ctx.obj.app, *map(_found_app, apps), *(_app_at(ctx.obj.app, url) for url in brokers)]
+    try:
+        options = WebOptions(auth=parse_auth(auth) if auth else None, **given)
+        listeners = [_listener_of(app) for app in watched]
+    except GossipError as exc:
+        raise click.ClickException(str(exc)) from exc
+    try:
+        server = WebServer(Dashboard(listeners, options, _metrics_of(listeners)))
+    except OSError as exc:
+        raise click.ClickException(f"cannot serve on {options.bind}:{options.port}: {exc.strerror or exc}") from exc
+    click.echo(f"serving {server.url}, listening on {', '.join(one.uri for one in listeners)}")
+    server.run()
+
+
+def _found_app(name: str) -> Any:
+    from celery.bin.celery import find_app
+
+    try:
+        return find_app(name)
+    except (AttributeError, ImportError) as exc:
+        raise click.BadParameter(f"--app: expected a Celery app as in celery -A, got {name!r}: {exc}") from exc
+
+
+def _app_at(app: Any, url: str) -> Any:
+    """The same app, whose tasks and gossip are on another broker."""
+    other = type(app)(app.main, set_as_current=False)
+    other.conf.update(dict(app.conf.without_defaults()))
+    other.conf.update(broker_url=url, broker_read_url=None, broker_write_url=None, gossip_broker_url=None)
+    return other
+
+
+def _metrics_of(listeners: "Sequence[Listener]") -> dict[str, Any]:
+    """What Prometheus is told of each; nothing without its client."""
+    try:
+        from celery_gossip.exporter import exposition
+    except ModuleNotFoundError:
+        return {}
+    return {str(number): partial(exposition, listener) for number, listener in enumerate(listeners)}
+
+
 def _exporter_options(buckets: str | None, no_hostname: bool, max_series: int | None) -> "ExporterOptions":
     from celery_gossip.exporter import ExporterOptions, parse_buckets
 
@@ -152,11 +214,15 @@ def _exporter_options(buckets: str | None, no_hostname: bool, max_series: int | 
         raise click.ClickException(str(exc)) from exc
 
 
-def _listener(ctx: click.Context) -> "Listener":
+def _listener_of(app: Any) -> "Listener":
     from celery_gossip.listener import Listener
 
+    return Listener(app)
+
+
+def _listener(ctx: click.Context) -> "Listener":
     try:
-        return Listener(ctx.obj.app)
+        return _listener_of(ctx.obj.app)
     except GossipError as exc:
         raise click.ClickException(str(exc)) from exc
 

@@ -13,6 +13,7 @@ ones on the listener's thread; a receiver that is slow there is slow there.
 | `gossip_rejected` | a listener refused a message | `reason` (see `messages.REASONS`) |
 | `worker_online`, `worker_stalled`, `worker_draining`, `worker_offline`, `worker_suspect`, `worker_lost`, \
   `worker_conflict` | a worker entered this state | `worker` (WorkerView) |
+| `control_asked` | a viewer of the dashboard asks workers for something | `act`, `user`, `hostnames`, `queue` |
 | `finding_raised`, `finding_cleared` | something is wrong, or is no longer | `finding` (Finding) |
 
 Ported from the telemetry events of
@@ -26,6 +27,7 @@ from blinker import NamedSignal, Namespace
 from celery_gossip.log import LimitedLogger
 
 __all__ = [
+    "control_asked",
     "emit",
     "finding_cleared",
     "finding_raised",
@@ -53,6 +55,7 @@ gossip_stop = _namespace.signal("gossip_stop")
 gossip_exception = _namespace.signal("gossip_exception")
 gossip_received = _namespace.signal("gossip_received")
 gossip_rejected = _namespace.signal("gossip_rejected")
+control_asked = _namespace.signal("control_asked")
 finding_raised = _namespace.signal("finding_raised")
 finding_cleared = _namespace.signal("finding_cleared")
 worker_online = _namespace.signal("worker_online")

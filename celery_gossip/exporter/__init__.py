@@ -20,7 +20,7 @@ from celery_gossip.exporter.reading import Source
 from celery_gossip.exporter.server import Server
 from celery_gossip.exporter.text import rendered
 
-__all__ = ["FAMILIES", "Exporter", "ExporterOptions", "GossipCollector", "Source", "parse_buckets"]
+__all__ = ["FAMILIES", "Exporter", "ExporterOptions", "GossipCollector", "Source", "exposition", "parse_buckets"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SWITCH_INTERVAL = 0.0005  #: seconds for which rendering may hold up a scrape and the listener at a time; 0.005 else
@@ -71,6 +71,13 @@ class Exporter:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def exposition(source: Source, options: ExporterOptions | None = None) -> bytes:
+    """What a scrape of this moment is, for a server of somebody else's; takes its time with many series."""
+    registry = CollectorRegistry()
+    registry.register(GossipCollector(source, options))
+    return _render(registry)
 
 
 def _render(registry: CollectorRegistry) -> bytes:

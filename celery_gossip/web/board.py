@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from celery_gossip.log import LimitedLogger
-from celery_gossip.web.look import Look, Watch
+from celery_gossip.web.look import Look, Source, Watch
 from celery_gossip.web.subject import tables_of
 from celery_gossip.web.topic import Tables, Topic, parse
 
@@ -67,6 +67,7 @@ class Board:
         self._viewers = 0
         self._looking = asyncio.Lock()
         self._ticked = asyncio.Condition()
+        self._somebody = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_over = False
         self._log = LimitedLogger()
@@ -74,6 +75,11 @@ class Board:
     @property
     def viewers(self) -> int:
         return self._viewers
+
+    @property
+    def listeners(self) -> dict[str, Source]:
+        """By source."""
+        return {watch.source: watch.listener for watch in self.watches}
 
     @property
     def is_running(self) -> bool:
@@ -111,6 +117,7 @@ class Board:
             raise Crowded
         viewer = _Viewer(tuple(dict.fromkeys(names)), self._tick_in(last_id))
         self._viewers += 1
+        self._somebody.set()
         try:
             with self._watching(viewer.topics):
                 await self._look(only=viewer.topics)
@@ -173,8 +180,15 @@ class Board:
             except Exception as exc:  # a look that stumbles over something must not blind the page for ever
                 self._log.error("look", "celery-gossip: the dashboard cannot look: %r", exc, exc_info=exc)
             await self._announce()
-            pause = _TICK if self._viewers else _IDLE_TICK
-            await asyncio.sleep(max(pause, self._took / _SHARE))
+            await asyncio.sleep(max(_TICK, self._took / _SHARE))
+            if not self._viewers:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Until somebody comes, or for as long as nobody need look."""
+        self._somebody.clear()
+        with contextlib.suppress(asyncio.TimeoutError):  # which is no TimeoutError on Python 3.10
+            await asyncio.wait_for(self._somebody.wait(), _IDLE_TICK)
 
     async def _look(self, only: tuple[str, ...] = ()) -> None:
         """Look at all sources; where only some topics are asked for, make those that are new of the latest look."""
@@ -191,7 +205,7 @@ class Board:
             self._took = self.clock() - began
 
     async def _make(self, tick: int, names: list[str]) -> None:
-        """The tables of these topics: made on a thread, and put in their places on the loop, where viewers read them."""
+        """Tables of these topics: made on a thread, and put in their places on the loop, where viewers read them."""
         for name, tables, change in await asyncio.to_thread(lambda: list(self._made(names))):
             watched = self._watched.get(name)
             if watched is None:
@@ -202,7 +216,7 @@ class Board:
                 watched.topic.commit(tick, tables, change)
 
     def _made(self, names: list[str]) -> Iterator[tuple[str, Tables, bytes | None]]:
-        listeners = {watch.source: watch.listener for watch in self.watches}
+        listeners = self.listeners
         for name in names:
             tables = tables_of(parse(name), self._looks, listeners)
             topic = self._watched[name].topic

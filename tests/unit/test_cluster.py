@@ -788,7 +788,9 @@ def test_counts_are_those_of_the_throughput(cluster: Cluster, clock: FakeClock) 
     for seq in range(1, 100):
         clock.now = NOW + seq
         for name in ("a", "b"):
-            series = (a_series(age=float(seq), received=3 * seq, started=2 * seq, succeeded=seq, failed={"KeyError": seq}),)
+            series = (
+                a_series(age=float(seq), received=3 * seq, started=2 * seq, succeeded=seq, failed={"KeyError": seq}),
+            )
             cluster.apply(a_gossip(hostname=name, seq=seq, series=series), clock.now)
     for by in ("queue", "task", "worker", "fleet"):
         whole = cluster.throughput(by, 30.0)
