@@ -1,8 +1,9 @@
 """The demo: two workers of the shop on an embedded broker, some traffic, and what is heard of them.
 
 `python -m example_project.demo` (or `make demo`). In a terminal, with Textual, it is the dashboard until q; elsewhere
-their gossip as it comes, for 20 s or until Ctrl-C. DEMO_SECONDS ends both. BROKER_URL chooses a real broker; without it
-Kombu's filesystem transport serves, in a temporary folder that is gone afterwards.
+their gossip as it comes, for 20 s or until Ctrl-C; meanwhile a dashboard for browsers is served on DEMO_PORT (5556, or
+a free one). DEMO_SECONDS ends both. BROKER_URL chooses a real broker; without it Kombu's filesystem transport serves, in
+a temporary folder that is gone afterwards.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from celery_gossip.messages import Gossip
 
 DURATION = float(os.environ.get("DEMO_SECONDS", "20"))  #: seconds of live output; without end for the dashboard
+PAGE_PORT = int(os.environ.get("DEMO_PORT", "5556"))
 WORKERS = {"shop1": ["-Q", "default,mail"], "shop2": ["-Q", "mail,reports"]}
 
 
@@ -53,7 +55,7 @@ def _show() -> None:
     from celery_gossip.report import status_text
     from example_project import app
 
-    with Listener(app) as listener:
+    with Listener(app) as listener, _page(listener):
         print(f"Two workers start on {_broker(app)}.", flush=True)
         listener.wait(workers=len(WORKERS), timeout=30)
         with _traffic():
@@ -62,6 +64,24 @@ def _show() -> None:
             else:
                 _show_lines(app)
         print(f"\n{status_text(listener.view(), listener.findings, listener.throughput())}\n", flush=True)
+
+
+@contextlib.contextmanager
+def _page(listener: "Listener") -> Iterator[None]:
+    """The dashboard for browsers, where its extra is installed."""
+    if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
+        yield
+        return
+    from celery_gossip.web import Dashboard, WebOptions
+    from celery_gossip.web.server import WebServer
+
+    try:
+        server = WebServer(Dashboard([listener], WebOptions(port=PAGE_PORT)))
+    except OSError:  # that port is taken
+        server = WebServer(Dashboard([listener], WebOptions(port=0)))
+    with server:
+        print(f"The dashboard: {server.url}", flush=True)
+        yield
 
 
 def _broker(app: "Celery") -> str:

@@ -1,7 +1,8 @@
-"""Server: the dashboard on a socket of its own, until SIGINT or SIGTERM. Called by the command, on the main thread."""
+"""Server: the dashboard on a socket of its own. Called by the command, and by who wants it beside something else."""
 
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -14,37 +15,42 @@ __all__ = ["WebServer"]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 128
 _GRACE = 3  #: seconds for requests that run when it ends
+_CLOSE_TIMEOUT = 5.0  #: seconds for the listeners' last answers
 _MOST_CONNECTIONS = 1_000
 
 
 class WebServer:
-    """The constructor binds, and raises OSError where it cannot; port 0 takes a free one. run() blocks."""
+    """The constructor binds, and raises OSError where it cannot; port 0 takes a free one. Then run(), or a context."""
 
     def __init__(self, dashboard: Dashboard) -> None:
         options = dashboard.options
-        self._dashboard = dashboard
+        self._prefix = options.prefix
         self._socket = _bound(options.bind, options.port)
+        self._server = _Server(_config(dashboard), dashboard)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="celery-gossip-web", daemon=True
+        )
 
     @property
     def url(self) -> str:
         host, port = self._socket.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
-        return f"http://{name}:{port}{self._dashboard.options.prefix}/"
+        return f"http://{name}:{port}{self._prefix}/"
 
     def run(self) -> None:
-        config = uvicorn.Config(
-            self._dashboard,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="on",
-            ws="none",
-            limit_concurrency=_MOST_CONNECTIONS,
-            timeout_graceful_shutdown=_GRACE,
-        )
+        """On the main thread, until SIGINT or SIGTERM."""
         with closing(self._socket), _calm():
-            _Server(config, self._dashboard).run(sockets=[self._socket])
+            self._server.run(sockets=[self._socket])
+
+    def __enter__(self) -> "WebServer":
+        """Serve on a thread, as long as the context is open."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(_GRACE + _CLOSE_TIMEOUT)
+        self._socket.close()
 
 
 class _Server(uvicorn.Server):
@@ -57,6 +63,20 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._dashboard.say_over()
         await super().shutdown(sockets)
+
+
+def _config(dashboard: Dashboard) -> uvicorn.Config:
+    return uvicorn.Config(
+        dashboard,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        ws="none",
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE,
+    )
 
 
 @contextmanager
