@@ -18,6 +18,7 @@ import click
 from celery_gossip import autoload as autoload  # noqa: PLC0414 - connects its receiver
 from celery_gossip import control as control  # noqa: PLC0414 - registers its command
 from celery_gossip.errors import GossipError
+from celery_gossip.log import logger
 
 if TYPE_CHECKING:
     from celery_gossip.diagnosis import Finding
@@ -170,6 +171,8 @@ def web(ctx: click.Context, /, auth: str | None, apps: "Sequence[str]", brokers:
         server = WebServer(Dashboard(listeners, options, _metrics_of(listeners)))
     except OSError as exc:
         raise click.ClickException(f"cannot serve on {options.bind}:{options.port}: {exc.strerror or exc}") from exc
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logger.setLevel(logging.INFO)  # what viewers ask of workers
     click.echo(f"serving {server.url}, listening on {', '.join(one.uri for one in listeners)}")
     server.run()
 
@@ -186,8 +189,10 @@ def _found_app(name: str) -> Any:
 def _app_at(app: Any, url: str) -> Any:
     """The same app, whose tasks and gossip are on another broker."""
     other = type(app)(app.main, set_as_current=False)
-    other.conf.update(dict(app.conf.without_defaults()))
-    other.conf.update(broker_url=url, broker_read_url=None, broker_write_url=None, gossip_broker_url=None)
+    told = app.conf.finalize().without_defaults()  # of a lazy configuration there would be nothing yet
+    other.conf.update({name: value for name, value in told.items() if name != "deprecated_settings"})
+    # Not broker_url alone: CELERY_BROKER_URL goes before it.
+    other.conf.update(broker_url=url, broker_read_url=url, broker_write_url=url, gossip_broker_url=None)
     return other
 
 
