@@ -12,6 +12,7 @@ from benchmarks.section import (
     monitor,
     probe,
     scrape,
+    viewer,
     worker,
 )
 
@@ -26,6 +27,7 @@ SECTIONS: list[Section] = [
     freshness.SECTION,
     fleet.SECTION,
     scrape.SECTION,
+    viewer.SECTION,
     health.SECTION,
     fault.SECTION,
     improvement.SECTION,
