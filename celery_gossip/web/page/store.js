@@ -2,6 +2,7 @@
 // Rows are replaced, never changed, so that a row that is the same object has not changed.
 
 const NOTHING = new Map();
+const JITTER = 0.7; // seconds
 
 export class Store {
   #topics = new Map();
@@ -32,14 +33,16 @@ export class Store {
     return this.#topics.has(topic);
   }
 
-  /** Keep nothing but these topics. */
+  /** Forget all other topics. */
   keep(topics) {
     for (const topic of this.#topics.keys()) if (!topics.includes(topic)) this.#topics.delete(topic);
   }
 
   /** `told`: the data of a `tables` event. */
   apply(told) {
-    this.#clockOffset = told.now - this.#localClock();
+    const offset = told.now - this.#localClock();
+    // What differs by less is the way of the event, and ages would flicker between two seconds.
+    if (Math.abs(offset - this.#clockOffset) > JITTER) this.#clockOffset = offset;
     for (const [topic, { full, tables }] of Object.entries(told.topics)) {
       if (full) this.#topics.set(topic, new Map());
       const known = this.#topics.get(topic);
