@@ -51,6 +51,10 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
+    def run_async(self, script: str) -> Any:
+        """The script calls its last argument with what it has to say."""
+        return self.driver.execute_async_script(script)
+
     def await_text(self, *parts: str, timeout: float = 10.0) -> None:
         def is_there() -> None:
             text = self.text

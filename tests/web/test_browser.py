@@ -1,0 +1,238 @@
+"""The page in a real Chromium, beside real workers and brokers."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from benchmarks.synthetic import Fleet as Bottle
+from benchmarks.synthetic import Plan
+from celery_gossip.messages import encode
+from tests.support import brokers, eventually
+from tests.support.workers import Project
+from tests.unit.build import a_check, a_gossip, a_series
+from tests.web.browser import Browser, browsing
+from tests.web.saying import saying
+from tests.web.serving import Serving, password_file, serving
+
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
+QUIET = ("--without-mingle", "--without-gossip", "--without-heartbeat")
+PAGES = ("", "queues", "workers", "tasks")
+MOST_WEIGHT = 150_000  #: bytes of all files of the page
+SCRIPT = "<img src=x onerror=window.hurt=1>"
+HOSTILE = (
+    SCRIPT,
+    "'\"><script>window.hurt=1</script>",
+    "javascript:window.hurt=1",
+    "{{7*7}}${7*7}",
+    "../../etc/passwd",
+    "?a=b&c#d",
+    "x" * 255,
+    "\N{SNOWMAN} \N{HEBREW LETTER ALEF}",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+def test_what_a_worker_does_is_seen_as_it_happens(browser: Browser, redis_project: Project) -> None:
+    project = redis_project
+    queue = project.queues[0]
+    with project.worker(*QUIET, pool="threads", concurrency=2) as worker, serving(project) as dashboard:
+        browser.open(f"{dashboard.url}queues")
+        browser.await_text(queue)
+        task_id = project.send("nap", 60.0)
+        sent_at = time.monotonic()
+        eventually(lambda: assert_in("1/2", browser.row(queue)), every=0.02)
+        assert time.monotonic() - sent_at < 5  # within two seconds on a quiet machine
+        browser.click(queue)
+        browser.await_text(worker.node, task_id)
+        browser.open(f"{dashboard.url}tasks")
+        browser.await_text("tests.support.project.nap")
+        worker.kill()
+        browser.open(f"{dashboard.url}workers")
+        browser.await_text("suspect", timeout=15)
+        browser.await_text("lost", timeout=20)
+
+
+def assert_in(part: str, text: str) -> None:
+    assert part in text.replace(" ", ""), text
+
+
+def test_a_pause_from_the_page_is_confirmed_by_the_worker(
+    browser: Browser, redis_project: Project, tmp_path: Path
+) -> None:
+    project = redis_project
+    flags = ("--allow-control", "--auth", f"basic:{password_file(tmp_path)}")
+    with project.worker(*QUIET, pool="threads"), serving(project, *flags) as dashboard:
+        browser.open(dashboard.known_url)
+        browser.open(f"{dashboard.url}queues/0/{project.queues[0]}")
+        browser.await_text("consuming")
+        browser.click("Pause on all workers")
+        browser.await_text("paused")
+        eventually(partial(assert_is_paused, project, is_paused=True))
+        browser.click("Resume on all workers")
+        browser.await_text("consuming")
+        eventually(partial(assert_is_paused, project, is_paused=False))
+
+
+def assert_is_paused(project: Project, *, is_paused: bool) -> None:
+    status = {queue["queue"]: queue["paused"] for queue in project.status()["queues"]}
+    assert status[project.queues[0]] == ("yes" if is_paused else "no")
+
+
+def test_without_a_password_there_is_nothing_to_see(browser: Browser, redis_project: Project, tmp_path: Path) -> None:
+    flags = ("--auth", f"basic:{password_file(tmp_path)}")
+    with serving(redis_project, *flags) as dashboard:
+        browser.open(dashboard.url)
+        assert "who are you" in browser.text or not browser.text.strip()
+
+
+def test_a_broker_that_is_lost_and_comes_back_is_told_plainly(
+    browser: Browser, private_redis: brokers.PrivateBroker
+) -> None:
+    project = Project(private_redis.url)
+    with project.worker(*QUIET, pool="threads") as worker, serving(project) as dashboard:
+        browser.open(dashboard.url)
+        browser.await_text("online")
+        private_redis.kill()
+        browser.await_text("isolated", timeout=20)
+        private_redis.start()
+        browser.await_no_text("isolated", timeout=20)
+        browser.open(f"{dashboard.url}workers")
+        browser.await_text(worker.node)
+        eventually(lambda: assert_in("online", browser.row(worker.node)), 20)
+        worker.kill()
+
+
+def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_taken_up(
+    browser: Browser, redis_project: Project
+) -> None:
+    with saying(redis_project) as publisher:
+        with serving(redis_project) as dashboard:
+            publisher.publish(encode(a_gossip(hostname="celery@known", interval=60.0)))
+            browser.open(f"{dashboard.url}workers")
+            browser.await_text("no worker")
+        browser.await_text("connection lost", timeout=15)
+        port = urlsplit(dashboard.url).port
+        with serving(redis_project, "--port", str(port)):
+            browser.await_no_text("connection lost", timeout=30)
+
+
+def test_names_are_shown_as_text_and_run_nothing(browser: Browser, redis_project: Project) -> None:
+    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
+        for number, name in enumerate(HOSTILE):
+            publisher.publish(encode(a_hostile_gossip(name, number)))
+        for page in (
+            *PAGES,
+            *(f"{kind}/0/{quote(name, safe='')}" for name in HOSTILE for kind in ("queues", "workers", "tasks")),
+        ):
+            browser.open(dashboard.url + page)
+            browser.await_text("celery")
+            eventually(partial(assert_told, browser), 10)
+            assert browser.run("return window.hurt") is None, page
+            assert browser.run("return document.querySelectorAll('img, iframe, script:not([src])').length") == 0, page
+        browser.open(f"{dashboard.url}queues")
+        browser.await_text(SCRIPT)
+        assert browser.complaints() == []
+
+
+def a_hostile_gossip(name: str, number: int) -> object:
+    """Of a worker, a queue, a task, its exceptions and its ids with this name."""
+    series = a_series(name, task=name, age=0.1, received=3, succeeded=1, failed={name: 2})
+    return a_gossip(
+        hostname=name, app=name, pool=name, boot=f"{number:016x}", interval=60.0, active=1,
+        checks=(a_check(name, active=(name,), active_count=1),), series=(series,),
+    )  # fmt: skip
+
+
+def assert_told(browser: Browser) -> None:
+    assert "Loading" not in browser.text
+
+
+def test_a_thousand_workers_fit_on_the_page(browser: Browser, redis_project: Project) -> None:
+    bottle = Bottle(Plan(workers=1000, queues=10, interval=60.0))
+    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
+        for gossip in first_words(bottle):
+            publisher.publish(encode(gossip))
+        browser.open(f"{dashboard.url}workers")
+        browser.await_text("of 1,000", timeout=20)
+        assert browser.run("return document.querySelectorAll('tbody tr').length") <= 100
+        browser.open(f"{dashboard.url}workers?q=worker0099&sort=-name")
+        browser.await_text("10 of 1,000")
+
+
+def first_words(bottle: Bottle) -> Iterator[object]:
+    for _, gossip in bottle.schedule():
+        if gossip.seq > 1:
+            return
+        yield gossip
+
+
+def test_an_address_holds_what_is_looked_for(browser: Browser, redis_project: Project) -> None:
+    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
+        for name in ("mail", "reports", "mail_bulk"):
+            publisher.publish(encode(a_gossip(hostname=f"w@{name}", interval=60.0, checks=(a_check(name),))))
+        browser.open(f"{dashboard.url}queues?q=mail&sort=-name")
+        browser.await_text("2 of 3 queues")
+        names = browser.run(
+            "return [...document.querySelectorAll('tbody tr th')].map(one => one.innerText.split('\\n')[0])"
+        )
+        assert names == ["mail_bulk", "mail"]
+        browser.press("/")
+        browser.run("document.activeElement.value = ''; document.activeElement.dispatchEvent(new Event('input'))")
+        browser.await_text("3 queues")
+        assert "q=" not in browser.run("return location.search")
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_no_page_is_wider_than_the_screen(browser: Browser, redis_project: Project, width: int) -> None:
+    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
+        publisher.publish(encode(a_hostile_gossip("a_queue_with_quite_a_long_name" * 4, 1)))
+        for page in PAGES:
+            browser.open(dashboard.url + page, width=width)
+            browser.await_text("queues")
+            eventually(partial(assert_told, browser), 10)
+            assert browser.run("return document.documentElement.scrollWidth") <= width, page
+
+
+def test_the_page_is_light_and_asks_nobody_else(browser: Browser, redis_project: Project) -> None:
+    with serving(redis_project) as dashboard:
+        browser.requests()
+        for page in PAGES:
+            browser.open(dashboard.url + page)
+            browser.await_text("celery")
+        asked = browser.requests()
+        own = [one for one in asked if one["request"]["url"].startswith("http")]
+        assert {urlsplit(one["request"]["url"]).netloc for one in own} == {urlsplit(dashboard.url).netloc}
+        script = "return performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize, 0)"
+        assert 0 < browser.run(script) < MOST_WEIGHT
+        assert browser.complaints() == []
+
+
+def test_a_hidden_tab_asks_for_nothing(browser: Browser, redis_project: Project) -> None:
+    with serving(redis_project) as dashboard:
+        browser.open(f"{dashboard.url}queues")
+        browser.await_text("no queue")
+        browser.run("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+        browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+        eventually(partial(assert_viewers, dashboard, 0), 10)
+        browser.run("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
+        browser.run("document.dispatchEvent(new Event('visibilitychange'))")
+        eventually(partial(assert_viewers, dashboard, 1), 10)
+
+
+def assert_viewers(dashboard: Serving, count: int) -> None:
+    """By its connections that stay open."""
+    import psutil
+
+    port = urlsplit(dashboard.url).port
+    connections = psutil.Process(dashboard.process.pid).net_connections("tcp")
+    open_ones = [one for one in connections if one.status == "ESTABLISHED" and one.laddr.port == port]
+    assert (len(open_ones) > 0) == (count > 0)
