@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -16,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from celery_gossip import __version__
 from celery_gossip.web import table
 from celery_gossip.web.board import MOST_TOPICS, Board, Crowded
 from celery_gossip.web.control import Act, Control, NobodyMeant
@@ -64,7 +64,7 @@ class Api:
         looks = (await self.board.looks()).values()
         may_control = self.control is not None and bool(request.scope[USER])
         return _json(
-            version=__version__,
+            version=version("celery-gossip"),
             boot=self.board.boot,
             may_control=may_control,
             csrf=self.csrf if may_control else "",

@@ -1,10 +1,10 @@
 """OpenAPI: the description of the JSON API, made of the rows' own types. Pure."""
 
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
-from celery_gossip import __version__
 from celery_gossip.web import row
 from celery_gossip.web.control import Act
 
@@ -22,7 +22,7 @@ def described() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "celery-gossip",
-            "version": __version__,
+            "version": version("celery-gossip"),
             "description": "What the workers of one or more Celery apps say of themselves. Times are Unix seconds.",
         },
         "paths": _paths(),
