@@ -77,10 +77,11 @@ class Browser:
         return str(found[0])
 
     def click(self, text: str) -> None:
-        """The button or link of this name, as soon as there is one."""
+        """The button or link of this name, as soon as there is one; of the dialog, where one is open."""
 
         def is_clicked() -> None:
-            elements = self.driver.find_elements(By.CSS_SELECTOR, "button, a[href], summary")
+            scope = "dialog[open] " if self.driver.find_elements(By.CSS_SELECTOR, "dialog[open]") else ""
+            elements = self.driver.find_elements(By.CSS_SELECTOR, f"{scope}button, {scope}a[href]")
             for element in elements:
                 name = element.get_attribute("aria-label") or element.text
                 if element.is_displayed() and name.strip().lower() == text.lower():

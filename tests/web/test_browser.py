@@ -73,13 +73,13 @@ def test_a_pause_from_the_page_is_confirmed_by_the_worker(
     with project.worker(*QUIET, pool="threads"), serving(project, *flags) as dashboard:
         browser.open(dashboard.known_url)
         browser.open(f"{dashboard.url}queues/0/{project.queues[0]}")
-        browser.await_text("consuming")
-        browser.click("Pause on all workers")
-        browser.await_text("paused")
-        eventually(partial(assert_is_paused, project, is_paused=True))
-        browser.click("Resume on all workers")
-        browser.await_text("consuming")
-        eventually(partial(assert_is_paused, project, is_paused=False))
+        browser.click("Pause all")
+        browser.click("Pause all")  # in the dialog that asks whether it is meant
+        browser.await_text("paused", "Resume all")
+        assert_is_paused(project, is_paused=True)
+        browser.click("Resume all")
+        browser.await_text("running", "Pause all")
+        assert_is_paused(project, is_paused=False)
 
 
 def assert_is_paused(project: Project, *, is_paused: bool) -> None:
