@@ -1,23 +1,19 @@
-// Banners: what the reader must know of the view itself before believing it: lost, isolated, unreachable, signed out.
+// Banners: what the reader must know of the view before believing it: lost, isolated, unreachable, signed out.
 
-import { h, named } from "./dom.js";
+import { button, h, named } from "./dom.js";
 import { icon } from "./icon.js";
 import { ageLabel } from "./ticker.js";
 
-/** `update({stream, store})`; a banner appears and goes as a whole, so that it is read out once. */
-export function banners(place, now) {
+/** A banner appears and goes as a whole, so that it is read out once. */
+export function banners(place) {
   const shown = new Map();
 
   function update({ stream, store }) {
     const wanted = new Map(told(stream, store));
-    for (const [key, element] of shown) {
-      if (wanted.has(key)) continue;
-      element.remove();
-      shown.delete(key);
-    }
+    for (const [key, element] of shown) if (!wanted.has(key)) shown.delete(key) && element.remove();
     for (const [key, make] of wanted) {
       if (shown.has(key)) continue;
-      shown.set(key, make(now));
+      shown.set(key, make());
       place.append(shown.get(key));
     }
   }
@@ -25,37 +21,42 @@ export function banners(place, now) {
   return { update };
 }
 
-/** `[key, make(now)]`; the key tells everything that the banner does. */
-function* told(stream, store) {
-  if (stream.state === "signed-out") yield ["signed-out", signedOut];
-  if (stream.state === "lost") yield [`lost ${stream.lostSince}`, (now) => lost(stream.lostSince, now)];
+/** `[key, make()]`; the key tells everything that the banner does. */
+function* told({ state, heardAt }, store) {
+  if (state === "signed out") yield [state, signedOut];
+  if (state === "lost") yield [state, () => lost(heardAt)];
   for (const source of store.rows("fleet", "sources").values()) {
-    if (source.isolated_since !== null) yield [`isolated ${source.source} ${source.isolated_since}`, (now) => isolated(source, now)];
-    else if (!source.is_connected) yield [`unreachable ${source.source} ${source.error}`, () => unreachable(source)];
+    const key = JSON.stringify(source, ["source", "isolated_since", "error"]);
+    if (source.isolated_since !== null) yield [key, () => isolated(source)];
+    else if (!source.is_connected) yield [key, () => unreachable(source)];
   }
 }
 
-function lost(since, now) {
-  const age = ageLabel(now);
-  age.update(since, { before: "for " });
-  return banner("alert", "bad", h("strong", {}, "Connection lost"), " ", age.element, ". What is shown is old; trying again.");
+const banner = (role, tone, title, ...children) =>
+  h("div", { class: "banner", role, "data-tone": tone }, icon(tone === "bad" ? "critical" : "suspect"), h("div", {}, h("b", {}, title), ...children));
+
+function ageSince(since) {
+  const { element, update } = ageLabel();
+  update(since, { before: " for " });
+  return element;
 }
 
-function isolated(source, now) {
-  const age = ageLabel(now);
-  age.update(source.isolated_since, { before: "for " });
-  const words = ". It hears no gossip, not even its own: the view is frozen, and nobody is called lost.";
-  return banner("alert", "bad", h("strong", {}, "Isolated"), " ", age.element, ": the listener of ", named(source.app), " on ", named(source.broker), words);
-}
+const lost = (heardAt) => banner("alert", "bad", "Connection lost", heardAt > 0 && ageSince(heardAt), ". What is shown is old; trying again.");
 
-function unreachable(source) {
-  const error = source.error ? [": ", named(source.error, { class: "long" })] : ["."];
-  return banner("status", "warn", h("strong", {}, "Broker not reached"), " for ", named(source.app), " on ", named(source.broker), ...error);
-}
+const where = ({ app, broker }) => [named(app), " on ", named(broker)];
 
-function signedOut() {
-  const reload = h("button", { type: "button", on: { click: () => location.reload() } }, "Sign in");
-  return banner("alert", "bad", h("strong", {}, "Signed out"), ". The server asks who you are. ", reload);
-}
+const isolated = (source) =>
+  banner(
+    "alert",
+    "bad",
+    "Isolated",
+    ageSince(source.isolated_since),
+    ": the listener of ",
+    ...where(source),
+    " hears no gossip, not even its own. The view is frozen, and nobody is called lost.",
+  );
 
-const banner = (role, tone, ...children) => h("div", { class: "banner", role, data: { tone } }, icon(tone === "bad" ? "critical" : "suspect"), h("div", {}, ...children));
+const unreachable = (source) => banner("status", "warn", "Broker not reached", " for ", ...where(source), source.error && ": ", named(source.error, "long"));
+
+const signedOut = () =>
+  banner("alert", "bad", "Signed out", ". The server asks who you are. ", button("Sign in", () => location.reload()));

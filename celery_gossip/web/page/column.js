@@ -1,11 +1,14 @@
-// Column: cells that several tables have.
+// Column: cells that several tables have, and the words that several pages say. Columns are described at the Table.
 
-import { h, rename, setText } from "./dom.js";
+import { h, painted, rename, setAttribute, setText } from "./dom.js";
 import { count, duration, percent, rate } from "./format.js";
-import { bar, spark } from "./spark.js";
+import { slotBar, spark } from "./spark.js";
 import { stateLabel } from "./state.js";
 
-export const figure = (id, label, options = {}) => ({
+export const IN_A_MINUTE = "in the latest minute";
+export const OF_ITS_WORKERS = "of its workers, who serve other queues, too";
+
+export const figure = (id, label, options) => ({
   id,
   label,
   isNumber: true,
@@ -14,40 +17,41 @@ export const figure = (id, label, options = {}) => ({
   ...options,
 });
 
-/** `field`: of a Timing. Both percentiles in one cell; the slower is what is sorted by. */
-export const timing = (field, label, options = {}) => ({
-  id: field,
-  label,
+/** `id`: the field of a Timing. Both percentiles in one cell; the slower is what is sorted by. */
+export const timing = (id, label, options) => ({
+  id,
+  label: `${label} p50 · p95`,
+  width: 140,
   isNumber: true,
-  by: (row) => row[field].p95,
-  text: (row) => pair(row[field]),
+  by: (row) => row[id].p95,
+  text: ({ [id]: { p50, p95 } }) => (p50 === null ? "–" : `${duration(p50)} · ${duration(p95)}`),
   ...options,
 });
 
-const pair = ({ p50, p95 }) => (p50 === null && p95 === null ? "–" : `${duration(p50)} · ${duration(p95)}`);
+function shareLabel() {
+  const element = h("span");
+  const update = (share) => {
+    setText(element, percent(share));
+    element.dataset.tone = share >= 0.2 ? "bad" : share >= 0.05 ? "warn" : "";
+  };
+  return { element, update };
+}
 
-export const failureShare = (options = {}) => ({
-  id: "failed_share",
+export const failureShare = (options) => ({
+  id: "share",
   label: "Failed",
-  hint: "Of those that ended in the latest minute",
+  hint: `Of those that ended ${IN_A_MINUTE}`,
   width: 72,
   isNumber: true,
   by: (row) => row.failure_rate,
-  paint: () => {
-    const element = h("span", {});
-    const update = (row) => {
-      setText(element, percent(row.failure_rate));
-      element.dataset.tone = row.failure_rate >= 0.2 ? "bad" : row.failure_rate >= 0.05 ? "warn" : "";
-    };
-    return { nodes: element, update };
-  },
+  paint: painted(shareLabel, (row) => [row.failure_rate]),
   ...options,
 });
 
-export const pace = (options = {}) => ({
+export const pace = (options) => ({
   id: "rate",
   label: "Done/s",
-  hint: "Tasks that ended a second, over the latest minute",
+  hint: `Tasks that ended a second, ${IN_A_MINUTE}`,
   width: 76,
   isNumber: true,
   by: (row) => row.per_second,
@@ -55,60 +59,56 @@ export const pace = (options = {}) => ({
   ...options,
 });
 
+function paceLine() {
+  const line = spark();
+  const text = h("span");
+  const element = h("span", { class: "pace" }, line.element, text);
+  const update = (row) => {
+    line.update(row.spark);
+    setText(text, rate(row.per_second));
+  };
+  return { element, update };
+}
+
 /** With a line of the latest five minutes. */
-export const paceLine = (options = {}) =>
-  pace({
-    width: 148,
-    class: "has-spark",
-    paint: () => {
-      const line = spark();
-      const text = h("span", {});
-      const update = (row) => {
-        line.update(row.spark);
-        setText(text, rate(row.per_second));
-      };
-      return { nodes: [line.element, text], update };
-    },
-    ...options,
-  });
+export const paceWithLine = (options) => pace({ width: 150, paint: paceLine, ...options });
 
 /** `partOf(row)` of `wholeOf(row)` slots. */
-export const slots = (partOf, wholeOf, options = {}) => ({
+export const slots = (partOf, wholeOf, options) => ({
   id: "busy",
   label: "Busy slots",
-  width: 128,
+  width: 132,
   isDescending: true,
   by: (row) => (wholeOf(row) ? partOf(row) / wholeOf(row) : null),
-  paint: () => {
-    const { element, update } = bar();
-    return { nodes: element, update: (row) => update(partOf(row), wholeOf(row)) };
-  },
+  paint: painted(slotBar, (row) => [partOf(row), wholeOf(row)]),
   ...options,
 });
 
-export const state = (stateOf, order, options = {}) => ({
+export const state = (stateOf, order, options) => ({
   id: "state",
   label: "State",
-  width: 124,
+  width: 112,
+  priority: 2,
   isDescending: true,
   by: (row) => order.indexOf(stateOf(row)),
-  paint: () => {
-    const { element, update } = stateLabel();
-    return { nodes: element, update: (row) => update(stateOf(row)) };
-  },
+  paint: painted(stateLabel, (row) => [stateOf(row)]),
   ...options,
 });
 
-/** A line below a name: its state, where there is no room for a column, and what else is to say. */
-export const below = (stateOf, wordsOf = () => "") => () => {
-  const label = stateLabel();
+/** A name that links to its subject; below it what else is to say, and where the column has no room, its state. */
+export const link = (nameOf, hrefOf, stateOf = null, wordsOf = () => "") => () => {
+  const [name, words] = [h("bdi", { class: "name" }), h("bdi", { class: "name" })];
+  const [anchor, label] = [h("a", { class: "open" }, name), stateLabel()];
   label.element.classList.add("narrow");
-  const words = h("bdi", { class: "name" });
-  const line = h("span", { class: "below" }, label.element, words);
+  const below = h("span", { class: "below" }, label.element, words);
+  const element = h("span", {}, anchor, stateOf && below);
   const update = (row) => {
+    rename(name, nameOf(row));
+    setAttribute(anchor, "href", hrefOf(row));
+    if (!stateOf) return;
     label.update(stateOf(row));
     rename(words, wordsOf(row));
-    line.classList.toggle("narrow", wordsOf(row) === "");
+    below.classList.toggle("narrow", wordsOf(row) === "");
   };
-  return { nodes: line, update };
+  return { element, update };
 };

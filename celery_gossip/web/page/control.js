@@ -1,128 +1,119 @@
 // Control: buttons that ask something of workers. An act counts as done only when the next gossip shows it, so that a
 // button tells what it waits for, and says so when that does not come.
 
-import { h, setText, show } from "./dom.js";
 import { confirmed } from "./dialog.js";
+import { button, h, setText, show } from "./dom.js";
+import { isGone } from "./state.js";
 
 const UNCONFIRMED = 15_000; // milliseconds
 
-/** Throws an Error in words. Answers `{asked, answers}`. */
+/** Answers `{asked, answers}`; throws an Error in words. */
 async function ask(config, act) {
   const headers = { "Content-Type": "application/json", "X-Gossip-CSRF": config.csrf };
-  const url = new URL("api/control", document.baseURI);
-  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(act) });
+  const response = await fetch(new URL("api/control", document.baseURI), { method: "POST", headers, body: JSON.stringify(act) });
   const told = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(told.error || `refused with status ${response.status}`);
   return told;
 }
 
-function answerWords({ asked = [], answers = {} }) {
-  const told = Object.entries(answers);
-  if (asked.length === 1) return told[0]?.[1] ?? "no answer yet";
-  return `${told.length} of ${asked.length} workers answered`;
+function answerWords({ asked, answers }) {
+  const told = Object.values(answers);
+  return asked.length === 1 ? (told[0] ?? "no answer yet") : `${told.length} of ${asked.length} workers answered`;
 }
 
 /**
- * `{element, update(row)}`. `label`, `busy` ("pausing…"), `act(row)`: what is asked, `isShown(row)`,
- * `doneWhen(row)`: of the row as it is at the click, makes `isDone(row)`; `question(row)`: to be confirmed first.
+ * `label`, `busy` ("pausing…"), `act(row)`: what is asked, `isShown(row)`, `isDone(row, before)`: whether the row shows
+ * it, `before` being the row at the click; `question(row)`: to be confirmed first.
  */
-export function actButton(context, { label, busy, act, isShown = () => true, doneWhen, question = null }) {
-  const button = h("button", { type: "button", class: "act" }, label);
+function actButton(context, { label, busy, act, isShown, isDone, question }) {
+  const face = button(label, click, { class: "act" });
   const words = h("span", { class: "act-words", role: "status" });
-  const element = h("span", { class: "acting" }, button, words);
+  const element = h("span", { class: "acting" }, face, words);
   let row = null;
-  let isDone = null;
+  let before = null; // while it waits
   let timer = 0;
 
-  function rest(text = "") {
+  function rest(text) {
     clearTimeout(timer);
-    isDone = null;
-    button.disabled = false;
-    setText(button, label);
+    before = null;
+    face.disabled = false;
+    setText(face, label);
     setText(words, text);
   }
 
   async function click() {
     if (question && !(await confirmed(question(row), label))) return;
-    isDone = doneWhen(row);
-    button.disabled = true;
-    setText(button, busy);
+    before = row;
+    face.disabled = true;
+    setText(face, busy);
     setText(words, "");
     timer = setTimeout(() => rest("not confirmed"), UNCONFIRMED);
     try {
-      const told = await ask(context.config(), act(row));
-      if (isDone) setText(words, answerWords(told));
+      const told = await ask(context.config(), act(before));
+      if (before) setText(words, answerWords(told));
     } catch (error) {
-      if (isDone) rest(error.message);
+      rest(error.message);
     }
   }
 
-  button.addEventListener("click", click);
   const update = (latest) => {
     row = latest;
-    if (isDone?.(row)) {
-      rest();
+    if (before && isDone(row, before)) {
+      rest("");
       context.announce(`${label}: done`);
     }
-    show(button, isDone !== null || isShown(row));
+    show(face, before !== null || isShown(row));
   };
   return { element, update };
 }
 
+function group(className, parts) {
+  const element = h("div", { class: className }, parts.map((part) => part.element));
+  return { element, update: (row) => parts.forEach((part) => part.update(row)) };
+}
+
 /** The column of a table of checks: pause or resume this queue on this worker. */
 export function checkControl(context) {
-  const made = (label, busy, name, isPaused) => () =>
+  const made = (label, busy, name, isPaused) =>
     actButton(context, {
       label,
       busy,
-      act: (check) => ({ act: name, source: check.source, queue: check.queue, hostname: check.hostname }),
-      isShown: (check) => check.is_paused !== isPaused && check.state !== "offline" && check.state !== "lost",
-      doneWhen: () => (check) => check.is_paused === isPaused,
+      act: ({ source, queue, hostname }) => ({ act: name, source, queue, hostname }),
+      isShown: (check) => check.is_paused !== isPaused && !isGone(check),
+      isDone: (check) => check.is_paused === isPaused,
     });
-  const [pause, resume] = [made("Pause", "pausing…", "pause", true), made("Resume", "resuming…", "resume", false)];
-  const paint = () => {
-    const buttons = [pause(), resume()];
-    return { nodes: buttons.map(({ element }) => element), update: (row) => buttons.forEach(({ update }) => update(row)) };
-  };
-  return { id: "control", label: "Control", width: 132, priority: 1, class: "controls", paint };
+  const paint = () => group("cell-control", [made("Pause", "pausing…", "pause", true), made("Resume", "resuming…", "resume", false)]);
+  return { id: "control", label: "Control", width: 128, isNumber: true, paint };
 }
 
 /** Of a queue, on all its workers. */
 export function queueControl(context) {
-  const made = (label, busy, act, isShown, isDone, question) =>
+  const made = (label, busy, act, aim, question) =>
     actButton(context, {
       label,
       busy,
-      act: (queue) => ({ act, source: queue.source, queue: queue.name, hostname: null }),
-      isShown: (queue) => queue.workers > 0 && isShown(queue),
-      doneWhen: () => isDone,
+      act: ({ source, name }) => ({ act, source, queue: name, hostname: null }),
+      isShown: (queue) => queue.workers > 0 && queue.paused !== aim,
+      isDone: (queue) => queue.paused === aim,
       question,
     });
-  const words = (queue) => `Pause ${queue.name} on all ${queue.workers} of its workers? What they have reserved still runs; the rest waits on the broker.`;
-  return group([
-    made("Pause all", "pausing…", "pause", (queue) => queue.paused !== "yes", (queue) => queue.paused === "yes", words),
-    made("Resume all", "resuming…", "resume", (queue) => queue.paused !== "no", (queue) => queue.paused === "no", null),
-  ]);
+  const question = ({ name, workers }) => `Pause ${name} on all of its workers (${workers})? What they have reserved still runs; the rest waits on the broker.`;
+  return group("control", [made("Pause all", "pausing…", "pause", "yes", question), made("Resume all", "resuming…", "resume", "no")]);
 }
 
 /** Of a worker's pool. */
 export function poolControl(context) {
-  const number = h("input", { type: "number", min: "1", max: "100", value: "1", "aria-label": "Slots to add or take" });
+  const number = h("input", { type: "number", min: "1", max: "100", value: "1" });
   const n = () => Math.max(1, Math.min(100, Math.round(Number(number.value)) || 1));
+  const choice = h("label", {}, "Slots ", number);
   const made = (label, busy, act) =>
     actButton(context, {
       label,
       busy,
-      act: (worker) => ({ act, source: worker.source, hostname: worker.hostname, n: n() }),
-      isShown: (worker) => worker.state !== "offline" && worker.state !== "lost",
-      doneWhen: (before) => (worker) => worker.concurrency !== before.concurrency,
+      act: ({ source, hostname }) => ({ act, source, hostname, n: n() }),
+      isShown: (worker) => !isGone(worker),
+      isDone: (worker, before) => worker.concurrency !== before.concurrency,
     });
-  const buttons = group([made("Grow", "growing…", "grow"), made("Shrink", "shrinking…", "shrink")]);
-  buttons.element.prepend(h("label", { class: "slots-number" }, "Slots ", number));
-  return buttons;
-}
-
-function group(buttons) {
-  const element = h("div", { class: "control" }, buttons.map((button) => button.element));
-  return { element, update: (row) => buttons.forEach(({ update }) => update(row)) };
+  const amount = { element: choice, update: (worker) => show(choice, !isGone(worker)) };
+  return group("control", [amount, made("Grow", "growing…", "grow"), made("Shrink", "shrinking…", "shrink")]);
 }

@@ -1,6 +1,6 @@
-// Dialog: the help on keys, and questions to be confirmed. The browser's own dialog keeps the focus and closes on Escape.
+// Dialog: the help on keys, and questions to be confirmed. The browser's own dialog keeps the focus, and Escape closes it.
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 
 const KEYS = [
   ["/", "Search"],
@@ -11,15 +11,12 @@ const KEYS = [
   ["j k", "Next and previous row; the arrows, too"],
   ["Enter", "Open the row"],
   ["[ ]", "Previous and next page of a table"],
-  ["?", "This help"],
   ["Esc", "Close, or leave the search"],
 ];
 
-const keysOf = (text) => text.split(" ").flatMap((key, at) => (at ? [" ", h("kbd", {}, key)] : [h("kbd", {}, key)]));
-
-function open(title, ...children) {
+function open(title, content, ...buttons) {
   const heading = h("h2", { id: "dialog-title" }, title);
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, ...children);
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, content, h("p", { class: "dialog-buttons" }, buttons));
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.body.append(dialog);
@@ -27,22 +24,19 @@ function open(title, ...children) {
   return dialog;
 }
 
+const close = ({ currentTarget }) => currentTarget.closest("dialog").close(currentTarget.value);
+
 export function openHelp() {
-  if (document.querySelector("dialog[open]")) return;
-  const list = h("dl", { class: "keys" }, KEYS.flatMap(([keys, what]) => [h("dt", {}, keysOf(keys)), h("dd", {}, what)]));
-  const close = h("button", { type: "button", autofocus: true }, "Close");
-  const dialog = open("Keys", list, h("p", { class: "dialog-buttons" }, close));
-  close.addEventListener("click", () => dialog.close());
+  const keysOf = (text) => text.split(" ").map((key) => h("kbd", {}, key));
+  const terms = KEYS.map(([keys, what]) => [h("dt", {}, keysOf(keys)), h("dd", {}, what)]);
+  return open("Keys", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
 }
 
 /** Whether the reader says so. */
 export function confirmed(question, verb) {
   return new Promise((resolve) => {
-    const no = h("button", { type: "button", autofocus: true }, "Cancel");
-    const yes = h("button", { type: "button", class: "primary" }, verb);
-    const dialog = open(`${verb}?`, h("p", { class: "question" }, h("bdi", {}, question)), h("p", { class: "dialog-buttons" }, no, yes));
-    no.addEventListener("click", () => dialog.close());
-    yes.addEventListener("click", () => dialog.close("yes"));
+    const yes = button(verb, close, { class: "primary", value: "yes" });
+    const dialog = open(`${verb}?`, h("p", {}, h("bdi", {}, question)), button("Cancel", close), yes);
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"));
   });
 }

@@ -3,20 +3,20 @@
 const SVG = "http://www.w3.org/2000/svg";
 const written = Symbol("text");
 
-/** `on: {event: listener}`; `data: {name: value}`; false, null and undefined leave an attribute out. */
-export function h(tag, { on = {}, data = {}, ...attributes } = {}, ...children) {
-  return filled(document.createElement(tag), on, data, attributes, children);
+/** An attribute that is false, null or undefined is left out, a child likewise. */
+export const h = (tag, attributes, ...children) => filled(document.createElement(tag), attributes, children);
+
+export const svg = (tag, attributes, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
+
+export function button(label, onClick, attributes = {}) {
+  const element = h("button", { type: "button", ...attributes }, label);
+  element.addEventListener("click", onClick);
+  return element;
 }
 
-export function svg(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, tag), {}, {}, attributes, children);
-}
-
-function filled(element, on, data, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) setAttribute(element, name, value);
-  for (const [name, value] of Object.entries(data)) element.dataset[name] = value;
-  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) setAttribute(element, name, value);
+  element.append(...children.flat().filter((child) => child || child === 0));
   return element;
 }
 
@@ -32,17 +32,13 @@ export function setText(element, text) {
   element.textContent = text;
 }
 
-export function toggle(element, className, isOn) {
-  if (element.classList.contains(className) !== isOn) element.classList.toggle(className, isOn);
-}
-
 export function show(element, isShown) {
   if (element.hidden === isShown) element.hidden = !isShown;
 }
 
 /** A name that somebody else has given: isolated from the text around it, cut short by the style, whole in its title. */
-export function named(text, attributes = {}) {
-  const element = h("bdi", { ...attributes, class: `name ${attributes.class ?? ""}`.trim() });
+export function named(text = "", className = "") {
+  const element = h("bdi", { class: `name ${className}` });
   rename(element, text);
   return element;
 }
@@ -52,5 +48,21 @@ export function rename(element, text) {
   setAttribute(element, "title", text);
 }
 
-/** For readers of screens only. */
-export const unseen = (text) => h("span", { class: "unseen" }, text);
+/** Parts of a page are `{element, update(…)}`; these two show one text. */
+export function textLabel() {
+  const element = h("span");
+  return { element, update: (text) => setText(element, text) };
+}
+
+export function nameLabel(className) {
+  const element = named("", className);
+  return { element, update: (text) => rename(element, text) };
+}
+
+/** Makes such parts that are updated with a row: `argumentsOf(row)` is what `make()`'s own update takes. */
+export function painted(make, argumentsOf) {
+  return () => {
+    const { element, update } = make();
+    return { element, update: (row) => update(...argumentsOf(row)) };
+  };
+}

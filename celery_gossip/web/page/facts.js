@@ -2,21 +2,20 @@
 
 import { h, setText } from "./dom.js";
 
-/** `list`: `[{label, hint, text(row) or paint(): {nodes, update(row)}, note(row)}]`; `{element, update(row)}`. */
-export function facts(list, label) {
-  const made = list.map(makeFact);
-  const element = h("dl", { class: "facts", "aria-label": label }, made.map((fact) => fact.element));
-  return { element, update: (row) => made.forEach((fact) => fact.update(row)) };
+/** `list`: `[{label, hint, text(row) or paint(): {element, update(row)}, note(row), isWide}]`. */
+export function facts(list) {
+  const made = list.map(fact);
+  const element = h("dl", { class: "facts" }, made.map((one) => one.element));
+  return { element, update: (row) => made.forEach((one) => one.update(row)) };
 }
 
-function makeFact({ label, hint, text, paint, note, isWide }) {
-  const value = h("dd", { class: "value" });
-  const small = note ? h("dd", { class: "note" }) : null;
-  const painted = paint?.();
-  if (painted) value.append(...[painted.nodes].flat());
-  const element = h("div", { class: isWide ? "fact wide" : "fact" }, h("dt", { title: hint }, label), value, small);
+function fact({ label, hint, text, paint, note, isWide }) {
+  const painting = paint?.();
+  const value = h("dd", { class: "value" }, painting?.element);
+  const small = note && h("dd", { class: "note" });
+  const element = h("div", { class: isWide && "wide" }, h("dt", { title: hint }, label), value, small);
   const update = (row) => {
-    if (painted) painted.update(row);
+    if (painting) painting.update(row);
     else setText(value, text(row));
     if (small) setText(small, note(row));
   };

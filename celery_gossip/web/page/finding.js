@@ -1,70 +1,64 @@
 // Findings: what is wrong, in words, the critical first; each leads to what it is about.
 
-import { h, named, rename, setAttribute, setText, show } from "./dom.js";
+import { button, h, named, rename, setAttribute, setText, show } from "./dom.js";
 import { count, plural } from "./format.js";
 import { icon, redraw } from "./icon.js";
 import { subjectHref } from "./router.js";
 import { ageLabel } from "./ticker.js";
 
-const MOST = 10; // that are shown at first
+const MOST = 6; // that are shown at first
+const MORE = 40;
 
-/** Pure: `[[key, finding]]`, the critical first, then the oldest. */
+/** `[[key, finding]]`, the critical first, then the oldest. Pure. */
 export const ranked = (findings) =>
-  [...findings].sort(
-    ([keyA, a], [keyB, b]) => (b.severity === "critical") - (a.severity === "critical") || a.since - b.since || (keyA < keyB ? -1 : 1),
-  );
+  [...findings].sort(([, a], [, b]) => (b.severity === "critical") - (a.severity === "critical") || a.since - b.since);
 
-export const hrefOf = ({ subject_kind: kind, source, subject }) =>
-  kind === "queue" || kind === "worker" ? subjectHref(`${kind}s`, source, subject) : null;
+const hrefOf = ({ subject_kind: kind, source, subject }) => kind !== "listener" && subjectHref(`${kind}s`, source, subject);
 
-export function findingList(context) {
+/** update() with `{key: Finding}`, and whether they were told at all. */
+export function findingList() {
   const list = h("ul", { class: "findings" });
-  const none = h("p", { class: "all-good" }, icon("good"), "Nothing is wrong.");
-  const more = h("button", { type: "button", class: "plain", hidden: true });
+  const none = h("p", { class: "all-good", hidden: true }, icon("good"), "Nothing is wrong.");
+  const more = button("", () => showMore(), { class: "plain", hidden: true });
   const told = h("span", { class: "told" });
   const head = h("div", { class: "section-head" }, h("h2", {}, "Findings"), told);
-  const element = h("section", { class: "findings-section" }, head, list, none, more);
+  const element = h("section", { class: "stack" }, head, list, none, more);
   const shown = new Map();
-  let most = MOST;
-  more.addEventListener("click", () => {
-    most += 40;
-    update();
-  });
+  let [most, wanted] = [MOST, []];
 
-  function update() {
-    const findings = context.store.rows("fleet", "findings");
-    const source = context.router.route().query.source ?? "";
-    const wanted = ranked(findings).filter(([, finding]) => source === "" || finding.source === source);
-    place(wanted.slice(0, most));
-    show(none, wanted.length === 0 && context.store.isTold("fleet"));
-    show(more, wanted.length > most);
-    setText(more, `Show more of ${count(wanted.length)} findings`);
+  function update(findings, isTold) {
+    wanted = ranked(findings);
     const critical = wanted.filter(([, finding]) => finding.severity === "critical").length;
     setText(told, wanted.length ? `${count(critical)} critical, ${plural(wanted.length - critical, "warning")}` : "");
+    show(none, wanted.length === 0 && isTold);
+    place();
   }
 
-  function place(wanted) {
-    const here = new Set(wanted.map(([key]) => key));
+  function showMore() {
+    most += MORE;
+    place();
+  }
+
+  function place() {
+    const first = wanted.slice(0, most);
+    const here = new Set(first.map(([key]) => key));
     for (const [key, item] of shown) if (!here.has(key)) shown.delete(key) && item.element.remove();
-    wanted.forEach(([key, finding], at) => {
-      if (!shown.has(key)) shown.set(key, findingItem(context));
+    first.forEach(([key, finding], at) => {
+      if (!shown.has(key)) shown.set(key, findingItem());
       const item = shown.get(key);
       item.update(finding);
-      const other = list.children[at] ?? null;
-      if (other !== item.element) list.insertBefore(item.element, other);
+      if (list.children[at] !== item.element) list.insertBefore(item.element, list.children[at] ?? null);
     });
+    show(more, wanted.length > most);
+    setText(more, `Show more of ${count(wanted.length)} findings`);
   }
 
   return { element, update };
 }
 
-function findingItem(context) {
-  const symbol = icon("");
-  const word = h("span", { class: "severity" });
-  const subject = named("");
+function findingItem() {
+  const [symbol, word, subject, kind, since] = [icon(), h("b"), named(), h("span", { class: "kind" }), ageLabel()];
   const link = h("a", { class: "open" }, subject);
-  const kind = h("span", { class: "kind" });
-  const since = ageLabel(() => context.store.now());
   const text = h("bdi", { class: "finding-text" });
   const element = h("li", {}, h("div", { class: "finding-head" }, symbol, word, link, kind, since.element), text);
   const update = (finding) => {

@@ -1,11 +1,10 @@
 // Format: figures, durations and times as text. Pure; times are Unix seconds, durations seconds.
-// What is not known is shown as a dash, never as a zero.
+// What is not known is a dash, never a zero.
 
-export const NONE = "–";
+const NONE = "–";
 
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const hundredths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const digits = (most) => new Intl.NumberFormat(undefined, { maximumFractionDigits: most });
+const [whole, tenths, hundredths] = [digits(0), digits(1), digits(2)];
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const minute = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
@@ -13,21 +12,17 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 
 const isKnown = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** Three digits tell enough of a figure that changes every second. */
-function rounded(value) {
-  if (value >= 100) return whole.format(value);
-  return value >= 10 ? tenths.format(value) : hundredths.format(value);
-}
-
 export function count(value) {
   if (!isKnown(value)) return NONE;
   return Math.abs(value) >= 1e5 ? compact.format(value) : whole.format(value);
 }
 
+/** Three digits tell enough of a figure that changes every second. */
 export function rate(value) {
-  if (!isKnown(value)) return NONE;
-  if (value > 0 && value < 0.01) return "<" + hundredths.format(0.01);
-  return value >= 1e5 ? compact.format(value) : rounded(value);
+  if (!isKnown(value) || value >= 1e5) return count(value);
+  if (value > 0 && value < 0.01) return `<${hundredths.format(0.01)}`;
+  if (value >= 100) return whole.format(value);
+  return value >= 10 ? tenths.format(value) : hundredths.format(value);
 }
 
 /** Of a share between 0 and 1. */
@@ -35,7 +30,6 @@ export function percent(share) {
   if (!isKnown(share)) return NONE;
   const value = share * 100;
   if (value > 0 && value < 0.1) return `<${tenths.format(0.1)} %`;
-  if (value > 99.9 && value < 100) return `>${tenths.format(99.9)} %`;
   return `${value < 10 ? tenths.format(value) : whole.format(value)} %`;
 }
 
@@ -50,9 +44,8 @@ export function duration(seconds) {
   return seconds < 86_400 ? `${tenths.format(seconds / 3600)} h` : `${tenths.format(seconds / 86_400)} d`;
 }
 
-/** Of something that goes on, to the second at first: "45 s", "12 min 5 s", "3 h 12 min", "4 d 3 h". */
+/** Of something that goes on: "45 s", "12 min 5 s", "3 h 12 min", "4 d 3 h". */
 export function age(seconds) {
-  if (!isKnown(seconds)) return NONE;
   const past = Math.max(0, Math.floor(seconds));
   if (past < 60) return `${past} s`;
   if (past < 3600) return `${Math.floor(past / 60)} min ${past % 60} s`;
@@ -62,7 +55,6 @@ export function age(seconds) {
 
 export const clockTime = (unix) => clock.format(unix * 1000);
 export const shortTime = (unix) => minute.format(unix * 1000);
-export const fullTime = (unix) => (isKnown(unix) ? moment.format(unix * 1000) : NONE);
+export const fullTime = (unix) => moment.format(unix * 1000);
 
-/** "3 workers", "1 worker". */
-export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+export const plural = (value, one) => `${count(value)} ${one}${value === 1 ? "" : "s"}`;

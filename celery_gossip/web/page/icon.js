@@ -8,35 +8,31 @@ const FILLED = {
   draining: "M7 2h2v7h3.4L8 14 3.6 9H7z",
   suspect: "M8 1.2 15 14H1zM7.2 6v4h1.6V6zm0 5v1.6h1.6V11z",
   conflict: "M1.5 3.5h8v3h5v6h-8v-3h-5zM8 8v3h5V8z",
-  critical: "M5 1.5h6L14.5 5v6L11 14.500H5L1.5 11V5zM7.1 4.500v4.500h1.800V4.500zm0 5.700V12h1.800v-1.800z",
+  critical: "M5 1.5h6L14.5 5v6L11 14.5H5L1.5 11V5zM7.1 4.5V9h1.8V4.5zm0 5.7V12h1.8v-1.8z",
   paused: "M4 3h3v10H4zm5 0h3v10H9z",
-  running: "M4.5 2.5 13 8l-8.5 5.500z",
+  running: "M4.5 2.5 13 8l-8.5 5.5z",
 };
 const STROKED = {
-  offline: "M8 3.500a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9z",
-  lost: "M3.5 3.500l9 9m0-9-9 9",
-  none: "M8 3.500a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM4.5 11.500l7-7",
+  offline: "M8 3.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9z",
+  lost: "M3.5 3.5l9 9m0-9-9 9",
+  none: "M8 3.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM4.5 11.5l7-7",
   good: "M2.5 8.5 6.5 12.5 13.5 4",
-  up: "M3.5 10 8 5.5 12.5 10",
   down: "M3.5 6 8 10.5 12.5 6",
-  right: "M6 3.5 10.5 8 6 12.5",
-  auto: "M8 2.500a5.5 5.5 0 1 1 0 11zm0 0a5.5 5.5 0 0 0 0 11",
-  dark: "M13.5 9.500A6 6 0 1 1 6.5 2.500a4.8 4.8 0 0 0 7 7z",
-  light: "M8 5.200a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.600zM8 1v1.500M8 13.500V15M1 8h1.500M13.5 8H15M3 3l1.1 1.100M11.9 11.9 13 13M13 3l-1.1 1.100M4.1 11.9 3 13",
-  search: "M7 2.500a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3 14 14",
+  auto: "M8 2.5a5.5 5.5 0 1 1 0 11zm0 0a5.5 5.5 0 0 0 0 11",
+  dark: "M13.5 9.5A6 6 0 1 1 6.5 2.5a4.8 4.8 0 0 0 7 7z",
+  light: "M8 5.2a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1",
+  search: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3 14 14",
 };
 
-export function icon(name, className = "") {
-  const isFilled = name in FILLED;
-  const path = svg("path", { d: FILLED[name] ?? STROKED[name] ?? "", "fill-rule": "evenodd" });
-  const kind = isFilled ? "icon filled" : "icon stroked";
-  return svg("svg", { class: `${kind} ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true" }, path);
+export function icon(name = "") {
+  const element = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { "fill-rule": "evenodd" }));
+  redraw(element, name);
+  return element;
 }
 
 export function redraw(element, name) {
   if (element.dataset.icon === name) return;
   element.dataset.icon = name;
   element.firstChild.setAttribute("d", FILLED[name] ?? STROKED[name] ?? "");
-  element.classList.toggle("filled", name in FILLED);
-  element.classList.toggle("stroked", name in STROKED);
+  element.setAttribute("class", `icon ${name in FILLED ? "filled" : "stroked"}`);
 }

@@ -4,58 +4,52 @@ import { openHelp } from "./dialog.js";
 
 const PLACES = { o: "./", q: "queues", w: "workers", t: "tasks" };
 const CHORD = 1500; // milliseconds in which the second key follows a g
-
-const isTyping = (element) => element.matches?.("input, select, textarea, [contenteditable]");
+const ACTS = {
+  "/": focusSearch,
+  "?": openHelp,
+  j: (target) => moved(1, target),
+  k: (target) => moved(-1, target),
+  ArrowDown: (target) => linkOf(target) && moved(1, target), // arrows scroll until a row has the focus
+  ArrowUp: (target) => linkOf(target) && moved(-1, target),
+  "[": () => turned("back"),
+  "]": () => turned("next"),
+};
 
 export function listenToKeys(router) {
   let g = -Infinity;
   document.addEventListener("keydown", (event) => {
+    const { key, target, timeStamp } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (isTyping(event.target)) {
-      if (event.key === "Escape") event.target.blur();
+    if (target.matches("input, select")) {
+      if (key === "Escape") target.blur();
       return;
     }
-    const isChord = event.timeStamp - g < CHORD;
-    g = event.key === "g" ? event.timeStamp : -Infinity;
-    if (isChord ? went(event.key, router) : acted(event)) event.preventDefault();
+    const isChord = timeStamp - g < CHORD && Object.hasOwn(PLACES, key);
+    g = key === "g" ? timeStamp : -Infinity;
+    if (isChord) router.go(PLACES[key]);
+    if (isChord || (Object.hasOwn(ACTS, key) && ACTS[key](target))) event.preventDefault();
   });
-}
-
-function went(key, router) {
-  if (!(key in PLACES)) return false;
-  router.go(PLACES[key]);
-  return true;
-}
-
-function acted({ key, target }) {
-  if (key === "/") return focusSearch();
-  if (key === "?") return openHelp() ?? true;
-  if (key === "j" || key === "ArrowDown") return moved(1, key, target);
-  if (key === "k" || key === "ArrowUp") return moved(-1, key, target);
-  if (key === "[" || key === "]") return turned(key === "]" ? "next" : "back");
-  return false;
 }
 
 function focusSearch() {
   const search = document.querySelector("input[type=search]");
-  search?.focus();
   search?.select();
-  return Boolean(search);
+  return search;
 }
 
-/** Arrows scroll the page until a row has the focus. */
-function moved(by, key, target) {
+const linkOf = (target) => target.closest("main tr, main li")?.querySelector("a.open");
+
+function moved(by, target) {
   const links = [...document.querySelectorAll("main a.open[href]")];
-  const at = links.indexOf(target.closest?.("tr, li")?.querySelector("a.open") ?? target);
-  if (links.length === 0 || (at < 0 && key.startsWith("Arrow"))) return false;
+  const at = links.indexOf(linkOf(target));
   const next = links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))];
-  next.focus({ preventScroll: true });
-  next.scrollIntoView({ block: "nearest" });
-  return true;
+  next?.focus({ preventScroll: true });
+  next?.scrollIntoView({ block: "nearest" });
+  return next;
 }
 
 function turned(way) {
-  const button = document.querySelector(`nav.pager:not([hidden]) button[data-pager=${way}]`);
+  const button = document.querySelector(`.pager:not([hidden]) [data-pager=${way}]`);
   button?.click();
-  return Boolean(button);
+  return button;
 }

@@ -1,122 +1,110 @@
 // List page: a table of all subjects of a kind, with search and filters, all of which the address keeps.
 
-import { h, setAttribute, setText, show } from "./dom.js";
+import { button, h, setAttribute, setText, show } from "./dom.js";
 import { count, plural } from "./format.js";
 import { icon } from "./icon.js";
 import { Table } from "./table.js";
 
-/** What the filters leave. Pure. `shape`: `{stateOf(row), textOf(row)}`. */
+/** What the filters leave: `(row) => boolean`. Pure. `options`: `{stateOf(row), textOf(row)}`. */
 export function matching({ q = "", state = "", source = "" }, { stateOf, textOf }) {
-  const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = q.toLowerCase().split(/\s+/);
   return (row) =>
     (source === "" || row.source === source) &&
     (state === "" || stateOf(row) === state) &&
     words.every((word) => textOf(row).toLowerCase().includes(word));
 }
 
-export class ListPage {
-  #context;
-  #options;
-  #table;
-  #parts;
-  #query = {};
+/** `options`: of the Table, and `title, topic, noun, nothing, states, stateOf(row), textOf(row)`. */
+export function listPage(context, options) {
+  const { store, router } = context;
+  const { title, topic, noun, nothing, states = [], stateOf } = options;
+  const table = new Table({ isStale: (row) => context.isStale(row.source), ...options, router, caption: title, empty: "" });
+  const search = searchBox(title, (q) => router.look({ q, page: "" }, { isMinor: true }));
+  const filters = states.length ? ["", ...states].map((state) => stateFilter(state, router)) : [];
+  const sources = sourceChoice(context);
+  const told = h("span", { class: "told" });
+  const clear = button("Clear filters", () => router.look({ q: "", state: "", source: "", page: "" }), { class: "plain" });
+  const group = filters.length > 0 && h("div", { class: "segments", role: "group", "aria-label": "Filter by state" }, filters.map(({ element }) => element));
+  const tools = h("div", { class: "tools" }, search.element, group, sources.element, table.sortChoice, clear, told);
+  const element = h("div", { class: "page" }, h("h1", {}, title), tools, table.element);
+  let query = {};
 
-  /** `options`: of the Table, and `title, topic, noun, nothing, states, stateOf, textOf`. */
-  constructor(context, options) {
-    this.#context = context;
-    this.#options = { states: [], stateOf: () => "", ...options };
-    this.title = options.title;
-    this.topics = ["fleet", options.topic];
-    const isStale = options.isStale ?? ((row) => context.isStale(row.source));
-    this.#table = new Table({ ...options, router: context.router, isStale, caption: options.title, empty: "" });
-    this.#parts = this.#make();
-    this.element = this.#parts.element;
+  function routed(route) {
+    query = route.query;
+    search.routed(query.q ?? "");
+    for (const { state, element: choice } of filters) setAttribute(choice, "aria-pressed", String(state === (query.state ?? "")));
+    sources.routed(query);
+    table.routed(route);
   }
 
-  routed(route) {
-    this.#query = route.query;
-    const { search, filters, sources } = this.#parts;
-    if (document.activeElement !== search) search.value = route.query.q ?? "";
-    for (const [state, { button }] of filters) setAttribute(button, "aria-pressed", String(state === (route.query.state ?? "")));
-    sources.choice.value = route.query.source ?? "";
-    this.#table.routed(route);
-  }
-
-  update() {
-    const { store } = this.#context;
-    const { topic, noun, nothing } = this.#options;
+  function update() {
     const rows = store.rows(topic, topic);
-    const found = this.#table.update(rows, matching(this.#query, this.#options));
-    this.#table.emptyText = !store.isTold(topic) ? "Loading…" : rows.size === 0 ? nothing : `No ${noun} matches.`;
-    setText(this.#parts.told, found === rows.size ? plural(found, noun) : `${count(found)} of ${plural(rows.size, noun)}`);
-    show(this.#parts.clear, ["q", "state", "source"].some((name) => this.#query[name]));
-    this.#countStates(rows);
-    this.#parts.sources.update();
+    const found = table.update(rows, matching(query, options));
+    table.emptyText = !store.isTold(topic) ? "Loading…" : rows.size === 0 ? nothing : `No ${noun} matches.`;
+    setText(told, found === rows.size ? plural(found, noun) : `${count(found)} of ${plural(rows.size, noun)}`);
+    show(clear, Boolean(query.q || query.state || query.source));
+    sources.update();
+    countStates(rows);
   }
 
-  #countStates(rows) {
-    const counts = new Map();
-    const matches = matching({ ...this.#query, state: "" }, this.#options);
-    for (const row of rows.values()) {
-      if (!matches(row)) continue;
-      const state = this.#options.stateOf(row);
-      counts.set(state, (counts.get(state) ?? 0) + 1);
-      counts.set("", (counts.get("") ?? 0) + 1);
-    }
-    for (const [state, { button, number }] of this.#parts.filters) {
-      const found = counts.get(state) ?? 0;
-      setText(number, count(found));
-      show(button, found > 0 || state === "" || state === this.#query.state);
-    }
+  function countStates(rows) {
+    if (filters.length === 0) return;
+    const matches = matching({ ...query, state: "" }, options);
+    const found = [...rows.values()].filter(matches).map(stateOf);
+    const counts = new Map([["", found.length]]);
+    for (const state of found) counts.set(state, (counts.get(state) ?? 0) + 1);
+    for (const filter of filters) filter.update(counts.get(filter.state) ?? 0, query.state);
   }
 
-  #make() {
-    const { router } = this.#context;
-    const search = makeSearch(this.#options.title, (q) => router.look({ q, page: "" }, { isMinor: true }));
-    const filters = new Map(["", ...this.#options.states].map((state) => [state, makeFilter(state, router)]));
-    const sources = sourceChoice(this.#context);
-    const told = h("span", { class: "told" });
-    const clear = h("button", { type: "button", class: "plain" }, "Clear filters");
-    clear.addEventListener("click", () => {
-      search.value = "";
-      router.look({ q: "", state: "", source: "", page: "" });
-    });
-    const group = h("div", { class: "segments", role: "group", "aria-label": "Filter by state" }, [...filters.values()].map(({ button }) => button));
-    const tools = h("div", { class: "tools" }, search.parentElement, filters.size > 1 && group, sources.element, this.#table.sortChoice, clear, told);
-    const element = h("div", { class: "page" }, h("h1", {}, this.title), tools, this.#table.element);
-    return { element, search, filters, sources, told, clear };
-  }
+  return { title, topics: ["fleet", topic], element, routed, update };
 }
 
-function makeSearch(title, onText) {
-  const search = h("input", { type: "search", class: "search", placeholder: "Search", "aria-label": `Search ${title.toLowerCase()}`, "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false" });
+function searchBox(title, onText) {
+  const search = h("input", {
+    type: "search",
+    class: "search",
+    placeholder: "Search",
+    "aria-label": `Search ${title.toLowerCase()}`,
+    "aria-keyshortcuts": "/",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   search.addEventListener("input", () => onText(search.value.trim()));
-  h("span", { class: "search-box" }, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "/"));
-  return search;
+  const element = h("span", { class: "search-box" }, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "/"));
+  // Not while it says so already: the cursor would jump, and a space just typed would vanish.
+  const routed = (q) => search.value.trim() === q || (search.value = q);
+  return { element, routed };
 }
 
-function makeFilter(state, router) {
+function stateFilter(state, router) {
   const number = h("span", { class: "count" });
-  const look = () => router.look({ state, page: "" });
-  const button = h("button", { type: "button", "aria-pressed": "false", on: { click: look } }, state || "all", " ", number);
-  return { button, number };
+  const element = button(state || "all", () => router.look({ state, page: "" }));
+  element.append(" ", number);
+  const update = (found, chosen) => {
+    setText(number, count(found));
+    show(element, found > 0 || state === "" || state === chosen);
+  };
+  return { state, element, update };
 }
 
-/** `{element, choice, update()}`: of the apps that are watched; hidden where there is one. */
+/** Of the apps that are watched; hidden where there is one. */
 export function sourceChoice({ store, router }) {
-  const choice = h("select", {}, h("option", { value: "" }, "All apps"));
-  choice.addEventListener("change", () => router.look({ source: choice.value, page: "" }));
-  const element = h("label", { class: "source-choice", hidden: true }, h("span", { class: "unseen" }, "App"), choice);
+  const choice = h("select", { "aria-label": "App" });
+  const element = h("span", { hidden: true }, choice);
   let known = "";
-  const update = () => {
-    const sources = [...store.rows("fleet", "sources").values()];
-    show(element, sources.length > 1);
-    const told = JSON.stringify(sources.map(({ source, app }) => [source, app]));
-    if (told === known) return;
-    known = told;
-    const chosen = router.route().query.source ?? "";
-    choice.replaceChildren(h("option", { value: "" }, "All apps"), ...sources.map((one) => h("option", { value: one.source }, `${one.app} (${one.source})`)));
+  let chosen = "";
+  choice.addEventListener("change", () => router.look({ source: choice.value, page: "" }));
+  const routed = (query) => {
+    chosen = query.source ?? "";
     choice.value = chosen;
   };
-  return { element, choice, update };
+  const update = () => {
+    const sources = [...store.rows("fleet", "sources").values()].map(({ source, app }) => [source, `${app} (${source})`]);
+    show(element, sources.length > 1);
+    if (known === JSON.stringify(sources)) return;
+    known = JSON.stringify(sources);
+    choice.replaceChildren(...[["", "All apps"], ...sources].map(([value, label]) => h("option", { value }, label)));
+    choice.value = chosen;
+  };
+  return { element, routed, update };
 }

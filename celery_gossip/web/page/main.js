@@ -15,8 +15,9 @@ import { workersPage } from "./page_workers.js";
 import { Router } from "./router.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
-import { Ticker } from "./ticker.js";
+import { startTicker, writeAges } from "./ticker.js";
 
+/** A page: `{title, topics, element, routed(route), update()}`; made anew for another subject, not for another look. */
 const PAGES = {
   overview: overviewPage,
   queues: queuesPage,
@@ -32,12 +33,11 @@ const KEPT = ["queues", "workers", "tasks"]; // shown at once when the reader co
 const main = document.getElementById("main");
 const store = new Store();
 const router = new Router(routed);
-const top = header(document.getElementById("top"));
-const notes = banners(document.getElementById("banners"), () => store.now());
 const stream = new Stream({ onTables, onState: paint, isSignedOut });
-const ticker = new Ticker(store);
+const top = header(document.getElementById("top"));
+const notes = banners(document.getElementById("banners"));
 const context = { store, router, config: () => config, isStale, announce };
-let config = { boot: "", may_control: false, csrf: "", sources: [] };
+let config = { boot: "", may_control: false, csrf: "" };
 let page = null;
 let mounted = "";
 let frame = 0;
@@ -53,75 +53,75 @@ function announce(text) {
 }
 
 async function fetchConfig() {
-  const response = await fetch(new URL("api/config", document.baseURI), { cache: "no-store" });
-  if (response.ok) config = await response.json();
-  return response.status;
+  try {
+    const response = await fetch(new URL("api/config", document.baseURI), { cache: "no-store" });
+    if (response.ok) config = await response.json();
+    return response.status;
+  } catch {
+    return 0;
+  }
 }
 
 async function isSignedOut() {
-  return (await fetchConfig().catch(() => 0)) === 401;
+  return (await fetchConfig()) === 401;
 }
 
 function onTables(told, boot) {
   // A server that was started anew has another token for acts.
-  if (boot && config.boot && boot !== config.boot) fetchConfig().catch(() => 0);
+  if (boot !== config.boot) fetchConfig();
   store.apply(told);
   paint();
 }
 
 function paint() {
-  if (document.hidden || frame) return;
-  frame = requestAnimationFrame(() => {
-    frame = 0;
-    paintNow();
-  });
+  if (!document.hidden) frame ||= requestAnimationFrame(paintNow);
 }
 
 function paintNow() {
+  cancelAnimationFrame(frame);
+  frame = 0;
   const findings = [...store.rows("fleet", "findings").values()];
   const critical = findings.filter((finding) => finding.severity === "critical").length;
   document.documentElement.dataset.link = stream.state;
+  document.title = `${critical ? `(${critical}) ` : ""}${page.title} · Celery Gossip`;
   top.update({ state: stream.state, critical });
   notes.update({ stream, store });
-  document.title = `${critical ? `(${critical}) ` : ""}${page.title} · Celery Gossip`;
   page.update();
+  writeAges(store.now());
 }
 
 function routed(route) {
-  const subject = JSON.stringify([route.page, route.source, route.name, route.page === "overview" ? route.query.source : ""]);
-  if (subject !== mounted) mount(route, subject);
+  const subject = JSON.stringify([route.page, route.source, route.name, route.page === "overview" && route.query.source]);
+  if (subject !== mounted) mount(route);
+  const isFirst = mounted === "";
+  const isOther = subject !== mounted;
+  mounted = subject;
   page.routed(route);
   paintNow();
+  if (!isOther || isFirst) return;
+  main.focus({ preventScroll: true });
+  announce(page.title);
 }
 
-function mount(route, subject) {
-  const isFirst = mounted === "";
-  mounted = subject;
+function mount(route) {
   page = PAGES[route.page](context, route);
   store.keep([...page.topics, ...KEPT]);
   stream.watch(page.topics);
   main.replaceChildren(page.element);
   top.routed(route);
-  if (isFirst) return;
-  scrollTo(0, 0);
-  main.focus({ preventScroll: true });
-  announce(page.title);
 }
 
 function missingPage() {
-  const element = h("div", { class: "page" }, h("h1", {}, "Not here"), h("p", { class: "quiet" }, "There is no such page. ", h("a", { href: "./" }, "To the overview")));
-  return { title: "Not here", topics: ["fleet"], element, routed() {}, update() {} };
+  const back = h("p", {}, "There is no such page. ", h("a", { href: "./" }, "To the overview"));
+  return { title: "Not here", topics: ["fleet"], element: h("div", { class: "page" }, h("h1", {}, "Not here"), back), routed() {}, update() {} };
 }
 
-async function start() {
-  const status = await fetchConfig().catch(() => 0);
-  if (status === 401) {
-    location.reload();
-    return;
-  }
-  listenToKeys(router);
-  routed(router.route());
-  ticker.each(() => stream.check());
+function tick() {
+  stream.check();
+  writeAges(store.now());
 }
 
-start();
+await fetchConfig();
+listenToKeys(router);
+routed(router.route());
+startTicker(tick);

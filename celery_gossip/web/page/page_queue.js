@@ -1,58 +1,44 @@
 // The page of one queue: its figures and charts, its workers, the tasks that run, and how to pause it.
 
-import { below, state } from "./column.js";
+import { IN_A_MINUTE, OF_ITS_WORKERS, state } from "./column.js";
 import { checkControl, queueControl } from "./control.js";
+import { painted } from "./dom.js";
 import { count, duration, percent, plural, rate } from "./format.js";
-import { queueState, stateLabel, WORKER_STATES } from "./state.js";
-import { bar } from "./spark.js";
-import { CHECK_FIGURES, consumingSince, other, otherHref, runsSection, subjectPage, tableSection } from "./subject_page.js";
-
-const slotsFact = () => {
-  const { element, update } = bar();
-  return { nodes: element, update: (row) => update(row.slots - row.free_slots, row.slots) };
-};
+import { slotBar } from "./spark.js";
+import { WORKER_STATES, queueState, stateLabel } from "./state.js";
+import { checksSection, runsSection, subjectPage } from "./subject_page.js";
 
 const FACTS = [
   { label: "Backlog", hint: "Messages that wait on the broker", text: (row) => count(row.backlog), note: (row) => `load ${row.load.toFixed(2)}` },
-  { label: "Busy slots", hint: "Of its workers, who serve other queues, too", paint: slotsFact, note: (row) => `${count(row.free_slots)} free` },
+  { label: "Busy slots", hint: OF_ITS_WORKERS, paint: painted(slotBar, (row) => [row.slots - row.free_slots, row.slots]), note: (row) => `${count(row.free_slots)} free` },
   { label: "Running", text: (row) => count(row.active), note: (row) => `on ${plural(row.workers, "worker")}` },
   { label: "Reserved", text: (row) => count(row.reserved), note: (row) => `${count(row.scheduled)} scheduled` },
-  { label: "Done", text: (row) => `${rate(row.per_second)}/s`, note: () => "in the latest minute" },
-  { label: "Failed", text: (row) => percent(row.failure_rate), note: () => "in the latest minute" },
+  { label: "Done", text: (row) => `${rate(row.per_second)}/s`, note: () => IN_A_MINUTE },
+  { label: "Failed", text: (row) => percent(row.failure_rate), note: () => IN_A_MINUTE },
   { label: "Wait p95", text: (row) => duration(row.wait.p95), note: (row) => `p50 ${duration(row.wait.p50)}` },
   { label: "Run p95", text: (row) => duration(row.runtime.p95), note: (row) => `p50 ${duration(row.runtime.p50)}` },
 ];
 
 /** Of a check: the worker's state, or that it has paused this queue. */
 const checkState = (check) => (check.is_paused && check.state === "online" ? "paused" : check.state);
-const CHECK_STATES = [...WORKER_STATES.slice(0, 1), "paused", ...WORKER_STATES.slice(1)];
 
 export function queuePage(context, route) {
   const topic = `queue:${route.source}/${route.name}`;
-  const label = stateLabel();
   const isControlled = context.config().may_control;
-  const columns = [
-    other("hostname", { below: below(checkState) }),
-    state(checkState, CHECK_STATES, { priority: 2, width: 104 }),
-    ...CHECK_FIGURES,
-    consumingSince(context),
-    ...(isControlled ? [checkControl(context)] : []),
-  ];
-  const workers = tableSection(context, {
+  const checks = {
+    field: "hostname",
     title: "Workers",
-    topic,
-    table: "checks",
-    columns,
-    defaultSort: "hostname",
     empty: "No worker serves this queue.",
-    href: otherHref("hostname"),
-  });
+    state: state(checkState, ["online", "paused", ...WORKER_STATES.slice(1)]),
+    stateOf: checkState,
+    control: isControlled && checkControl(context),
+  };
   return subjectPage(context, route, {
     kind: "queue",
-    listTitle: "Queues",
-    label: { element: label.element, update: (row) => label.update(queueState(row)) },
-    control: isControlled ? queueControl(context) : null,
+    list: "Queues",
     factList: FACTS,
-    sections: [workers, runsSection(context, topic, "hostname")],
+    label: painted(stateLabel, (row) => [queueState(row)])(),
+    control: isControlled && queueControl(context),
+    sections: [checksSection(context, topic, checks), runsSection(context, topic, "hostname")],
   });
 }

@@ -1,18 +1,16 @@
-// Router: what the address says, and addresses of pages. Pure but for the Router, which moves through the history.
-// The path names the page and its subject, the query how it is looked at.
+// Router: what the address says, and addresses of pages. The path names the page and its subject, the query how it is
+// looked at. parse(), subjectHref() and queryText() are pure.
 
-const PAGES = ["queues", "workers", "tasks"];
 const SUBJECTS = { queues: "queue", workers: "worker", tasks: "task" };
 
-/** `{page, source, name, query}` of a path below the base; page "" is the overview, "missing" one that is none. */
+/** `{page, source, name, query}` of a path below the base. */
 export function parse(path, search = "") {
   const query = Object.fromEntries(new URLSearchParams(search));
-  const [list = "", source, ...rest] = path.replace(/^\//, "").split("/");
+  const [list, source, name, ...rest] = path.split("/");
   if (list === "") return { page: "overview", query };
-  if (!PAGES.includes(list)) return { page: "missing", query };
-  if (source === undefined || (source === "" && rest.length === 0)) return { page: list, query };
-  if (rest.length !== 1) return { page: "missing", query };
-  return { page: SUBJECTS[list], source: decoded(source), name: decoded(rest[0]), query };
+  if (!Object.hasOwn(SUBJECTS, list) || rest.length > 0) return { page: "missing", query };
+  if (name !== undefined) return { page: SUBJECTS[list], source: decoded(source), name: decoded(name), query };
+  return { page: source ? "missing" : list, query };
 }
 
 function decoded(text) {
@@ -26,10 +24,11 @@ function decoded(text) {
 /** Relative to the base. */
 export const subjectHref = (list, source, name) => `${list}/${encodeURIComponent(source)}/${encodeURIComponent(name)}`;
 
-/** The query without what is empty; sorted, so that equal views have equal addresses. */
+/** Without what is empty, and sorted, so that equal views have equal addresses. */
 export function queryText(query) {
-  const told = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  return new URLSearchParams(told.sort(([a], [b]) => (a < b ? -1 : 1))).toString();
+  const told = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+  told.sort();
+  return String(told);
 }
 
 export class Router {
@@ -50,30 +49,26 @@ export class Router {
   go(href) {
     history.pushState(null, "", new URL(href, document.baseURI));
     this.#onRoute(this.route());
+    scrollTo(0, 0);
   }
 
   /** Merge into the query; `isMinor`: the back button need not undo it. */
   look(changes, { isMinor = false } = {}) {
     const text = queryText({ ...this.route().query, ...changes });
-    const href = location.pathname + (text ? `?${text}` : "");
+    const href = location.pathname + (text && `?${text}`);
     if (href === location.pathname + location.search) return;
-    if (isMinor) history.replaceState(null, "", href);
-    else history.pushState(null, "", href);
+    history[isMinor ? "replaceState" : "pushState"](null, "", href);
     this.#onRoute(this.route());
   }
 
   #clicked(event) {
-    const isPlain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
     const link = event.target.closest?.("a[href]");
-    if (!isPlain || !link || event.defaultPrevented || link.target || link.origin !== location.origin) return;
-    // A hash in the page is the browser's own matter, save that the base would lead it elsewhere.
-    if (link.getAttribute("href").startsWith("#")) {
-      event.preventDefault();
-      document.getElementById(link.hash.slice(1))?.focus();
-      return;
-    }
+    const isPlain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+    if (!link || !isPlain || event.defaultPrevented || link.origin !== location.origin) return;
     if (!link.pathname.startsWith(this.#base) || link.pathname.startsWith(`${this.#base}api/`)) return;
     event.preventDefault();
-    this.go(link.href);
+    // The base would lead a bare hash to the overview.
+    if (link.hash) document.getElementById(link.hash.slice(1))?.focus();
+    else this.go(link.href);
   }
 }

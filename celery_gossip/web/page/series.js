@@ -13,7 +13,7 @@ const LATE = 1; // seconds after which what has ended has been told of
 const TIMINGS = ["wait_p50", "wait_p95", "run_p50", "run_p95"];
 
 /**
- * `{start, end, times, succeeded, failed, failureShare, wait_p50, …}`: an array for each, one value a bucket; counts as
+ * `{start, end, times, succeeded, failed, share, wait_p50, …}`: an array for each, one value a bucket; counts as
  * rates a second, timings and shares null where nothing ended. `times` are the middles.
  */
 export function bucketed(steps, now, { seconds, bucket }) {
@@ -65,7 +65,7 @@ function columns(sums, lengths) {
   const found = {
     succeeded: sums.map((sum, at) => sum.succeeded / lengths[at]),
     failed: sums.map((sum, at) => sum.failed / lengths[at]),
-    failureShare: sums.map(({ succeeded, failed }) => (succeeded + failed > 0 ? failed / (succeeded + failed) : null)),
+    share: sums.map(({ succeeded, failed }) => (succeeded + failed > 0 ? failed / (succeeded + failed) : null)),
   };
   for (const name of TIMINGS) {
     found[name] = sums.map(({ timings }) => (timings[name] ? timings[name].total / timings[name].weight : null));

@@ -1,34 +1,35 @@
 // Subject page: what the pages of one queue, one worker and one task have in common: head, figures, charts, sections.
 
-import { ChartSet } from "./chart_set.js";
-import { h, named, show } from "./dom.js";
+import { chartSet } from "./chart_set.js";
+import { figure, link } from "./column.js";
+import { h, nameLabel, named, painted, show } from "./dom.js";
 import { facts } from "./facts.js";
-import { figure } from "./column.js";
 import { subjectHref } from "./router.js";
-import { Table, linkCell } from "./table.js";
+import { Table } from "./table.js";
 import { ageLabel } from "./ticker.js";
 
 /**
- * `kind`, `listTitle`, `label`: {element, update(row)} beside the name, `factList`, `control`: {element, update(row)},
- * `sections`: [{element, routed(route), update(row)}], `before`: likewise, above the charts.
+ * `kind`, `list`: its title, `factList`, and parts `{element, update(row), routed(route)}`: `label` and `control`
+ * beside the name, `before` the charts, and `sections` below them.
  */
-export function subjectPage(context, route, { kind, listTitle, label, factList, control, before = [], sections = [] }) {
+export function subjectPage(context, route, { kind, list, factList, label, control, before, sections = [] }) {
+  const { store } = context;
   const topic = `${kind}:${route.source}/${route.name}`;
-  const headline = facts(factList, "Figures");
-  const charts = new ChartSet(context);
-  const missing = h("p", { class: "quiet missing", hidden: true }, `This ${kind} is not in the view: it is gone, or was never heard.`);
-  const parts = [label, control, headline, ...before, ...sections].filter(Boolean);
-  const body = h("div", { class: "page" }, headline.element, before.map(elementOf), charts.element, h("div", { class: "columns" }, sections.map(elementOf)));
-  const head = h("div", { class: "subject-head" }, h("h1", {}, named(route.name)), label?.element, control?.element);
-  const crumb = h("nav", { class: "crumb", "aria-label": "Breadcrumb" }, h("a", { href: listTitle.toLowerCase() }, listTitle), h("span", { "aria-hidden": "true" }, "/"));
+  const headline = facts(factList);
+  const charts = chartSet(context);
+  const aside = [label, control].filter(Boolean);
+  const parts = [...aside, headline, before, ...sections].filter(Boolean);
+  const missing = h("p", { class: "quiet", hidden: true }, `This ${kind} is not in the view: it is gone, or was never heard.`);
+  const columns = sections.length > 0 && h("div", { class: "columns" }, sections.map((one) => one.element));
+  const body = h("div", { class: "page" }, headline.element, before?.element, charts.element, columns);
+  const crumb = h("nav", { class: "crumb", "aria-label": "Breadcrumb" }, h("a", { href: list.toLowerCase() }, list));
+  const head = h("div", { class: "subject-head" }, h("h1", {}, named(route.name)), aside.map((one) => one.element));
   const element = h("div", { class: "page" }, h("div", {}, crumb, head), missing, body);
 
   function update() {
-    const { store } = context;
     const row = store.only(topic, kind);
     show(missing, row === null && store.isTold(topic));
-    show(body, row !== null);
-    for (const part of [label, control]) if (part) show(part.element, row !== null);
+    for (const one of [body, ...aside.map((part) => part.element)]) show(one, row !== null);
     if (row === null) return;
     body.classList.toggle("stale", context.isStale(route.source) || Boolean(row.silent_since));
     for (const part of parts) part.update(row);
@@ -36,91 +37,74 @@ export function subjectPage(context, route, { kind, listTitle, label, factList, 
   }
 
   function routed(latest) {
-    charts.routed(latest);
-    for (const part of parts) part.routed?.(latest);
+    for (const part of [charts, ...parts]) part.routed?.(latest);
   }
 
-  return { title: `${route.name} · ${listTitle}`, topics: ["fleet", topic], element, routed, update };
+  return { title: `${route.name} · ${list}`, topics: ["fleet", topic], element, routed, update };
 }
 
-const elementOf = ({ element }) => element;
-
-/** A section with a table of its own: `title`, `table` of the topic, options of the Table. */
+/** A section with a table of its own: `title`, `topic`, `table` of the topic, and options of the Table. */
 export function tableSection(context, { title, topic, table: name, ...options }) {
   const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
-  const heading = h("h2", {}, title);
-  const count = h("span", { class: "count" });
-  const element = h("section", { class: "panel" }, h("div", { class: "section-head" }, h("h2", {}, title), table.sortChoice), table.element);
-  heading.append(count);
+  const head = h("div", { class: "section-head" }, h("h2", {}, title), table.sortChoice);
+  const element = h("section", { class: "panel" }, head, table.element);
   return { element, routed: (route) => table.routed(route), update: () => table.update(context.store.rows(topic, name)) };
 }
 
-const HREFS = {
-  hostname: (row) => subjectHref("workers", row.source, row.hostname),
-  queue: (row) => subjectHref("queues", row.source, row.queue),
+const OTHERS = {
+  hostname: { label: "Worker", href: (row) => subjectHref("workers", row.source, row.hostname) },
+  queue: { label: "Queue", href: (row) => subjectHref("queues", row.source, row.queue) },
 };
-const LABELS = { hostname: "Worker", queue: "Queue" };
 
-/** A column that names the other side of a check or of a run: `field` hostname or queue. */
-export const other = (field, options = {}) => ({
+/** A column that names where a check or a run belongs: `field` is hostname or queue. */
+const other = (field, stateOf, options) => ({
   id: field,
-  label: LABELS[field],
+  label: OTHERS[field].label,
   by: (row) => row[field],
-  paint: linkCell((row) => row[field], HREFS[field], options.below),
+  paint: link((row) => row[field], OTHERS[field].href, stateOf),
   ...options,
 });
 
-export const otherHref = (field) => HREFS[field];
+const since = (id, label, startOf, argumentsOf, options) => ({
+  id,
+  label,
+  isNumber: true,
+  by: (row) => -startOf(row),
+  paint: painted(ageLabel, argumentsOf),
+  ...options,
+});
 
-/** Tasks that run; `field`: where they do, hostname or queue. */
-export function runsSection(context, topic, field) {
-  return tableSection(context, {
+/** The checks of a subject, by the other side's `field`; `state`: their column of it. */
+export const checksSection = (context, topic, { field, title, empty, state, stateOf, control }) =>
+  tableSection(context, {
+    title,
+    topic,
+    table: "checks",
+    columns: [
+      other(field, stateOf),
+      state,
+      figure("active", "Running", { width: 82 }),
+      figure("reserved", "Reserved", { width: 88, priority: 2 }),
+      figure("scheduled", "Scheduled", { width: 94, priority: 3 }),
+      since("consuming", "Consuming for", (row) => row.consuming_since, (row) => [row.is_paused ? null : row.consuming_since], { width: 124, priority: 4 }),
+      ...(control ? [control] : []),
+    ],
+    defaultSort: field,
+    empty,
+    href: OTHERS[field].href,
+  });
+
+/** Tasks that run, by `field`: where they do. */
+export const runsSection = (context, topic, field) =>
+  tableSection(context, {
     title: "Running tasks",
     topic,
     table: "runs",
     columns: [
-      { id: "id", label: "Task id", class: "code", by: (row) => row.id, paint: idCell },
-      other(field, { width: 170, priority: 2 }),
-      { id: "since", label: "Running for", width: 120, isNumber: true, by: (row) => -row.seen_since, paint: () => sinceCell(context) },
+      { id: "id", label: "Task id", by: (row) => row.id, paint: painted(() => nameLabel("code"), (row) => [row.id]) },
+      other(field, null, { width: 180, priority: 2 }),
+      since("since", "Running for", (row) => row.seen_since, (row) => [row.seen_since, { before: row.is_older ? "over " : "" }], { width: 138 }),
     ],
     defaultSort: "-since",
     empty: "No task runs.",
   });
-}
-
-function idCell() {
-  const element = named("");
-  return { nodes: element, update: (row) => nameAgain(element, row.id) };
-}
-
-function nameAgain(element, text) {
-  if (element.title === text) return;
-  element.textContent = text;
-  element.title = text;
-}
-
-function sinceCell(context) {
-  const { element, update } = ageLabel(() => context.store.now());
-  return { nodes: element, update: (row) => update(row.seen_since, { before: row.is_older ? "over " : "" }) };
-}
-
-/** Figures of a check that both its pages show. */
-export const CHECK_FIGURES = [
-  figure("active", "Running", { width: 78 }),
-  figure("reserved", "Reserved", { width: 82, priority: 2 }),
-  figure("scheduled", "Scheduled", { width: 88, priority: 3 }),
-];
-
-/** Since when the worker consumes the queue. */
-export const consumingSince = (context) => ({
-  id: "consuming",
-  label: "Consuming for",
-  width: 116,
-  priority: 4,
-  isNumber: true,
-  by: (row) => -row.consuming_since,
-  paint: () => {
-    const { element, update } = ageLabel(() => context.store.now());
-    return { nodes: element, update: (row) => update(row.is_paused ? null : row.consuming_since, { none: "paused" }) };
-  },
-});

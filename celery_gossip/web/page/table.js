@@ -1,16 +1,14 @@
 // Table: rows that are sorted, paged and kept: a row's elements live as long as it is shown, and only texts that change
 // are written. At most one page of rows is in the document, whatever the fleet.
 
-import { h, rename, setAttribute, setText, show } from "./dom.js";
+import { button, h, setAttribute, setText, show } from "./dom.js";
 import { count } from "./format.js";
 import { icon } from "./icon.js";
 import { Order, sortText, sorting } from "./order.js";
 
-const PAGE = 50;
-
 /**
  * Columns: `{id, label, hint, width (px; none: what is left), priority (1: always shown … 5: dropped first), isNumber,
- * by(row): what is sorted by, isDescending: at the first click, and text(row), or paint(): {nodes, update(row)}}`.
+ * by(row): what is sorted by, isDescending: at the first click, and text(row), or paint(): {element, update(row)}}`.
  * The first is the row's header.
  */
 export class Table {
@@ -19,27 +17,31 @@ export class Table {
   #page = 0;
   #order = new Order();
   #shown = new Map(); // {key: {element, updates, row, isStale}}
-  #body = h("tbody", {});
+  #body = h("tbody");
   #heads;
   #pager;
-  #empty;
+  #empty = h("p", { class: "quiet" });
   #isPointed = false;
-  #latest = [new Map(), () => true];
 
   /**
-   * `caption`, `columns`, `defaultSort`, `empty`: text, `href(row)`: of the page that a row opens, `isStale(row)`,
-   * `router`, and `parameter`: what the names of its parameters in the address begin with, where a page has several.
+   * `caption`, `columns`, `defaultSort`, `empty`: text, `href(row)`: what a click on the row opens, `isStale(row)`,
+   * `router`, `pageSize`, and `parameter`: what its parameters in the address begin with, where a page has several.
    */
   constructor(options) {
-    this.#options = { parameter: "", pageSize: PAGE, isStale: () => false, href: () => null, ...options };
-    this.#sort = sorting("", options.columns, options.defaultSort);
+    this.#options = { parameter: "", pageSize: 50, isStale: () => false, href: () => null, ...options };
     this.#heads = options.columns.map((column) => this.#head(column));
     this.#pager = this.#makePager();
-    this.#empty = h("p", { class: "quiet" }, options.empty);
+    this.emptyText = options.empty;
     this.sortChoice = this.#makeSortChoice();
-    const table = h("table", {}, h("caption", { class: "unseen" }, options.caption), h("thead", {}, h("tr", {}, this.#heads)), this.#body);
+    const head = h("thead", {}, h("tr", {}, this.#heads));
+    const table = h("table", {}, h("caption", { class: "unseen" }, options.caption), head, this.#body);
+    table.addEventListener("pointerenter", () => (this.#isPointed = true));
+    table.addEventListener("pointerleave", () => (this.#isPointed = false));
     this.element = h("div", { class: "table" }, table, this.#empty, this.#pager.element);
-    this.#listen(table);
+  }
+
+  set emptyText(text) {
+    setText(this.#empty, text);
   }
 
   routed({ query }) {
@@ -48,29 +50,18 @@ export class Table {
     this.#page = Math.max(0, Math.floor(Number(query[`${parameter}page`]) || 1) - 1);
     this.#order.release();
     this.#markSort();
-    this.#render();
   }
 
-  /** Returns how many rows match. */
+  /** `rows`: `{key: row}`. Returns how many match. */
   update(rows, matches = () => true) {
-    this.#latest = [rows, matches];
-    return this.#render();
-  }
-
-  set emptyText(text) {
-    setText(this.#empty, text);
-  }
-
-  #render() {
-    const now = performance.now() / 1000;
+    const size = this.#options.pageSize;
     const isPointed = this.#isPointed || this.#body.contains(document.activeElement);
-    const [rows, matches] = this.#latest;
-    const keys = this.#order.keys(rows, matches, this.#sort, { now, isPointed });
-    const last = Math.max(0, Math.ceil(keys.length / this.#options.pageSize) - 1);
-    const page = Math.min(this.#page, last);
-    const first = page * this.#options.pageSize;
-    this.#place(keys.slice(first, first + this.#options.pageSize), rows);
-    this.#pager.update(first, keys.length, page, last);
+    const keys = this.#order.keys(rows, matches, this.#sort, { now: performance.now() / 1000, isPointed });
+    const last = Math.max(0, Math.ceil(keys.length / size) - 1);
+    this.#page = Math.min(this.#page, last);
+    const first = this.#page * size;
+    this.#place(keys.slice(first, first + size), rows);
+    this.#pager.update(first, keys.length, last);
     show(this.#empty, keys.length === 0);
     return keys.length;
   }
@@ -78,26 +69,22 @@ export class Table {
   #place(keys, rows) {
     const focused = document.activeElement;
     const here = new Set(keys);
-    for (const [key, { element }] of this.#shown) if (!here.has(key)) this.#drop(key, element);
+    for (const [key, { element }] of this.#shown) if (!here.has(key)) this.#shown.delete(key) && element.remove();
     keys.forEach((key, at) => {
       const shown = this.#shown.get(key) ?? this.#make(key);
       this.#write(shown, rows.get(key));
-      const other = this.#body.children[at] ?? null;
-      if (other !== shown.element) this.#body.insertBefore(shown.element, other);
+      const other = this.#body.children[at];
+      if (other !== shown.element) this.#body.insertBefore(shown.element, other ?? null);
     });
     // An element that is moved loses the focus.
     if (focused !== document.activeElement && this.#body.contains(focused)) focused.focus({ preventScroll: true });
   }
 
-  #drop(key, element) {
-    element.remove();
-    this.#shown.delete(key);
-  }
-
   #make(key) {
-    const cells = this.#options.columns.map((column, at) => makeCell(column, at));
-    const shown = { element: h("tr", {}, cells.map(({ cell }) => cell)), updates: cells.map(({ update }) => update), row: null };
-    shown.element.addEventListener("click", (event) => this.#clicked(event, shown));
+    const cells = this.#options.columns.map(cell);
+    const element = h("tr", {}, cells.map((one) => one.element));
+    const shown = { element, updates: cells.map((one) => one.update), row: null, isStale: false };
+    element.addEventListener("click", (event) => this.#clicked(event, shown.row));
     this.#shown.set(key, shown);
     return shown;
   }
@@ -110,41 +97,34 @@ export class Table {
     for (const update of shown.updates) update(row);
   }
 
-  #clicked(event, { row }) {
+  #clicked(event, row) {
     const href = this.#options.href(row);
-    if (!href || event.target.closest("a, button, input") || String(getSelection())) return;
-    this.#options.router.go(href);
+    if (href && !event.target.closest("a, button") && !String(getSelection())) this.#options.router.go(href);
   }
 
   #head(column) {
-    const place = { class: classOf(column), scope: "col", title: column.hint };
-    const head = h("th", place, column.by ? this.#sortButton(column) : column.label);
+    const label = column.by ? button(column.label, () => this.#sortBy(column), { class: "sort" }) : column.label;
+    if (column.by) label.append(icon("down"));
+    const head = h("th", { class: classOf(column), scope: "col", title: column.hint }, label);
     if (column.width) head.style.width = `${column.width}px`;
     return head;
   }
 
-  #sortButton(column) {
-    return h("button", { type: "button", class: "sort", on: { click: () => this.#sortBy(column) } }, column.label, icon("down"));
-  }
-
   #sortBy(column) {
+    const { parameter, defaultSort, router } = this.#options;
     const isSame = this.#sort.column === column;
     const isDescending = isSame ? !this.#sort.isDescending : (column.isDescending ?? Boolean(column.isNumber));
-    this.#ask(sortText({ column, isDescending }));
-  }
-
-  #ask(sort) {
-    const { parameter, defaultSort, router } = this.#options;
+    const sort = sortText({ column, isDescending });
     router.look({ [`${parameter}sort`]: sort === defaultSort ? "" : sort, [`${parameter}page`]: "" });
   }
 
   #markSort() {
-    const direction = this.#sort.isDescending ? "descending" : "ascending";
-    this.#options.columns.forEach((column, at) => {
-      setAttribute(this.#heads[at], "aria-sort", column === this.#sort.column ? direction : null);
+    const { column, isDescending } = this.#sort;
+    this.#options.columns.forEach((one, at) => {
+      setAttribute(this.#heads[at], "aria-sort", one === column && (isDescending ? "descending" : "ascending"));
     });
-    this.sortChoice.firstElementChild.lastElementChild.value = this.#sort.column.id;
-    setText(this.sortChoice.lastElementChild, this.#sort.isDescending ? "Descending" : "Ascending");
+    this.sortChoice.querySelector("select").value = column.id;
+    setText(this.sortChoice.lastChild, isDescending ? "Descending" : "Ascending");
   }
 
   /** For narrow screens, where most heads are gone. */
@@ -152,53 +132,31 @@ export class Table {
     const sortable = this.#options.columns.filter((column) => column.by);
     const choice = h("select", {}, sortable.map((column) => h("option", { value: column.id }, column.label)));
     choice.addEventListener("change", () => this.#sortBy(sortable.find((column) => column.id === choice.value)));
-    const turn = h("button", { type: "button", on: { click: () => this.#sortBy(this.#sort.column) } });
+    const turn = button("", () => this.#sortBy(this.#sort.column));
     return h("span", { class: "sort-choice" }, h("label", {}, "Sort by ", choice), turn);
   }
 
   #makePager() {
-    const turn = (by) => () => this.#options.router.look({ [`${this.#options.parameter}page`]: String(this.#page + 1 + by) });
-    const back = h("button", { type: "button", data: { pager: "back" }, on: { click: turn(-1) } }, "Previous");
-    const next = h("button", { type: "button", data: { pager: "next" }, on: { click: turn(1) } }, "Next");
-    const told = h("span", {});
-    const element = h("nav", { class: "pager", "aria-label": `Pages of ${this.#options.caption}`, hidden: true }, told, back, next);
-    const update = (first, total, page, last) => {
+    const { parameter, router, pageSize, caption } = this.#options;
+    const turned = (by) => () => router.look({ [`${parameter}page`]: String(this.#page + 1 + by) });
+    const back = button("Previous", turned(-1), { "data-pager": "back" });
+    const next = button("Next", turned(1), { "data-pager": "next" });
+    const told = h("span");
+    const element = h("nav", { class: "pager", "aria-label": `Pages of ${caption}`, hidden: true }, told, back, next);
+    const update = (first, total, last) => {
       show(element, last > 0);
-      setText(told, `${count(first + 1)}–${count(Math.min(first + this.#options.pageSize, total))} of ${count(total)}`);
-      back.disabled = page === 0;
-      next.disabled = page >= last;
-      this.#page = page;
+      setText(told, `${count(first + 1)}–${count(Math.min(first + pageSize, total))} of ${count(total)}`);
+      back.disabled = this.#page === 0;
+      next.disabled = this.#page === last;
     };
     return { element, update };
   }
-
-  #listen(table) {
-    table.addEventListener("pointerenter", () => (this.#isPointed = true));
-    table.addEventListener("pointerleave", () => (this.#isPointed = false));
-  }
 }
 
-const classOf = (column) => `p${column.priority ?? 1}${column.isNumber ? " number" : ""}${column.class ? ` ${column.class}` : ""}`;
+const classOf = ({ priority = 1, isNumber, id }) => `p${priority} ${isNumber ? "number" : ""} col-${id}`;
 
-function makeCell(column, at) {
-  const cell = at === 0 ? h("th", { scope: "row", class: classOf(column) }) : h("td", { class: classOf(column) });
-  if (!column.paint) return { cell, update: (row) => setText(cell, column.text(row)) };
-  const { nodes, update } = column.paint();
-  cell.append(...[nodes].flat());
-  return { cell, update };
-}
-
-/** A paint() for a cell that links to a subject, with lines below its name: `below(): {nodes, update(row)}`. */
-export function linkCell(nameOf, hrefOf, below = null) {
-  return () => {
-    const name = h("bdi", { class: "name" });
-    const link = h("a", { class: "open" }, name);
-    const more = below?.();
-    const update = (row) => {
-      rename(name, nameOf(row));
-      setAttribute(link, "href", hrefOf(row));
-      more?.update(row);
-    };
-    return { nodes: more ? [link, ...[more.nodes].flat()] : [link], update };
-  };
+function cell(column, at) {
+  const painting = column.paint?.();
+  const element = h(at === 0 ? "th" : "td", { class: classOf(column), scope: at === 0 && "row" }, painting?.element);
+  return { element, update: painting?.update ?? ((row) => setText(element, column.text(row))) };
 }

@@ -1,62 +1,40 @@
-// Ticker: once a second, while the page is seen, all ages are written anew and whoever asked for it is called.
+// Ticker: ages that are written anew once a second, and whatever else is done then; it rests while the page is hidden.
 
 import { h, setAttribute, setText } from "./dom.js";
 import { age, fullTime } from "./format.js";
 
-export class Ticker {
-  #store;
-  #listeners = new Set();
-  #timer = 0;
-
-  constructor(store) {
-    this.#store = store;
-    document.addEventListener("visibilitychange", () => this.#seen());
-    this.#seen();
-  }
-
-  /** Returns how to stop it. */
-  each(listener) {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  /** Of every age in the page: the few rows that are shown. */
-  writeAges() {
-    const now = this.#store.now();
-    for (const element of document.querySelectorAll("time[data-since]")) {
-      const { since, before = "", after = "" } = element.dataset;
-      setText(element, before + age(now - Number(since)) + after);
-    }
-  }
-
-  #seen() {
-    clearInterval(this.#timer);
+export function startTicker(onTick) {
+  let timer = 0;
+  const seen = () => {
+    clearInterval(timer);
     if (document.hidden) return;
-    this.#timer = setInterval(() => this.#tick(), 1000);
-    this.#tick();
-  }
+    timer = setInterval(onTick, 1000);
+    onTick();
+  };
+  document.addEventListener("visibilitychange", seen);
+  seen();
+}
 
-  #tick() {
-    this.writeAges();
-    for (const listener of this.#listeners) listener();
+/** Every age in the page: that of the few rows that are shown. */
+export function writeAges(now) {
+  for (const element of document.querySelectorAll("time[data-since]")) {
+    const { since, before, after } = element.dataset;
+    setText(element, before + age(now - Number(since)) + after);
   }
 }
 
-/** `{element, update(unix seconds or null, {before, after, none})}`: how long ago that was, ticking. */
-export function ageLabel(now) {
-  const element = h("time", {});
+/** How long ago that was; writeAges() writes it. */
+export function ageLabel() {
+  const element = h("time");
   const update = (since, { before = "", after = "", none = "–" } = {}) => {
-    if (since === null || since === undefined) {
+    if (since === null) {
       delete element.dataset.since;
-      setAttribute(element, "datetime", null);
-      setAttribute(element, "title", null);
       setText(element, none);
-      return;
+    } else {
+      Object.assign(element.dataset, { since, before, after });
     }
-    Object.assign(element.dataset, { since: String(since), before, after });
-    setAttribute(element, "datetime", new Date(since * 1000).toISOString());
-    setAttribute(element, "title", fullTime(since));
-    setText(element, before + age(now() - since) + after);
+    setAttribute(element, "datetime", since === null ? null : new Date(since * 1000).toISOString());
+    setAttribute(element, "title", since === null ? null : fullTime(since));
   };
   return { element, update };
 }
