@@ -99,6 +99,11 @@ class Browser:
         entries = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         return [entry["params"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
 
+    def forget(self) -> None:
+        """Leave the page, with all that was asked and said on it."""
+        self.driver.get("about:blank")
+        self.requests(), self.complaints()
+
     def complaints(self) -> list[str]:
         """What the console says is wrong, policy violations included."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]

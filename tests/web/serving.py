@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
+
+from tests.support import eventually
 from tests.support.workers import REPOSITORY, Project
 
 __all__ = ["Serving", "password_file", "serving"]
@@ -29,6 +32,10 @@ class Serving:
         """The same, with who asks."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=f"{USER}:{PASSWORD}@{parts.netloc}").geturl()
+
+    def assert_hears(self) -> None:
+        """What is said before is not heard."""
+        assert httpx.get(f"{self.url}healthz", timeout=5).status_code == 200
 
     def stop(self) -> tuple[int, str]:
         """The exit code, and what it wrote to stderr."""
@@ -53,7 +60,9 @@ def serving(project: Project, *flags: str) -> Iterator[Serving]:
             line = process.stdout.readline()
             found = re.match(r"serving (http://\S+/), listening on ", line)
             assert found, (line, process.stderr and process.stderr.read())
-            yield Serving(process, found[1])
+            dashboard = Serving(process, found[1])
+            eventually(dashboard.assert_hears, timeout=20, every=0.1)
+            yield dashboard
         finally:
             process.kill()
 

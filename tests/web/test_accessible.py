@@ -48,7 +48,7 @@ def test_nothing_serious_stands_in_anybodys_way(
     axe: str, browser: Browser, redis_project: Project, scheme: str, width: int
 ) -> None:
     with saying(redis_project) as publisher, serving(redis_project) as dashboard:
-        series = a_series("mail", age=0.1, received=9, succeeded=6, failed={"KeyError": 2})
+        series = a_series("mail", age=0.001, received=9, succeeded=6, failed={"KeyError": 2})
         check = a_check("mail", active=("one", "two"), active_count=2, reserved=3)
         publisher.publish(encode(a_gossip(interval=60.0, active=2, checks=(check,), series=(series,))))
         for page in PAGES:
