@@ -2,8 +2,8 @@
 
 `python -m example_project.demo` (or `make demo`). In a terminal, with Textual, it is the dashboard until q; elsewhere
 their gossip as it comes, for 20 s or until Ctrl-C; meanwhile a dashboard for browsers is served on DEMO_PORT (5556, or
-a free one). DEMO_SECONDS ends both. BROKER_URL chooses a real broker; without it Kombu's filesystem transport serves, in
-a temporary folder that is gone afterwards.
+a free one). DEMO_SECONDS ends both. BROKER_URL chooses a real broker; without it Kombu's filesystem transport serves,
+in a temporary folder that is gone afterwards.
 """
 
 import contextlib
