@@ -9,7 +9,8 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ def status(ctx: click.Context, as_json: bool, wait: float | None) -> None:
     from celery_gossip.report import status_json, status_text
 
     logging.getLogger("celery_gossip").addHandler(logging.NullHandler())  # what went wrong is said below, once
-    with _listener(ctx) as listener:
+    with _listener(ctx.obj.app) as listener:
         _hear(listener, wait)
         view, findings, throughput = listener.view(), listener.findings, listener.throughput()
         if as_json:
@@ -89,7 +90,7 @@ def watch(ctx: click.Context, as_json: bool) -> None:
     from celery_gossip.watch import watch_lines
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like Ctrl-C, which leaves nothing on the broker
-    listener = _listener(ctx)
+    listener = _listener(ctx.obj.app)
     try:
         with listener:
             for line in watch_lines(listener, as_json=as_json):
@@ -102,15 +103,11 @@ def watch(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def top(ctx: click.Context) -> None:
     """Watch queues, workers and findings in a dashboard. Needs the extra: celery-gossip[top]."""
-    try:
+    with _extra("top", "Textual", "rich", "textual"):
         from celery_gossip.tui import run_top
-    except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] not in ("rich", "textual"):
-            raise
-        raise click.ClickException('celery gossip top needs Textual: pip install "celery-gossip[top]"') from exc
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.ClickException("celery gossip top needs a terminal; elsewhere use celery gossip status, or watch")
-    with _listener(ctx) as listener:
+    with _listener(ctx.obj.app) as listener:
         run_top(listener)
 
 
@@ -123,18 +120,11 @@ def top(ctx: click.Context) -> None:
 @click.pass_context
 def exporter(ctx: click.Context, /, bind: str, port: int, **given: Any) -> None:
     """Serve metrics to Prometheus, until SIGINT or SIGTERM. Needs the extra: celery-gossip[prometheus]."""
-    try:
+    with _extra("prometheus", "prometheus_client", "prometheus_client"):
         from celery_gossip.exporter import Exporter
-    except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] != "prometheus_client":
-            raise
-        need = 'celery gossip exporter needs prometheus_client: pip install "celery-gossip[prometheus]"'
-        raise click.ClickException(need) from exc
-    listener = _listener(ctx)
-    try:
+    listener = _listener(ctx.obj.app)
+    with _binding(bind, port):
         exporter = Exporter(listener, _exporter_options(**given), bind, port)
-    except OSError as exc:
-        raise click.ClickException(f"cannot serve on {bind}:{port}: {exc.strerror or exc}") from exc
     with listener, exporter:
         click.echo(f"serving {exporter.url}, listening on {listener.uri}")
         exporter.wait()
@@ -154,27 +144,46 @@ def exporter(ctx: click.Context, /, bind: str, port: int, **given: Any) -> None:
 @click.pass_context
 def web(ctx: click.Context, /, auth: str | None, apps: "Sequence[str]", brokers: "Sequence[str]", **given: Any) -> None:
     """Serve a dashboard to browsers, until SIGINT or SIGTERM. Needs the extra: celery-gossip[web]."""
-    try:
+    with _extra("web", "Starlette", "starlette", "uvicorn", "anyio"):
         from celery_gossip.web import Dashboard, WebOptions, parse_auth
         from celery_gossip.web.server import WebServer
-    except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] not in ("starlette", "uvicorn", "anyio"):
-            raise
-        raise click.ClickException('celery gossip web needs Starlette: pip install "celery-gossip[web]"') from exc
     watched = [ctx.obj.app, *map(_found_app, apps), *(_app_at(ctx.obj.app, url) for url in brokers)]
     try:
         options = WebOptions(auth=parse_auth(auth) if auth else None, **given)
-        listeners = [_listener_of(app) for app in watched]
     except GossipError as exc:
         raise click.ClickException(str(exc)) from exc
-    try:
+    listeners = [_listener(app) for app in watched]
+    with _binding(options.bind, options.port):
         server = WebServer(Dashboard(listeners, options, _metrics_of(listeners)))
-    except OSError as exc:
-        raise click.ClickException(f"cannot serve on {options.bind}:{options.port}: {exc.strerror or exc}") from exc
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logger.setLevel(logging.INFO)  # what viewers ask of workers
     click.echo(f"serving {server.url}, listening on {', '.join(one.uri for one in listeners)}")
     server.run()
+
+
+@contextmanager
+def _extra(extra: str, library: str, *packages: str) -> Iterator[None]:
+    """Say what to install where one of these packages is not."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        if not _is_missing(exc, *packages):
+            raise
+        command = click.get_current_context().command.name
+        need = f'celery gossip {command} needs {library}: pip install "celery-gossip[{extra}]"'
+        raise click.ClickException(need) from exc
+
+
+def _is_missing(exc: ModuleNotFoundError, *packages: str) -> bool:
+    return (exc.name or "").partition(".")[0] in packages
+
+
+@contextmanager
+def _binding(bind: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise click.ClickException(f"cannot serve on {bind}:{port}: {exc.strerror or exc}") from exc
 
 
 def _found_app(name: str) -> Any:
@@ -200,7 +209,9 @@ def _metrics_of(listeners: "Sequence[Listener]") -> dict[str, Any]:
     """What Prometheus is told of each; nothing without its client."""
     try:
         from celery_gossip.exporter import exposition
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as exc:
+        if not _is_missing(exc, "prometheus_client"):
+            raise
         return {}
     return {str(number): partial(exposition, listener) for number, listener in enumerate(listeners)}
 
@@ -219,15 +230,11 @@ def _exporter_options(buckets: str | None, no_hostname: bool, max_series: int | 
         raise click.ClickException(str(exc)) from exc
 
 
-def _listener_of(app: Any) -> "Listener":
+def _listener(app: Any) -> "Listener":
     from celery_gossip.listener import Listener
 
-    return Listener(app)
-
-
-def _listener(ctx: click.Context) -> "Listener":
     try:
-        return _listener_of(ctx.obj.app)
+        return Listener(app)
     except GossipError as exc:
         raise click.ClickException(str(exc)) from exc
 
