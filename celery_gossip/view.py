@@ -4,7 +4,7 @@ Read on any thread: by the diagnosis, the commands, the dashboards.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from celery_gossip.messages import Gossip, QueueCheck
@@ -75,6 +75,14 @@ class View:
     queues: tuple[QueueView, ...]  #: by name
     taken_at: float  #: the listener's monotonic seconds
     isolated_since: float | None = None  #: likewise, since when the listener is cut off and the view is frozen
+
+    def running(self) -> Iterator[tuple[WorkerView, str]]:
+        """`(worker, task id)` of each task that runs, as far as the workers list them."""
+        for worker in self.workers:
+            if not worker.is_gone:
+                for gossip in worker.gossips:
+                    for check in gossip.checks:
+                        yield from ((worker, task_id) for task_id in check.active)
 
 
 def gather_queues(

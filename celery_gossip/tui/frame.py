@@ -5,7 +5,7 @@ Called on the dashboard's thread. The Source is a Listener, or whatever a test p
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -100,12 +100,4 @@ class Recorder:
             queue.queue: (*self._past.get(queue.queue, ())[1 - SPAN :], Sample(queue.active, queue.backlog))
             for queue in queues
         }
-        self._seen = {task_id: self._seen.get(task_id, now) for task_id in islice(_running(view), MOST_IDS)}
-
-
-def _running(view: View) -> Iterator[str]:
-    for worker in view.workers:
-        if not worker.is_gone and any(gossip.active for gossip in worker.gossips):
-            for gossip in worker.gossips:
-                for check in gossip.checks:
-                    yield from check.active
+        self._seen = {task_id: self._seen.get(task_id, now) for _, task_id in islice(view.running(), MOST_IDS)}

@@ -5,8 +5,9 @@ A Watch is used on one thread at a time, the board's. The Source is a Listener, 
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from celery_gossip import diagnosis
@@ -155,9 +156,7 @@ class Watch:
         before = self._lives
         self._lives = {one.gossip.hostname: _life(before.get(one.gossip.hostname), one, now) for one in view.workers}
         runs: dict[str, Run] = {}
-        for worker, task_id in _running(view):
-            if len(runs) >= MOST_RUNS:
-                break
+        for worker, task_id in islice(view.running(), MOST_RUNS):
             is_older = worker.gossip.hostname not in before and worker.gossip.seq > _FRESH_SEQ
             runs[task_id] = self._runs.get(task_id) or Run(now, is_older)
         self._runs = runs
@@ -200,12 +199,3 @@ def _life(before: Life | None, worker: WorkerView, now: float) -> Life:
         return before
     booted_at = now if gossip.seq <= _FRESH_SEQ or before is not None else None
     return Life(gossip.boot, booted_at, before.restarts + 1 if before else 0)
-
-
-def _running(view: View) -> Iterator[tuple[WorkerView, str]]:
-    for worker in view.workers:
-        if not worker.is_gone:
-            for gossip in worker.gossips:
-                for check in gossip.checks:
-                    for task_id in check.active:
-                        yield worker, task_id
