@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from celery_gossip.log import LimitedLogger
 from celery_gossip.web.look import Look, Source, Watch
 from celery_gossip.web.subject import tables_of
-from celery_gossip.web.topic import Tables, Topic, parse
+from celery_gossip.web.topic import Subject, Tables, Topic, parse
 
 __all__ = ["MOST_TOPICS", "MOST_VIEWERS", "Board", "Crowded"]
 
@@ -37,6 +37,7 @@ class Crowded(Exception):
 class _Watched:
     """A topic, None before it was first looked at, and whether anybody watches."""
 
+    subject: Subject
     topic: Topic | None = None
     viewers: int = 0
     left_at: float = 0.0  #: when the last of them left
@@ -73,23 +74,13 @@ class Board:
         self._log = LimitedLogger()
 
     @property
-    def viewers(self) -> int:
-        return self._viewers
-
-    @property
     def listeners(self) -> dict[str, Source]:
         """By source."""
         return {watch.source: watch.listener for watch in self.watches}
 
-    @property
-    def is_running(self) -> bool:
-        return self._task is not None and not self._task.done()
-
     def start(self) -> None:
-        """Begin to look; does nothing where it does already."""
-        if not self.is_running:
-            self._is_over = False
-            self._task = asyncio.create_task(self._run())
+        """Begin to look; once."""
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Tell every viewer that it is over."""
@@ -111,15 +102,14 @@ class Board:
 
         Nothing is queued for a viewer that reads slowly: it gets what it missed when it reads again.
         """
-        for name in names:
-            parse(name)
+        subjects = {name: parse(name) for name in names}
         if self._viewers >= MOST_VIEWERS:
             raise Crowded
-        viewer = _Viewer(tuple(dict.fromkeys(names)), self._tick_in(last_id))
+        viewer = _Viewer(tuple(subjects), self._tick_in(last_id))
         self._viewers += 1
         self._somebody.set()
         try:
-            with self._watching(viewer.topics):
+            with self._watching(subjects):
                 await self._look(only=viewer.topics)
                 yield b"retry: 2000\n\n"
                 while not self._is_over:
@@ -135,14 +125,13 @@ class Board:
         return int(tick) if boot == self.boot and tick.isdecimal() and len(tick) < 16 else None
 
     @contextlib.contextmanager
-    def _watching(self, names: tuple[str, ...]) -> Iterator[None]:
-        for name in names:
-            watched = self._watched.setdefault(name, _Watched())
-            watched.viewers += 1
+    def _watching(self, subjects: Mapping[str, Subject]) -> Iterator[None]:
+        for name, subject in subjects.items():
+            self._watched.setdefault(name, _Watched(subject)).viewers += 1
         try:
             yield
         finally:
-            for name in names:
+            for name in subjects:
                 self._watched[name].viewers -= 1
                 self._watched[name].left_at = self.clock()
 
@@ -218,9 +207,9 @@ class Board:
     def _made(self, names: list[str]) -> Iterator[tuple[str, Tables, bytes | None]]:
         listeners = self.listeners
         for name in names:
-            tables = tables_of(parse(name), self._looks, listeners)
-            topic = self._watched[name].topic
-            yield name, tables, None if topic is None else topic.change_to(tables)
+            watched = self._watched[name]
+            tables = tables_of(watched.subject, self._looks, listeners)
+            yield name, tables, None if watched.topic is None else watched.topic.change_to(tables)
 
     def _forget(self, now: float) -> None:
         for name, watched in list(self._watched.items()):

@@ -54,40 +54,39 @@ def _pace(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
     return {"steps": steps_of(subject, looks, listeners)}
 
 
-def _queue(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    look = looks.get(subject.source)
-    if look is None:
-        return {"queue": {}, "checks": {}, "runs": {}, "steps": {}}
+def _queue(subject: Subject, look: Look) -> Tables:
+    name = subject.name
     return {
-        "queue": _one(table.queues([look]), subject),
-        "checks": table.checks_of_queue(look, subject.name),
-        "runs": table.runs_of(look, queue=subject.name),
-        "steps": steps_of(subject, looks, listeners),
+        "queue": _one(subject, table.queue(look, name)),
+        "checks": table.checks_of(look, queue=name),
+        "runs": table.runs_of(look, queue=name),
     }
 
 
-def _worker(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    look = looks.get(subject.source)
-    if look is None:
-        return {"worker": {}, "checks": {}, "runs": {}, "steps": {}}
+def _worker(subject: Subject, look: Look) -> Tables:
+    name = subject.name
     return {
-        "worker": _one(table.workers([look]), subject),
-        "checks": table.checks_of_worker(look, subject.name),
-        "runs": table.runs_of(look, hostname=subject.name),
-        "steps": steps_of(subject, looks, listeners),
+        "worker": _one(subject, table.worker(look, name)),
+        "checks": table.checks_of(look, hostname=name),
+        "runs": table.runs_of(look, hostname=name),
     }
 
 
-def _task(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    look = looks.get(subject.source)
-    if look is None:
-        return {"task": {}, "steps": {}}
-    return {"task": _one(table.tasks([look]), subject), "steps": steps_of(subject, looks, listeners)}
+def _task(subject: Subject, look: Look) -> Tables:
+    return {"task": _one(subject, table.task(look, subject.name))}
 
 
-def _one(rows: Mapping[str, Row], subject: Subject) -> Mapping[str, Row]:
-    key = f"{subject.source}/{subject.name}"
-    return {key: rows[key]} if key in rows else {}
+def _one(subject: Subject, row: Row | None) -> Mapping[str, Row]:
+    return {} if row is None else {f"{subject.source}/{subject.name}": row}
+
+
+def _with_steps(make: Callable[[Subject, Look], Tables]) -> Callable[[Subject, Looks, Sources], Tables]:
+    def make_all(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
+        look = looks.get(subject.source)
+        tables = {subject.kind: {}} if look is None else make(subject, look)
+        return {**tables, "steps": steps_of(subject, looks, listeners)}
+
+    return make_all
 
 
 _MAKERS: Mapping[str, Callable[[Subject, Looks, Sources], Tables]] = {
@@ -96,7 +95,7 @@ _MAKERS: Mapping[str, Callable[[Subject, Looks, Sources], Tables]] = {
     "workers": _list(table.workers),
     "tasks": _list(table.tasks),
     "pace": _pace,
-    "queue": _queue,
-    "worker": _worker,
-    "task": _task,
+    "queue": _with_steps(_queue),
+    "worker": _with_steps(_worker),
+    "task": _with_steps(_task),
 }

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from celery_gossip.messages import Gossip, QueueCheck
 from celery_gossip.throughput import Distribution, Throughput, merged
-from celery_gossip.view import WorkerView
+from celery_gossip.view import QueueView, WorkerView
 from celery_gossip.web.look import Look
 from celery_gossip.web.row import (
     Check,
@@ -21,15 +22,17 @@ from celery_gossip.web.row import (
 )
 
 __all__ = [
-    "checks_of_queue",
-    "checks_of_worker",
+    "checks_of",
     "findings",
+    "queue",
     "queues",
     "runs_of",
     "sources",
     "steps",
+    "task",
     "tasks",
     "totals",
+    "worker",
     "workers",
 ]
 
@@ -74,7 +77,7 @@ def findings(looks: Iterable[Look]) -> dict[str, Finding]:
 
 
 def queues(looks: Iterable[Look]) -> dict[str, Queue]:
-    return {f"{look.source}/{one.queue}": _queue(look, at) for look in looks for at, one in enumerate(look.view.queues)}
+    return {f"{look.source}/{one.queue}": _queue(look, one) for look in looks for one in look.view.queues}
 
 
 def workers(looks: Iterable[Look]) -> dict[str, Worker]:
@@ -85,21 +88,26 @@ def tasks(looks: Iterable[Look]) -> dict[str, Task]:
     return {f"{look.source}/{name}": _task(look, name, pace) for look in looks for name, pace in look.tasks.items()}
 
 
-def checks_of_queue(look: Look, queue: str) -> dict[str, Check]:
-    """By hostname."""
-    return {
-        worker.gossip.hostname: _check(look, worker, gossip, check)
-        for worker, gossip, check in _checks(look)
-        if check.queue == queue
-    }
+def queue(look: Look, name: str) -> Queue | None:
+    """The row of this one alone; None where it is not in the view."""
+    return next((_queue(look, one) for one in look.view.queues if one.queue == name), None)
 
 
-def checks_of_worker(look: Look, hostname: str) -> dict[str, Check]:
-    """By queue."""
+def worker(look: Look, hostname: str) -> Worker | None:
+    """See queue."""
+    return next((_worker(look, one) for one in look.view.workers if one.gossip.hostname == hostname), None)
+
+
+def task(look: Look, name: str) -> Task | None:
+    """See queue."""
+    return _task(look, name, look.tasks[name]) if name in look.tasks else None
+
+
+def checks_of(look: Look, *, queue: str | None = None, hostname: str | None = None) -> dict[str, Check]:
+    """Of one of both, by the other."""
     return {
-        check.queue: _check(look, worker, gossip, check)
-        for worker, gossip, check in _checks(look)
-        if gossip.hostname == hostname
+        gossip.hostname if hostname is None else check.queue: _check(look, worker, gossip, check)
+        for worker, gossip, check in _checks(look, queue, hostname)
     }
 
 
@@ -107,8 +115,8 @@ def runs_of(look: Look, *, queue: str | None = None, hostname: str | None = None
     """By id, at most MOST_RUNS, those that have run for longest."""
     found = [
         (look.runs[task_id].seen_at, task_id, gossip.hostname, check.queue)
-        for worker, gossip, check in _checks(look)
-        if not worker.is_gone and queue in (None, check.queue) and hostname in (None, gossip.hostname)
+        for worker, gossip, check in _checks(look, queue, hostname)
+        if not worker.is_gone
         for task_id in check.active
         if task_id in look.runs
     ]
@@ -157,10 +165,7 @@ def _totals(source: str, looks: Sequence[Look]) -> Totals:
         reserved=sum(gossip.reserved for gossip in live),
         scheduled=sum(gossip.scheduled for gossip in live),
         backlog=sum(backlogs) if backlogs else None,
-        per_second=_per_second(fleet),
-        failure_rate=_share(fleet.failure_rate),
-        runtime=_timing(fleet.runtime),
-        wait=_timing(fleet.wait),
+        **_fared(fleet),
     )
 
 
@@ -170,8 +175,7 @@ def _subject_kind(look: Look, subject: str) -> str:
     return "queue" if any(one.queue == subject for one in look.view.queues) else "worker"
 
 
-def _queue(look: Look, at: int) -> Queue:
-    one = look.view.queues[at]
+def _queue(look: Look, one: QueueView) -> Queue:
     pace = look.queues.get(one.queue, _NOTHING)
     return Queue(
         source=look.source,
@@ -186,10 +190,7 @@ def _queue(look: Look, at: int) -> Queue:
         free_slots=one.free_slots,
         backlog=one.backlog,
         load=round(one.load, 2),
-        per_second=_per_second(pace),
-        failure_rate=_share(pace.failure_rate),
-        runtime=_timing(pace.runtime),
-        wait=_timing(pace.wait),
+        **_fared(pace),
         spark=look.sparks.get(one.queue, ()),
     )
 
@@ -236,19 +237,19 @@ def _task(look: Look, name: str, pace: Throughput) -> Task:
         retried=pace.retried,
         revoked=pace.revoked,
         rejected=pace.rejected,
-        per_second=_per_second(pace),
-        failure_rate=_share(pace.failure_rate),
         failures=dict(pace.failures),
-        runtime=_timing(pace.runtime),
-        wait=_timing(pace.wait),
+        **_fared(pace),
     )
 
 
-def _checks(look: Look) -> Iterator[tuple[WorkerView, Gossip, QueueCheck]]:
+def _checks(look: Look, queue: str | None, hostname: str | None) -> Iterator[tuple[WorkerView, Gossip, QueueCheck]]:
+    """Those of this queue or of this worker; None: of any."""
     for worker in look.view.workers:
-        for gossip in worker.gossips:
-            for check in gossip.checks:
-                yield worker, gossip, check
+        if hostname in (None, worker.gossip.hostname):
+            for gossip in worker.gossips:
+                for check in gossip.checks:
+                    if queue in (None, check.queue):
+                        yield worker, gossip, check
 
 
 def _check(look: Look, worker: WorkerView, gossip: Gossip, check: QueueCheck) -> Check:
@@ -279,6 +280,16 @@ def _step(look: Look, one: Throughput) -> Step:
         run_p50=_seconds(one.runtime.p50),
         run_p95=_seconds(one.runtime.p95),
     )
+
+
+def _fared(pace: Throughput) -> dict[str, Any]:
+    """What every row tells of how tasks fare."""
+    return {
+        "per_second": _per_second(pace),
+        "failure_rate": _share(pace.failure_rate),
+        "runtime": _timing(pace.runtime),
+        "wait": _timing(pace.wait),
+    }
 
 
 def _timing(told: Distribution) -> Timing:
