@@ -1,19 +1,16 @@
 """The commands, as people and scripts use them."""
 
-import contextlib
 import itertools
 import json
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from celery_gossip.messages import decode
 from tests.support import brokers
-from tests.support.workers import REPOSITORY, Project
+from tests.support.commands import commanded, ended
+from tests.support.workers import Project
 
 
 @pytest.mark.redis
@@ -95,19 +92,19 @@ def test_status_refuses_a_wait_that_is_no_time(wait: str) -> None:
 
 def test_watch_prints_a_line_per_gossip_until_ctrl_c(project: Project) -> None:
     with project.worker("--without-mingle", pool="threads") as worker:
-        with watching(project) as watch:
+        with commanded(project, "watch") as watch:
             assert watch.stdout is not None
             lines = [watch.stdout.readline() for _ in range(3)]
-            assert interrupted(watch) == (0, "")
+            assert ended(watch, signal.SIGINT) == (0, "")
         a, b = project.queues
         for line in lines:
             assert line.split()[1:3] == [worker.node, "online"]
             assert f"{a} 0/0/0" in line and f"{b} 0/0/0" in line
 
-        with watching(project, "--json") as watch:
+        with commanded(project, "watch", "--json") as watch:
             assert watch.stdout is not None
             gossips = [decode(watch.stdout.readline().strip().encode()) for _ in range(3)]
-            assert interrupted(watch) == (0, "")
+            assert ended(watch, signal.SIGINT) == (0, "")
         assert [gossip.seq - gossips[0].seq for gossip in gossips] == [0, 1, 2]
         assert {gossip.hostname for gossip in gossips} == {worker.node}
 
@@ -115,14 +112,14 @@ def test_watch_prints_a_line_per_gossip_until_ctrl_c(project: Project) -> None:
 @pytest.mark.redis
 def test_watch_tells_of_a_worker_that_falls_silent_and_of_what_that_means(redis_project: Project) -> None:
     project = redis_project
-    with project.worker("--without-mingle", pool="threads") as worker, watching(project, "--json") as watch:
+    with project.worker("--without-mingle", pool="threads") as worker, commanded(project, "watch", "--json") as watch:
         task_id = project.send("nap", 60)
         assert watch.stdout is not None
         lines = (json.loads(line) for line in watch.stdout)
         next(line for line in lines if line.get("active") == 1)
         worker.kill()
         events = list(itertools.islice((line for line in lines if line.get("event", "throughput") != "throughput"), 3))
-        assert interrupted(watch) == (0, "")
+        assert ended(watch, signal.SIGINT) == (0, "")
     assert [line["event"] for line in events] == ["worker_suspect", "worker_lost", "finding_raised"]
     assert (events[0]["worker"]["hostname"], events[0]["worker"]["state"]) == (worker.node, "suspect")
     assert events[2]["finding"]["kind"] == "lost_with_tasks" and task_id in events[2]["finding"]["text"]
@@ -130,21 +127,21 @@ def test_watch_tells_of_a_worker_that_falls_silent_and_of_what_that_means(redis_
 
 @pytest.mark.redis
 def test_watch_tells_now_and_then_how_the_tasks_of_a_queue_fare(redis_project: Project) -> None:
-    with redis_project.worker("--without-mingle", pool="threads"), watching(redis_project, "--json") as watch:
+    with redis_project.worker("--without-mingle", pool="threads"), commanded(redis_project, "watch", "--json") as watch:
         assert watch.stdout is not None
         lines = (json.loads(line) for line in watch.stdout)
         next(lines)
         for _ in range(3):
             redis_project.send("nap", 0.05)
         told = next(line for line in lines if line.get("event") == "throughput")
-        assert interrupted(watch, by=signal.SIGTERM) == (0, "")
+        assert ended(watch, signal.SIGTERM) == (0, "")
     assert (told["queue"], told["throughput"]["succeeded"]) == (redis_project.queues[0], 3)
     assert told["throughput"]["runtime"]["p50"] == pytest.approx(0.06, abs=0.02)
 
 
 @pytest.mark.redis
 def test_watch_ends_quietly_when_its_reader_has_read_enough(redis_project: Project) -> None:
-    with redis_project.worker("--without-mingle", pool="threads"), watching(redis_project) as watch:
+    with redis_project.worker("--without-mingle", pool="threads"), commanded(redis_project, "watch") as watch:
         assert watch.stdout is not None and watch.stderr is not None
         watch.stdout.readline()
         watch.stdout.close()
@@ -155,11 +152,11 @@ def test_watch_ends_quietly_when_its_reader_has_read_enough(redis_project: Proje
 @pytest.mark.redis
 def test_watch_waits_for_a_broker_that_cannot_be_reached_and_still_ends_at_ctrl_c() -> None:
     project = Project(f"redis://:geheim@127.0.0.1:{brokers.free_port()}/0")
-    with watching(project) as watch:
+    with commanded(project, "watch") as watch:
         assert watch.stderr is not None
         line = watch.stderr.readline()
         assert "cannot listen on" in line and "refused" in line
-        code, rest = interrupted(watch)
+        code, rest = ended(watch, signal.SIGINT)
         assert code == 0
         assert "geheim" not in line + rest and "Traceback" not in rest
 
@@ -183,27 +180,3 @@ def test_inspect_gossip_gives_each_workers_own_latest(project: Project) -> None:
         assert stats["pool"]["implementation"] == "celery.concurrency.thread:TaskPool"
         assert stats["queue_gossip"]["boot"] == gossip.boot
         assert (stats["queue_gossip"]["interval"], stats["queue_gossip"]["errors"]) == (0.5, 0)
-
-
-@contextlib.contextmanager
-def watching(project: Project, *flags: str) -> Iterator[subprocess.Popen[str]]:
-    """A `celery gossip watch` that runs; killed at the end if it still does."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "watch", *flags],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as watch:
-        try:
-            yield watch
-        finally:
-            watch.kill()
-
-
-def interrupted(watch: "subprocess.Popen[str]", by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
-    """Press Ctrl-C, or end it in another way; the exit code, and what it wrote to stderr."""
-    watch.send_signal(by)
-    _, errors = watch.communicate(timeout=10)
-    return watch.returncode, errors

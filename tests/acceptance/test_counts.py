@@ -26,12 +26,11 @@ from celery_gossip.histogram import RELATIVE_ERROR
 from celery_gossip.messages import Gossip, decode
 from celery_gossip.throughput import Distribution, Throughput
 from tests.support import brokers, eventually
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 TASKS = int(os.environ.get("GOSSIP_TEST_TASKS", "300"))
 MOST_SECONDS = 0.03  # that a task takes
 QUANTILES = (0.0, 0.5, 0.75, 0.95, 0.99, 1.0)
-ALONE = ("--without-gossip", "--without-heartbeat", "--without-mingle")
 PLAN = ("succeed",) * 6 + ("fail_once", "fail_otherwise", "fail_late", "retry", "reject")
 RUNS = {"retry": 2}
 
@@ -219,7 +218,7 @@ def gossips(truth: Scene) -> list[Gossip]:
 
 
 @pytest.mark.redis
-@pytest.mark.parametrize("flags", [("-E",), ALONE], ids=" ".join)
+@pytest.mark.parametrize("flags", [("-E",), QUIET], ids=" ".join)
 def test_with_events_or_without_the_same_is_told(
     redis_project: Project, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -11,8 +12,8 @@ import pytest
 from kombu import Connection, Exchange, Queue
 
 from celery_gossip.messages import decode
-from tests.acceptance.test_commands import interrupted, watching
 from tests.support import brokers, eventually
+from tests.support.commands import commanded, ended
 from tests.support.exporting import exporting
 from tests.support.spill import CANARY
 from tests.support.workers import REPOSITORY, Project
@@ -95,8 +96,8 @@ def test_nothing_that_a_task_carries_is_in_a_gossip_or_in_what_is_made_of_it(pro
     with (
         project.worker("--without-mingle", pool="prefork") as worker,
         wire_of(project) as wire,
-        watching(project) as watch,
-        watching(project, "--json") as json_watch,
+        commanded(project, "watch") as watch,
+        commanded(project, "watch", "--json") as json_watch,
         exporting(project) as exporter,
     ):
         spill(project)
@@ -225,12 +226,15 @@ def test_a_wrong_password_is_refused_and_not_shown(redis_project: Project, locke
         brokers.require(brokers.RABBITMQ_URL)
     redis_project.conf["gossip_broker_url"] = url
     try:
-        with redis_project.worker("--without-mingle", pool="threads") as worker, watching(redis_project) as watch:
+        with (
+            redis_project.worker("--without-mingle", pool="threads") as worker,
+            commanded(redis_project, "watch") as watch,
+        ):
             eventually(lambda: assert_in("cannot deliver to", worker.output), timeout=10)
             done = redis_project.celery("gossip", "status", "--wait", "2")
             assert watch.stderr is not None
             first = watch.stderr.readline()
-            code, rest = interrupted(watch)
+            code, rest = ended(watch, signal.SIGINT)
             assert code == 0 and "cannot listen on" in first
             assert done.returncode == 1 and "cannot reach the broker" in done.stderr
             assert PASSWORD not in done.stdout + done.stderr + first + rest + worker.output

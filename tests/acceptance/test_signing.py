@@ -1,13 +1,14 @@
 """Signed gossip, from real workers to the commands."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.test_commands import interrupted, watching
 from tests.support import eventually
+from tests.support.commands import commanded, ended
 from tests.support.workers import Project
 
 KEY, OTHER = "geheim: a key of theirs", "geheim: another of theirs"
@@ -35,10 +36,10 @@ def test_a_signed_worker_is_verified_an_unsigned_one_is_not_and_is_refused_by_op
             assert text.count("unverified") == 1
 
             assert worker.project.inspect("stats", worker.node)["queue_gossip"]["secret_file"] == str(keys)
-            with watching(project) as watch:
+            with commanded(project, "watch") as watch:
                 assert watch.stdout is not None
                 lines = [watch.stdout.readline() for _ in range(6)]
-                assert interrupted(watch) == (0, "")
+                assert ended(watch, signal.SIGINT) == (0, "")
             assert {(line.split()[1].split("@")[0], "(unverified)" in line) for line in lines} == {
                 ("signed", False),
                 ("unsigned", True),

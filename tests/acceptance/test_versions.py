@@ -8,10 +8,9 @@ import pytest
 
 from tests.support import eventually
 from tests.support.past import BEFORE_SERIES, FIRST, ancient_project
-from tests.support.workers import Project
+from tests.support.workers import QUIET, Project
 
 LONG = 60  #: seconds; longer than any test
-QUIET = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 TOTALS = ("active", "reserved", "scheduled")
 BUSY = {"active": 2, "reserved": 1, "scheduled": 1}  #: of each worker
 

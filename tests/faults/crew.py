@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults.scale import SCALE
 from tests.support.ear import Ear
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 __all__ = [
     "POOLS",
@@ -26,7 +26,6 @@ __all__ = [
 
 #: With an event loop and real threads, with neither, and the others in the full form.
 POOLS = ("prefork", "gevent", *(("threads", "solo", "eventlet") if SCALE.is_full else ()))
-QUIET = ("--without-mingle", "--without-heartbeat", "--without-gossip")
 
 Crew = dict[str, Worker]  #: `{pool: worker}`
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.crew import QUIET
 from tests.faults.figure import Figures
 from tests.faults.scale import SCALE
 from tests.support import eventually
 from tests.support.lateness import Lateness, read
 from tests.support.load import Load, Pace, pace
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 __all__ = ["NAP", "SLOTS", "Pair", "Side", "ahead", "check_stop", "compare", "side_by_side"]
 

@@ -12,11 +12,10 @@ from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.ear import Ear
 from tests.support.stream import Stream, flowing
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 __all__ = ["Shortage", "play", "shortage"]
 
-FLAGS = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 LASTS = 70.0 if SCALE.is_full else 3.0  #: seconds; in the full form longer than the log keeps silent
 RECOVERY = 3.0  #: seconds
 INTERVAL = 0.25  #: seconds
@@ -89,7 +88,7 @@ def shortage(
     project.install = {"interval": INTERVAL, "health_file": str(health)}
     project.extra_environment = {"GOSSIP_TEST_IMPORT": "tests.support.scarcity", **environment}
     try:
-        with Ear(project) as ear, project.worker(*FLAGS, *flags, pool=pool, concurrency=1) as worker:
+        with Ear(project) as ear, project.worker(*QUIET, *flags, pool=pool, concurrency=1) as worker:
             some = Shortage(project, worker, ear, health)
             if is_heard:
                 some.await_gossip(0.0)

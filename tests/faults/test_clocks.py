@@ -15,7 +15,7 @@ from tests.faults.figure import Figures
 from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.ear import Ear
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(180)]
 
@@ -82,7 +82,7 @@ def project_of(url: str, wrong: dict[str, float]) -> Project:
 
 
 def one_of(project: Project) -> Any:
-    return project.worker("--without-mingle", "--without-heartbeat", "--without-gossip", pool="solo", concurrency=1)
+    return project.worker(*QUIET, pool="solo", concurrency=1)
 
 
 @pytest.mark.parametrize("clock", CLOCKS)

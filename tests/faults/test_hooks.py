@@ -21,11 +21,10 @@ from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
 from tests.support.hooks import CLASSES, HOOKS, Hook
 from tests.support.stream import Stream, flowing
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 FULL = pytest.mark.skipif(not SCALE.is_full, reason="in the full form")
 URLS = {"Redis": brokers.REDIS_URL, "RabbitMQ": brokers.RABBITMQ_URL}
-FLAGS = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 OTHERS = ("tests.support.project.fail", "tests.support.saboteur.pass_on")
 INTERVAL = 0.02  #: seconds: many rounds in little time
 AT_ONCE = 6  #: workers
@@ -115,7 +114,7 @@ def sabotaged(url: str, pairs: Sequence[Pair], folder: Path, pool: str) -> Itera
         "GOSSIP_TEST_SABOTAGE": json.dumps(pairs),
         "GOSSIP_TEST_SABOTAGED": str(folder / "raised"),
     }
-    worker = Worker(project, f"w1@{project.prefix}", ["-P", pool, "-c", "1", *FLAGS])
+    worker = Worker(project, f"w1@{project.prefix}", ["-P", pool, "-c", "1", *QUIET])
     try:
         yield Victim(worker, pairs, folder / "raised")
     finally:

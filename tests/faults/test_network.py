@@ -13,7 +13,7 @@ from tests.faults.scale import SCALE
 from tests.support import brokers, eventually, lateness
 from tests.support.ear import Ear
 from tests.support.proxy import Proxy, proxied
-from tests.support.workers import Project, Worker
+from tests.support.workers import QUIET, Project, Worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -75,9 +75,8 @@ def a_net(stack: ExitStack, url: str, stall: Path) -> Net:
     far.conf["gossip_broker_url"] = before_worker.url
     far.extra_environment = {"GOSSIP_TEST_IMPORT": "tests.support.stall", "GOSSIP_TEST_STALL": str(stall)}
     far_ear, near_ear = stack.enter_context(Ear(beyond)), stack.enter_context(Ear(near))
-    flags = ("--without-mingle", "--without-heartbeat", "--without-gossip")
     workers = [
-        stack.enter_context(project.worker(*flags, name=name)) for project, name in ((near, "near"), (far, "far"))
+        stack.enter_context(project.worker(*QUIET, name=name)) for project, name in ((near, "near"), (far, "far"))
     ]
     for ear in (far_ear, near_ear):
         ear.listener.wait(workers=2, timeout=20)

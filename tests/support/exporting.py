@@ -3,12 +3,12 @@
 import contextlib
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 
+from tests.support.commands import commanded, ended
 from tests.support.scrape import Scrape
-from tests.support.workers import REPOSITORY, Project
+from tests.support.workers import Project
 
 __all__ = ["Exporting", "exporting"]
 
@@ -28,28 +28,16 @@ class Exporting:
         return Scrape(self.text())
 
     def stop(self, number: int) -> tuple[int, str]:
-        """The exit code, and what it wrote to stderr."""
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=10)
-        return self.process.returncode, errors
+        """See tests.support.commands.ended."""
+        return ended(self.process, number)
 
 
 @contextlib.contextmanager
 def exporting(project: Project, *flags: str) -> Iterator[Exporting]:
     """Killed at the end if it still runs."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "exporter", "--port", "0", *flags],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.fullmatch(r"serving (http://127\.0\.0\.1:\d+/metrics), listening on (\S+)\n", line)
-            assert found, line
-            yield Exporting(process, found[1])
-        finally:
-            process.kill()
+    with commanded(project, "exporter", "--port", "0", *flags) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"serving (http://127\.0\.0\.1:\d+/metrics), listening on (\S+)\n", line)
+        assert found, line
+        yield Exporting(process, found[1])

@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,16 @@ class Meter:
         self.arm()
 
 
-def timed(method: Any) -> Any:
+def timed(method: Any, take: Callable[[float], None]) -> Any:
+    """`take` is told how many seconds each call took."""
+
     @functools.wraps(method)
     def timing(*args: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
         try:
             return method(*args, **kwargs)
         finally:
-            note(held, time.perf_counter() - began)
+            take(time.perf_counter() - began)
 
     return timing
 
@@ -77,23 +80,15 @@ class Ending:
         self._path = path
         self._taken = 0.0
 
-    def timed(self, hook: Any) -> Any:
-        @functools.wraps(hook)
-        def timing(*args: Any, **kwargs: Any) -> Any:
-            began = time.monotonic()
-            try:
-                return hook(*args, **kwargs)
-            finally:
-                self._taken += time.monotonic() - began
-                self._path.write_text(str(self._taken))
-
-        return timing
+    def add(self, seconds: float) -> None:
+        self._taken += seconds
+        self._path.write_text(str(self._taken))
 
 
 if os.environ.get("GOSSIP_TEST_INSTALL"):
     from celery_gossip.step import GossipStep
 
-    GossipStep._tick = timed(GossipStep._tick)  # type: ignore[method-assign]
+    GossipStep._tick = timed(GossipStep._tick, functools.partial(note, held))  # type: ignore[method-assign]
     ending = Ending(Path(os.environ["GOSSIP_TEST_STALL"]).with_suffix(".ending"))
     for hook in ("close", "stop", "shutdown"):
-        setattr(GossipStep, hook, ending.timed(getattr(GossipStep, hook)))
+        setattr(GossipStep, hook, timed(getattr(GossipStep, hook), ending.add))

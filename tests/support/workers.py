@@ -21,6 +21,7 @@ from tests.support.brokers import is_reachable
 from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
+QUIET = ("--without-mingle", "--without-heartbeat", "--without-gossip")  #: of a worker that says little beside ours
 _CELERY = (sys.executable, "-m", "celery")
 
 
@@ -123,9 +124,8 @@ class Project:
     def cheap_workers(self, count: int) -> Iterator[list["Worker"]]:
         """So many workers that do nothing but speak, started one after another; each knows when it was ready."""
         with contextlib.ExitStack() as stack:
-            flags = ("--without-mingle", "--without-heartbeat", "--without-gossip")
             names = [f"w{n}" for n in range(1, count + 1)]
-            yield [stack.enter_context(self.worker(*flags, pool="solo", name=name, concurrency=1)) for name in names]
+            yield [stack.enter_context(self.worker(*QUIET, pool="solo", name=name, concurrency=1)) for name in names]
 
     def clean(self) -> None:
         """Delete this project's queues, exchanges and keys from brokers that others use too."""

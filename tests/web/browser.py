@@ -10,7 +10,6 @@ from selenium.common.exceptions import StaleElementReferenceException, WebDriver
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
 from tests.support import brokers, eventually
 
@@ -138,6 +137,3 @@ def browsing() -> Iterator[Browser]:
         yield Browser(chrome)
     finally:
         chrome.quit()
-
-
-SLASH, ESCAPE, ENTER = "/", Keys.ESCAPE, Keys.ENTER

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.support import eventually
-from tests.support.workers import REPOSITORY, Project
+from tests.support.commands import commanded, ended
+from tests.support.workers import Project
 
 __all__ = ["Serving", "password_file", "serving"]
 
@@ -38,33 +38,21 @@ class Serving:
         assert httpx.get(f"{self.url}healthz", timeout=5).status_code == 200
 
     def stop(self) -> tuple[int, str]:
-        """The exit code, and what it wrote to stderr."""
-        self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=20)
-        return self.process.returncode, errors
+        """See tests.support.commands.ended."""
+        return ended(self.process, signal.SIGTERM)
 
 
 @contextmanager
 def serving(project: Project, *flags: str) -> Iterator[Serving]:
     """Killed at the end if it still runs."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", project.module, "gossip", "web", "--port", "0", *flags],
-        cwd=REPOSITORY,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.match(r"serving (http://\S+/), listening on ", line)
-            assert found, (line, process.stderr and process.stderr.read())
-            dashboard = Serving(process, found[1])
-            eventually(dashboard.assert_hears, timeout=20, every=0.1)
-            yield dashboard
-        finally:
-            process.kill()
+    with commanded(project, "web", "--port", "0", *flags) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.match(r"serving (http://\S+/), listening on ", line)
+        assert found, (line, process.stderr and process.stderr.read())
+        dashboard = Serving(process, found[1])
+        eventually(dashboard.assert_hears, timeout=20, every=0.1)
+        yield dashboard
 
 
 def password_file(folder: Path) -> Path:

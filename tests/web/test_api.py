@@ -66,7 +66,6 @@ class Served:
         return asyncio.run(self._ask(method, path, how))
 
     async def _ask(self, method: str, path: str, how: dict[str, Any]) -> httpx.Response:
-        self.board._looking = asyncio.Lock()  # of this loop
         transport = httpx.ASGITransport(app=self.guard)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5556") as client:
             return await client.request(method, path, **how)

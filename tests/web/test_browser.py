@@ -7,20 +7,20 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from benchmarks.synthetic import Fleet as Bottle
 from benchmarks.synthetic import Plan
 from celery_gossip.messages import encode
 from tests.support import brokers, eventually
-from tests.support.workers import Project
+from tests.support.workers import QUIET, Project
 from tests.unit.build import a_check, a_gossip, a_series
 from tests.web.browser import Browser, browsing
 from tests.web.saying import saying
 from tests.web.serving import Serving, password_file, serving
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
-QUIET = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 PAGES = ("", "queues", "workers", "tasks")
 MOST_WEIGHT = 150_000  #: bytes of all files of the page
 SCRIPT = "<img src=x onerror=window.hurt=1>"
@@ -238,8 +238,6 @@ def test_a_hidden_tab_asks_for_nothing(browser: Browser, redis_project: Project)
 
 def assert_viewers(dashboard: Serving, count: int) -> None:
     """By its connections that stay open."""
-    import psutil
-
     port = urlsplit(dashboard.url).port
     connections = psutil.Process(dashboard.process.pid).net_connections("tcp")
     open_ones = [one for one in connections if one.status == "ESTABLISHED" and one.laddr.port == port]

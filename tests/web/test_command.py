@@ -13,11 +13,10 @@ import httpx
 import pytest
 
 from tests.support import brokers, eventually
-from tests.support.workers import REPOSITORY, Project
+from tests.support.workers import QUIET, REPOSITORY, Project
 from tests.web.serving import PASSWORD, USER, Serving, password_file, serving
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
-QUIET = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 
 
 def ask(dashboard: Serving, path: str) -> Any:

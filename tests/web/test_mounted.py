@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
@@ -12,8 +13,8 @@ from celery_gossip.web import Dashboard, WebOptions
 from tests.integration.corner import corner_of
 
 
-def test_it_starts_when_it_is_first_asked_and_leaves_nothing_when_it_is_shut_down(tmp_path: object) -> None:
-    corner = corner_of("memory", None)  # type: ignore[arg-type]
+def test_it_starts_when_it_is_first_asked_and_leaves_nothing_when_it_is_shut_down(tmp_path: Path) -> None:
+    corner = corner_of("memory", tmp_path)
     before = set(threading.enumerate())
 
     async def visit() -> tuple[httpx.Response, httpx.Response, httpx.Response]:

@@ -48,12 +48,7 @@ export function rename(element, text) {
   setAttribute(element, "title", text);
 }
 
-/** Parts of a page are `{element, update(…)}`; these two show one text. */
-export function textLabel() {
-  const element = h("span");
-  return { element, update: (text) => setText(element, text) };
-}
-
+/** Parts of a page are `{element, update(…)}`; this one shows a name. */
 export function nameLabel(className) {
   const element = named("", className);
   return { element, update: (text) => rename(element, text) };
