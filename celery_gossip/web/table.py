@@ -136,7 +136,7 @@ def runs_of(look: Look, *, queue: str | None = None, hostname: str | None = None
 def steps(look: Look, series: Iterable[Throughput], since: float = 0.0) -> dict[str, Step]:
     """By start; `since` leaves out what began before, in monotonic seconds."""
     made = [_step(look, one) for one in series if one.since >= since]
-    return {f"{step.start:.0f}": step for step in made}
+    return {f"{step.start:.1f}": step for step in made}
 
 
 def _source(look: Look) -> Source:
@@ -269,7 +269,7 @@ def _check(look: Look, worker: WorkerView, gossip: Gossip, check: QueueCheck) ->
 
 def _step(look: Look, one: Throughput) -> Step:
     return Step(
-        start=round(look.unix(one.since)),
+        start=look.unix(one.since),
         seconds=round(one.seconds, 1),
         received=one.received,
         succeeded=one.succeeded,

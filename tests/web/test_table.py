@@ -4,7 +4,7 @@ import pytest
 
 from celery_gossip.diagnosis import Finding
 from celery_gossip.web import table
-from celery_gossip.web.look import Look
+from celery_gossip.web.look import Look, Watch
 from celery_gossip.web.subject import steps_of, tables_of
 from celery_gossip.web.topic import Subject
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_histogram, a_series
@@ -114,6 +114,16 @@ def test_steps_of_all_sources_are_summed_by_their_start(fleet: Fleet) -> None:
     assert step.succeeded == 10
     (step,) = steps_of(Subject("pace", "1"), looks, sources).values()
     assert step.succeeded == 5
+
+
+@pytest.mark.parametrize("between", [0.0, 0.05, 0.25, 0.45, 0.5, 0.55, 0.95])
+def test_no_step_takes_the_place_of_another_whatever_lies_between_the_two_clocks(fleet: Fleet, between: float) -> None:
+    watch = Watch("0", "shop", fleet, fleet.clock, lambda: fleet.clock() + WALL + between)
+    for second in range(1, 11):
+        fleet.clock.advance(1)
+        fleet.say(series=(a_series(age=float(second), received=second, succeeded=second),))
+    steps = steps_of(Subject("pace"), {"0": watch.look()}, {"0": fleet})
+    assert [step.succeeded for step in steps.values()] == [1] * 10
 
 
 @pytest.mark.parametrize("kind", ["queue", "worker", "task"])

@@ -21,7 +21,7 @@ export const figure = (id, label, options) => ({
 export const timing = (id, label, options) => ({
   id,
   label: `${label} p50 · p95`,
-  width: 140,
+  width: 152,
   isNumber: true,
   by: (row) => row[id].p95,
   text: ({ [id]: { p50, p95 } }) => (p50 === null ? "–" : `${duration(p50)} · ${duration(p95)}`),
@@ -52,7 +52,7 @@ export const pace = (options) => ({
   id: "rate",
   label: "Done/s",
   hint: `Tasks that ended a second, ${IN_A_MINUTE}`,
-  width: 76,
+  width: 86,
   isNumber: true,
   by: (row) => row.per_second,
   text: (row) => rate(row.per_second),
@@ -69,6 +69,9 @@ function paceLine() {
   };
   return { element, update };
 }
+
+/** A loop's lag is told to ten milliseconds. */
+export const lag = (seconds) => (seconds < 0.01 ? "<10 ms" : duration(seconds));
 
 /** With a line of the latest five minutes. */
 export const paceWithLine = (options) => pace({ width: 150, paint: paceLine, ...options });

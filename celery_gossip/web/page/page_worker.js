@@ -1,6 +1,6 @@
 // The page of one worker: how it is and why, its pool, its queues, the tasks that run, and how to grow it.
 
-import { IN_A_MINUTE, state } from "./column.js";
+import { IN_A_MINUTE, lag, state } from "./column.js";
 import { checkControl, poolControl } from "./control.js";
 import { h, painted, setText, show } from "./dom.js";
 import { count, duration, percent, rate } from "./format.js";
@@ -19,7 +19,7 @@ const FACTS = [
   {
     label: "Loop lag",
     hint: "How late its event loop ticked",
-    text: (row) => duration(row.loop_lag),
+    text: (row) => lag(row.loop_lag),
     note: (row) => (row.stalled_for > 0 ? `stalled for ${duration(row.stalled_for)}` : `speaks every ${duration(row.interval)}`),
   },
   {

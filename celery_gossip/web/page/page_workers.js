@@ -1,8 +1,7 @@
 // The page of all workers.
 
-import { failureShare, figure, link, pace, slots, state } from "./column.js";
+import { failureShare, figure, lag, link, pace, slots, state } from "./column.js";
 import { nameLabel, painted } from "./dom.js";
-import { duration } from "./format.js";
 import { listPage } from "./list_page.js";
 import { subjectHref } from "./router.js";
 import { WORKER_STATES } from "./state.js";
@@ -23,7 +22,7 @@ const COLUMNS = [
   ),
   figure("reserved", "Reserved", { width: 88, priority: 3 }),
   figure("scheduled", "Scheduled", { width: 94, priority: 5 }),
-  { id: "lag", label: "Loop lag", hint: "How late its event loop ticked", width: 88, priority: 4, isNumber: true, by: lagOf, text: (row) => duration(lagOf(row)) },
+  { id: "lag", label: "Loop lag", hint: "How late its event loop ticked", width: 88, priority: 4, isNumber: true, by: lagOf, text: (row) => lag(lagOf(row)) },
   {
     id: "queues",
     label: "Queues",
@@ -39,7 +38,7 @@ const COLUMNS = [
     id: "heard",
     label: "Heard",
     hint: "When it last spoke",
-    width: 104,
+    width: 132,
     priority: 3,
     isNumber: true,
     isDescending: false,

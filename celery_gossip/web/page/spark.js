@@ -39,7 +39,7 @@ export function slotBar() {
   const update = (busy, slots) => {
     const share = slots > 0 ? busy / slots : 0;
     line.update(share);
-    element.dataset.level = share >= 1 ? "full" : share >= 0.8 ? "high" : "";
+    element.dataset.level = share >= 1 ? "full" : "";
     setText(text, `${busy}/${slots}`);
   };
   return { element, update };

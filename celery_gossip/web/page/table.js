@@ -14,7 +14,8 @@ import { Order, sortText, sorting } from "./order.js";
 export class Table {
   #options;
   #sort;
-  #page = 0;
+  #wanted = 0; // the page that the address names, counted from 0
+  #page = 0; // the page shown: the last, where there are fewer
   #order = new Order();
   #shown = new Map(); // {key: {element, updates, row, isStale}}
   #body = h("tbody");
@@ -47,7 +48,7 @@ export class Table {
   routed({ query }) {
     const { columns, defaultSort, parameter } = this.#options;
     this.#sort = sorting(query[`${parameter}sort`], columns, defaultSort);
-    this.#page = Math.max(0, Math.floor(Number(query[`${parameter}page`]) || 1) - 1);
+    this.#wanted = Math.max(0, Math.floor(Number(query[`${parameter}page`]) || 1) - 1);
     this.#order.release();
     this.#markSort();
   }
@@ -58,7 +59,7 @@ export class Table {
     const isPointed = this.#isPointed || this.#body.contains(document.activeElement);
     const keys = this.#order.keys(rows, matches, this.#sort, { now: performance.now() / 1000, isPointed });
     const last = Math.max(0, Math.ceil(keys.length / size) - 1);
-    this.#page = Math.min(this.#page, last);
+    this.#page = Math.min(this.#wanted, last);
     const first = this.#page * size;
     this.#place(keys.slice(first, first + size), rows);
     this.#pager.update(first, keys.length, last);
@@ -130,10 +131,10 @@ export class Table {
   /** For narrow screens, where most heads are gone. */
   #makeSortChoice() {
     const sortable = this.#options.columns.filter((column) => column.by);
-    const choice = h("select", {}, sortable.map((column) => h("option", { value: column.id }, column.label)));
+    const choice = h("select", { "aria-label": "Sort by" }, sortable.map((column) => h("option", { value: column.id }, column.label)));
     choice.addEventListener("change", () => this.#sortBy(sortable.find((column) => column.id === choice.value)));
     const turn = button("", () => this.#sortBy(this.#sort.column));
-    return h("span", { class: "sort-choice" }, h("label", {}, "Sort by ", choice), turn);
+    return h("span", { class: "sort-choice" }, choice, turn);
   }
 
   #makePager() {
