@@ -57,9 +57,7 @@ def main() -> None:
 def measure(viewers: list[int], workers: int, queues: int, seconds: float) -> Iterator[Point]:
     """One server after the other, each with the fleet beside it."""
     with brokers.running(brokers.private("redis")) as broker, project_on(broker.url) as project:
-        found = {
-            server.name: list(_measured(project, server, viewers, seconds)) for server in _servers(workers, queues)
-        }
+        found = {server.name: list(_measured(project, server, viewers, seconds)) for server in servers(workers, queues)}
     for number, count in enumerate(viewers):
         points = {name: point[number] for name, point in found.items()}
         costs = {name: cost for name, (cost, _) in points.items()}
@@ -72,11 +70,11 @@ class Server:
 
     name: str
     command: tuple[str, ...]
-    path: str
+    path: str  #: where a viewer looks
     speaker: Callable[[Project], list[str]]
 
 
-def _servers(workers: int, queues: int) -> Iterator[Server]:
+def servers(workers: int, queues: int) -> Iterator[Server]:
     def bottle(project: Project) -> list[str]:
         where = (f"--broker={project.broker_url}", f"--exchange={project.conf['gossip_exchange']}")
         return python("benchmarks.fleet", f"--workers={workers}", f"--queues={queues}", *where)
@@ -84,20 +82,27 @@ def _servers(workers: int, queues: int) -> Iterator[Server]:
     def heartbeats(project: Project) -> list[str]:
         return python("benchmarks.viewing", "--heartbeats", f"--workers={workers}")
 
-    yield Server(OURS, ("gossip", "web"), "/api/events?topic=fleet&topic=workers", bottle)
+    yield Server(OURS, ("gossip", "web"), "api/events?topic=fleet&topic=workers", bottle)
     if find_spec("flower") is not None:
-        yield Server(FLOWER, ("flower", "--logging=error"), "/workers?json=1", heartbeats)
+        yield Server(FLOWER, ("flower", "--logging=error"), "workers?json=1", heartbeats)
 
 
 def _measured(project: Project, server: Server, viewers: list[int], seconds: float) -> Iterator[tuple[Cost, float]]:
+    with served(project, server) as (serving, url):
+        for count in viewers:
+            yield _with_viewers(serving, url + server.path, count, seconds)
+
+
+@contextlib.contextmanager
+def served(project: Project, server: Server) -> Iterator[tuple[Process, str]]:
+    """The server's process and its address, once it knows the whole fleet."""
     port = free_port()
     command = python("celery", "-A", project.module, *server.command, f"--port={port}")
-    url = f"http://127.0.0.1:{port}{server.path}"
+    url = f"http://127.0.0.1:{port}/"
     with process.running(project, command) as serving, process.running(project, server.speaker(project)):
-        eventually(partial(_assert_answers, url), timeout=30, every=0.5)
+        eventually(partial(_assert_answers, url + server.path), timeout=30, every=0.5)
         time.sleep(WARM_UP)
-        for count in viewers:
-            yield _with_viewers(serving, url, count, seconds)
+        yield serving, url
 
 
 def _with_viewers(server: Process, url: str, count: int, seconds: float) -> tuple[Cost, float]:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from celery_gossip.web import table
+from celery_gossip.web import overview, table
 from celery_gossip.web.board import MOST_TOPICS, Board, Crowded
 from celery_gossip.web.control import Act, Control, NobodyMeant
 from celery_gossip.web.guard import USER
@@ -61,14 +61,12 @@ class Api:
         ]
 
     async def _config(self, request: Request) -> Response:
-        looks = (await self.board.looks()).values()
         may_control = self.control is not None and bool(request.scope[USER])
         return _json(
             version=version("celery-gossip"),
             boot=self.board.boot,
             may_control=may_control,
             csrf=self.csrf if may_control else "",
-            sources=list(table.sources(looks).values()),
         )
 
     async def _openapi(self, request: Request) -> Response:
@@ -77,9 +75,9 @@ class Api:
     async def _overview(self, request: Request) -> Response:
         looks = list((await self.board.looks()).values())
         return _dated(
-            sources=list(table.sources(looks).values()),
-            totals=list(table.totals(looks).values()),
-            findings=list(table.findings(looks).values()),
+            sources=list(overview.sources(looks).values()),
+            totals=list(overview.totals(looks).values()),
+            findings=list(overview.findings(looks).values()),
         )
 
     def _list(self, name: str, make: Callable[[Any], Mapping[str, Any]]) -> Callable[[Request], Any]:

@@ -1,7 +1,7 @@
-"""Assets: the files of the page, read once from the package; with a tag, so that browsers need not fetch them twice."""
+"""Assets: the files of the page, read once from the package, under an address that changes when they do."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from html import escape
 from importlib.resources import files
 
@@ -18,43 +18,53 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 _INDEX = "index.html"
-_BASE = "{{base}}"
-
-
-@dataclass(frozen=True)
-class _Asset:
-    body: bytes
-    media_type: str
-    tag: str
+_EARLY = "early.js"  #: the one script that is no module
+_FOR_EVER = "private, max-age=31536000, immutable"
 
 
 class Assets:
-    """`prefix` is where the dashboard is found from outside, where its server does not tell."""
+    """`prefix` is where the dashboard is found from outside, where its server does not tell.
+
+    A browser fetches each file once for each version of the package, and all modules at once, not import by import.
+    """
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
         folder = files("celery_gossip.web") / "page"
         found = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.partition(".")[2] in _TYPES}
-        self._index = found.pop(_INDEX).decode()
-        self._assets = {name: _asset(name, body) for name, body in found.items()}
+        index = found.pop(_INDEX).decode()
+        self._assets = found
+        self.static = f"static/{_version(found)}"  #: where they are, from the base
+        modules = "\n".join(self._preload(name) for name in sorted(found) if name.endswith(".js") and name != _EARLY)
+        self._index = index.replace("{{static}}", self.static).replace("{{modules}}", modules)
 
-    def routes(self) -> list[Route]:
-        return [Route("/static/{name:path}", self._static), Route("/{page:path}", self._page)]
+    def routes(self) -> Iterator[Route]:
+        yield Route(f"/{self.static}/{{name}}", self._asset)
+        yield Route("/static/{name:path}", _nothing)  # of another version
+        yield Route("/{page:path}", self._page)
 
-    async def _static(self, request: Request) -> Response:
-        asset = self._assets.get(request.path_params["name"])
-        if asset is None:
-            return PlainTextResponse("not found\n", 404)
-        headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == asset.tag:
-            return Response(status_code=304, headers=headers)
-        return Response(asset.body, headers=headers, media_type=asset.media_type)
+    def _preload(self, name: str) -> str:
+        return f'<link rel="modulepreload" href="{self.static}/{name}">'
+
+    async def _asset(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self._assets:
+            return await _nothing(request)
+        media_type = _TYPES[name.rpartition(".")[2]]
+        return Response(self._assets[name], headers={"Cache-Control": _FOR_EVER}, media_type=media_type)
 
     async def _page(self, request: Request) -> Response:
         base = f"{self._prefix or request.scope.get('root_path', '')}/"
-        body = self._index.replace(_BASE, escape(base))
+        body = self._index.replace("{{base}}", escape(base))
         return Response(body, headers={"Cache-Control": "no-store"}, media_type=_TYPES["html"])
 
 
-def _asset(name: str, body: bytes) -> _Asset:
-    return _Asset(body, _TYPES[name.rpartition(".")[2]], f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+async def _nothing(request: Request) -> Response:
+    return PlainTextResponse("not found\n", 404)
+
+
+def _version(assets: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(assets):
+        digest.update(name.encode() + b"\0" + assets[name] + b"\0")
+    return digest.hexdigest()[:16]

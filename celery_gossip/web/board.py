@@ -27,6 +27,7 @@ _IDLE_TICK = 5.0  #: seconds while nobody does
 _SHARE = 0.1  #: of the time that looks may take
 _KEPT = 30.0  #: seconds for which a topic that nobody watches is kept: a viewer may only have been cut off
 _STALE = 1.0  #: seconds after which a look is too old for who asks once
+_OLD = 2 * _IDLE_TICK  #: seconds after which it is too old to begin with: differences follow at once
 
 
 class Crowded(Exception):
@@ -183,7 +184,7 @@ class Board:
         """Look at all sources; where only some topics are asked for, make those that are new of the latest look."""
         async with self._looking:
             began = self.clock()
-            if only and began - self._looked_at <= _STALE:
+            if only and began - self._looked_at <= _OLD:
                 await self._make(self._tick, [name for name in only if self._watched[name].topic is None])
                 return
             self._forget(began)

@@ -8,13 +8,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from threading import Lock
 from typing import NamedTuple, Protocol
 
 from celery_gossip import diagnosis
 from celery_gossip.throughput import Throughput
 from celery_gossip.view import View, WorkerView
 
-__all__ = ["MINUTE", "Life", "Look", "Source", "Watch"]
+__all__ = ["MINUTE", "Figures", "Life", "Look", "Source", "Watch"]
 
 MINUTE = 60.0  #: seconds over which every rate and every percentile is told
 MOST_RUNS = 50_000  #: running tasks whose first sight is kept
@@ -23,6 +24,9 @@ _SPARK_BARS = 30
 _MOST_SPARKS = 2_000  #: queues that have one
 _SHARE = 0.05  #: of its time that a watch spends on one kind of figures, at most
 _FRESH_SEQ = 3  #: a worker whose first word heard bears a higher number has been there before
+
+
+Figures = Mapping[str, Throughput]  #: by name
 
 
 class History(Protocol):
@@ -51,6 +55,14 @@ class Source(Protocol):
     def view(self) -> View: ...
 
 
+class Paces(NamedTuple):
+    """How the tasks of each fare, made when it is asked for: what nobody looks at costs nothing."""
+
+    queues: Callable[[], Figures]
+    tasks: Callable[[], Figures]
+    workers: Callable[[], Figures]  #: counts only
+
+
 class Run(NamedTuple):
     """When a running task was first seen."""
 
@@ -69,7 +81,10 @@ class Life:
 
 @dataclass(frozen=True)
 class Look:
-    """One app at one moment. Times are monotonic seconds, `unix` makes them those of the calendar."""
+    """One app at one moment, but for its paces, which are the latest ones.
+
+    Times are monotonic seconds, `unix` makes them those of the calendar.
+    """
 
     source: str
     app: str
@@ -80,9 +95,7 @@ class Look:
     rejected: int = 0
     findings: tuple[diagnosis.Finding, ...] = ()
     fleet: Throughput = field(default_factory=lambda: Throughput(seconds=0.0))
-    queues: Mapping[str, Throughput] = field(default_factory=dict)
-    tasks: Mapping[str, Throughput] = field(default_factory=dict)
-    workers: Mapping[str, Throughput] = field(default_factory=dict)  #: counts only
+    paces: "Paces" = field(default_factory=lambda: Paces(dict, dict, dict))
     sparks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
     lives: Mapping[str, Life] = field(default_factory=dict)  #: by hostname
     runs: Mapping[str, Run] = field(default_factory=dict)  #: by task id
@@ -115,9 +128,11 @@ class Watch:
         self._sparks: dict[str, deque[float]] = {}
         self._spark_at = clock() + _SPARK_EVERY
         cluster = listener.cluster
-        self._queues = Paced(lambda: cluster.throughput("queue", MINUTE), clock)
-        self._tasks = Paced(lambda: cluster.throughput("task", MINUTE), clock)
-        self._workers = Paced(lambda: cluster.counts("worker", MINUTE), clock)
+        self._paces = Paces(
+            queues=Paced(lambda: cluster.throughput("queue", MINUTE), clock),
+            tasks=Paced(lambda: cluster.throughput("task", MINUTE), clock),
+            workers=Paced(lambda: cluster.counts("worker", MINUTE), clock),
+        )
 
     def look(self) -> Look:
         view = self.listener.view()
@@ -136,9 +151,7 @@ class Watch:
             rejected=sum(self.listener.rejected.copy().values()),
             findings=self.listener.findings,
             fleet=self.listener.cluster.throughput("fleet", MINUTE).get("", Throughput(seconds=MINUTE)),
-            queues=self._queues.value,
-            tasks=self._tasks.value,
-            workers=self._workers.value,
+            paces=self._paces,
             sparks={name: tuple(bars) for name, bars in self._sparks.items()},
             lives=dict(self._lives),
             runs=dict(self._runs),
@@ -175,22 +188,26 @@ class Watch:
 
 
 class Paced:
-    """A figure that is made anew when it is asked for, as often as that takes up no more than its share of the time."""
+    """Figures that are made anew when they are asked for, as often as that takes up no more than its share of the time.
 
-    def __init__(self, make: Callable[[], dict[str, Throughput]], clock: Callable[[], float]) -> None:
+    For any thread.
+    """
+
+    def __init__(self, make: Callable[[], Figures], clock: Callable[[], float]) -> None:
         self._make = make
         self._clock = clock
+        self._lock = Lock()
         self._due_at = float("-inf")
-        self._value: dict[str, Throughput] = {}
+        self._figures: Figures = {}
 
-    @property
-    def value(self) -> dict[str, Throughput]:
-        began = self._clock()
-        if began >= self._due_at:
-            self._value = self._make()
-            took = self._clock() - began
-            self._due_at = began + took / _SHARE
-        return self._value
+    def __call__(self) -> Figures:
+        with self._lock:
+            began = self._clock()
+            if began >= self._due_at:
+                self._figures = self._make()
+                took = self._clock() - began
+                self._due_at = began + took / _SHARE
+            return self._figures
 
 
 def _life(before: Life | None, worker: WorkerView, now: float) -> Life:

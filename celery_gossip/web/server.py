@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ _BACKLOG = 128
 _GRACE = 3  #: seconds for requests that run when it ends
 _CLOSE_TIMEOUT = 5.0  #: seconds for the listeners' last answers
 _MOST_CONNECTIONS = 1_000
+_SWITCH_INTERVAL = 0.001  #: seconds for which the loop waits behind each thread that listens or looks; else five
 
 
 class WebServer:
@@ -39,6 +41,7 @@ class WebServer:
 
     def run(self) -> None:
         """On the main thread, until SIGINT or SIGTERM."""
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         with closing(self._socket), _calm():
             self._server.run(sockets=[self._socket])
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from celery_gossip.throughput import Throughput, merged
-from celery_gossip.web import table
+from celery_gossip.web import overview, table
 from celery_gossip.web.look import Look, Source
 from celery_gossip.web.row import Step
 from celery_gossip.web.topic import Row, Subject, Tables
@@ -43,7 +43,7 @@ def _together(all_series: Iterable[Iterable[Throughput]]) -> list[Throughput]:
 
 def _fleet(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
     every = list(looks.values())
-    return {"sources": table.sources(every), "totals": table.totals(every), "findings": table.findings(every)}
+    return {"sources": overview.sources(every), "totals": overview.totals(every), "findings": overview.findings(every)}
 
 
 def _list(make: Callable[[Iterable[Look]], Mapping[str, Row]]) -> Callable[[Subject, Looks, Sources], Tables]:

@@ -1,37 +1,29 @@
 """Tables: the rows of the page and of the API, made of looks. Pure; called by the board and the API, on any thread."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from celery_gossip.messages import Gossip, QueueCheck
-from celery_gossip.throughput import Distribution, Throughput, merged
+from celery_gossip.throughput import Throughput
 from celery_gossip.view import QueueView, WorkerView
-from celery_gossip.web.look import Look
+from celery_gossip.web.figure import fared, per_second, share, step
+from celery_gossip.web.look import Figures, Look
 from celery_gossip.web.row import (
     Check,
-    Finding,
     Queue,
     Run,
-    Source,
     Step,
     Task,
-    Timing,
-    Totals,
     Worker,
 )
 
 __all__ = [
     "checks_of",
-    "findings",
     "queue",
     "queues",
     "runs_of",
-    "sources",
     "steps",
     "task",
     "tasks",
-    "totals",
     "worker",
     "workers",
 ]
@@ -50,57 +42,45 @@ _REASONS = {
 }
 
 
-def sources(looks: Iterable[Look]) -> dict[str, Source]:
-    return {look.source: _source(look) for look in looks}
-
-
-def totals(looks: Sequence[Look]) -> dict[str, Totals]:
-    """Of each source, and under "" of all."""
-    each = {look.source: _totals(look.source, [look]) for look in looks}
-    return {"": _totals("", looks), **each}
-
-
-def findings(looks: Iterable[Look]) -> dict[str, Finding]:
+def queues(looks: Iterable[Look]) -> dict[str, Queue]:
     return {
-        f"{look.source}/{one.kind}/{one.subject}/{one.severity}": Finding(
-            source=look.source,
-            kind=one.kind,
-            severity=one.severity,
-            subject=one.subject,
-            subject_kind=_subject_kind(look, one.subject),
-            since=look.unix(one.since),
-            text=one.text,
-        )
+        f"{look.source}/{one.queue}": _queue(look, one, paces)
         for look in looks
-        for one in look.findings
+        for paces in (look.paces.queues(),)
+        for one in look.view.queues
     }
 
 
-def queues(looks: Iterable[Look]) -> dict[str, Queue]:
-    return {f"{look.source}/{one.queue}": _queue(look, one) for look in looks for one in look.view.queues}
-
-
 def workers(looks: Iterable[Look]) -> dict[str, Worker]:
-    return {f"{look.source}/{one.gossip.hostname}": _worker(look, one) for look in looks for one in look.view.workers}
+    return {
+        f"{look.source}/{one.gossip.hostname}": _worker(look, one, paces)
+        for look in looks
+        for paces in (look.paces.workers(),)
+        for one in look.view.workers
+    }
 
 
 def tasks(looks: Iterable[Look]) -> dict[str, Task]:
-    return {f"{look.source}/{name}": _task(look, name, pace) for look in looks for name, pace in look.tasks.items()}
+    return {
+        f"{look.source}/{name}": _task(look, name, pace) for look in looks for name, pace in look.paces.tasks().items()
+    }
 
 
 def queue(look: Look, name: str) -> Queue | None:
     """The row of this one alone; None where it is not in the view."""
-    return next((_queue(look, one) for one in look.view.queues if one.queue == name), None)
+    return next((_queue(look, one, look.paces.queues()) for one in look.view.queues if one.queue == name), None)
 
 
 def worker(look: Look, hostname: str) -> Worker | None:
     """See queue."""
-    return next((_worker(look, one) for one in look.view.workers if one.gossip.hostname == hostname), None)
+    paces = look.paces.workers
+    return next((_worker(look, one, paces()) for one in look.view.workers if one.gossip.hostname == hostname), None)
 
 
 def task(look: Look, name: str) -> Task | None:
     """See queue."""
-    return _task(look, name, look.tasks[name]) if name in look.tasks else None
+    pace = look.paces.tasks().get(name)
+    return None if pace is None else _task(look, name, pace)
 
 
 def checks_of(look: Look, *, queue: str | None = None, hostname: str | None = None) -> dict[str, Check]:
@@ -135,48 +115,11 @@ def runs_of(look: Look, *, queue: str | None = None, hostname: str | None = None
 
 def steps(look: Look, series: Iterable[Throughput], since: float = 0.0) -> dict[str, Step]:
     """By start; `since` leaves out what began before, in monotonic seconds."""
-    made = [_step(look, one) for one in series if one.since >= since]
-    return {f"{step.start:.1f}": step for step in made}
+    made = [step(one, look.unix(one.since)) for one in series if one.since >= since]
+    return {f"{one.start:.1f}": one for one in made}
 
 
-def _source(look: Look) -> Source:
-    since = look.view.isolated_since
-    return Source(
-        source=look.source,
-        app=look.app,
-        broker=look.uri,
-        is_connected=look.is_connected,
-        isolated_since=None if since is None else look.unix(since),
-        error=look.error,
-        rejected=look.rejected,
-    )
-
-
-def _totals(source: str, looks: Sequence[Look]) -> Totals:
-    views = [worker for look in looks for worker in look.view.workers]
-    live = [gossip for worker in views if not worker.is_gone for gossip in worker.gossips]
-    backlogs = [one.backlog for look in looks for one in look.view.queues if one.backlog is not None]
-    fleet = merged([look.fleet for look in looks])
-    return Totals(
-        source=source,
-        states=dict(Counter(worker.state for worker in views)),
-        slots=sum(gossip.concurrency for gossip in live),
-        active=sum(gossip.active for gossip in live),
-        reserved=sum(gossip.reserved for gossip in live),
-        scheduled=sum(gossip.scheduled for gossip in live),
-        backlog=sum(backlogs) if backlogs else None,
-        **_fared(fleet),
-    )
-
-
-def _subject_kind(look: Look, subject: str) -> str:
-    if subject == "listener":
-        return "listener"
-    return "queue" if any(one.queue == subject for one in look.view.queues) else "worker"
-
-
-def _queue(look: Look, one: QueueView) -> Queue:
-    pace = look.queues.get(one.queue, _NOTHING)
+def _queue(look: Look, one: QueueView, paces: Figures) -> Queue:
     return Queue(
         source=look.source,
         name=one.queue,
@@ -190,14 +133,14 @@ def _queue(look: Look, one: QueueView) -> Queue:
         free_slots=one.free_slots,
         backlog=one.backlog,
         load=round(one.load, 2),
-        **_fared(pace),
+        **fared(paces.get(one.queue, _NOTHING)),
         spark=look.sparks.get(one.queue, ()),
     )
 
 
-def _worker(look: Look, one: WorkerView) -> Worker:
+def _worker(look: Look, one: WorkerView, paces: Figures) -> Worker:
     gossip, life = one.gossip, look.lives.get(one.gossip.hostname)
-    pace = look.workers.get(gossip.hostname, _NOTHING)
+    pace = paces.get(gossip.hostname, _NOTHING)
     booted_at = life.booted_at if life else None
     is_silent = one.age > _NOBODY_HEARS * gossip.interval + _SPARE
     return Worker(
@@ -218,8 +161,8 @@ def _worker(look: Look, one: WorkerView) -> Worker:
         stalled_for=round(gossip.stalled_for, 1),
         queues=tuple(check.queue for check in gossip.checks),
         paused=tuple(check.queue for check in gossip.checks if check.paused),
-        per_second=_per_second(pace),
-        failure_rate=_share(pace.failure_rate),
+        per_second=per_second(pace),
+        failure_rate=share(pace.failure_rate),
         boot=gossip.boot,
         booted_at=None if booted_at is None else look.unix(booted_at),
         restarts=life.restarts if life else 0,
@@ -238,7 +181,7 @@ def _task(look: Look, name: str, pace: Throughput) -> Task:
         revoked=pace.revoked,
         rejected=pace.rejected,
         failures=dict(pace.failures),
-        **_fared(pace),
+        **fared(pace),
     )
 
 
@@ -265,45 +208,3 @@ def _check(look: Look, worker: WorkerView, gossip: Gossip, check: QueueCheck) ->
         concurrency=gossip.concurrency,
         consuming_since=round(check.started_at, 1),
     )
-
-
-def _step(look: Look, one: Throughput) -> Step:
-    return Step(
-        start=look.unix(one.since),
-        seconds=round(one.seconds, 1),
-        received=one.received,
-        succeeded=one.succeeded,
-        failed=one.failed,
-        retried=one.retried,
-        wait_p50=_seconds(one.wait.p50),
-        wait_p95=_seconds(one.wait.p95),
-        run_p50=_seconds(one.runtime.p50),
-        run_p95=_seconds(one.runtime.p95),
-    )
-
-
-def _fared(pace: Throughput) -> dict[str, Any]:
-    """What every row tells of how tasks fare."""
-    return {
-        "per_second": _per_second(pace),
-        "failure_rate": _share(pace.failure_rate),
-        "runtime": _timing(pace.runtime),
-        "wait": _timing(pace.wait),
-    }
-
-
-def _timing(told: Distribution) -> Timing:
-    return Timing(_seconds(told.p50), _seconds(told.p95), _seconds(told.p99))
-
-
-def _per_second(pace: Throughput) -> float:
-    return round(pace.per_second(pace.ended), 2)
-
-
-def _share(rate: float | None) -> float | None:
-    return None if rate is None else round(rate, 4)
-
-
-def _seconds(value: float | None) -> float | None:
-    """To three digits: all that is known of it."""
-    return None if value is None else float(f"{value:.3g}")

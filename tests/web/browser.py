@@ -42,6 +42,16 @@ class Browser:
         self._devtools("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
         self.driver.get(url)
 
+    def on_every_page(self, script: str) -> None:
+        """Run it before anything of a page that is opened from now on."""
+        self._devtools("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
+    def busy_seconds(self) -> float:
+        """For which the tab has done anything."""
+        self._devtools("Performance.enable", {})
+        metrics = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return float({one["name"]: one["value"] for one in metrics}["TaskDuration"])
+
     @property
     def text(self) -> str:
         """What can be read on the page."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from typing import Any
@@ -22,6 +23,8 @@ from tests.unit.build import a_check, a_series
 from tests.web.scene import Fleet
 
 ANN = ("ann", "correct horse")
+STATIC = Assets().static
+MAIN = f"/{STATIC}/main.js"
 
 
 class Workers:
@@ -146,16 +149,23 @@ def test_metrics_are_those_of_the_source(served: Served) -> None:
     assert served.get("/metrics?source=9").status_code == 501
 
 
-def test_every_other_address_is_the_page_and_files_are_served_with_a_tag(served: Served) -> None:
+def test_every_other_address_is_the_page_whose_files_are_fetched_once_for_each_version(served: Served) -> None:
     page = served.get("/queues/0/mail")
     assert page.status_code == 200 and '<base href="/">' in page.text
-    assert served.get("/static/nothing.js").status_code == 404
-    assert served.get("/static/..%2f__init__.py").status_code == 404
+    assert page.headers["cache-control"] == "no-store"
+    linked = re.findall(r'(?:href|src)="(static/[^"]+)"', page.text)
+    assert len(linked) > 30 and MAIN[1:] in linked
+    for path in linked:
+        answer = served.get(f"/{path}")
+        assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"], path
+    for path in ("nothing.js", "..%2f__init__.py", "..%2findex.html", "index.html"):
+        assert served.get(f"/{STATIC}/{path}").status_code == 404, path
+    assert served.get("/static/0123456789abcdef/main.js").status_code == 404
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example", "[::1"])
 def test_another_host_is_refused_on_every_route(served: Served, host: str) -> None:
-    for path in ("/", "/api/queues", "/static/main.js", "/metrics", "/healthz"):
+    for path in ("/", "/api/queues", MAIN, "/metrics", "/healthz"):
         assert served.get(path, headers={"Host": host}).status_code == 421
 
 
@@ -186,7 +196,7 @@ def test_answers_bear_a_strict_policy_and_no_leave_for_others(served: Served) ->
 
 def test_who_is_not_known_gets_nothing_but_health() -> None:
     served = Served(has_auth=True)
-    for path in ("/", "/api/queues", "/metrics", "/static/main.js", "/api/config", "/api/events?topic=fleet"):
+    for path in ("/", "/api/queues", "/metrics", MAIN, "/api/config", "/api/events?topic=fleet"):
         answer = served.get(path)
         assert (answer.status_code, answer.headers["www-authenticate"][:5]) == (401, "Basic")
         assert "celery" not in answer.text
@@ -301,6 +311,22 @@ def test_a_viewer_is_told_all_first_and_then_what_differs(served: Served) -> Non
     assert {topic["full"] for topic in first["topics"].values()} == {True}
     assert second["topics"]["workers"]["tables"]["workers"]["set"] == {"0/celery@web1": {"active": 3}}
     assert second["id"] > first["id"]
+
+
+def test_who_comes_while_nobody_watched_is_told_of_the_last_look_at_once_and_then_of_the_next(served: Served) -> None:
+    async def view() -> list[dict[str, Any]]:
+        board = Board([served.fleet.watch()], clock=served.fleet.clock)
+        await board._look()
+        served.fleet.clock.advance(5)
+        served.fleet.say(active=3, checks=(a_check("mail"), a_check("a/b")))
+        stream = events_of(board, "workers")
+        told = [await anext(stream)]
+        await board._look()
+        return [*told, await anext(stream)]
+
+    first, second = asyncio.run(view())
+    rows = [event["topics"]["workers"]["tables"]["workers"]["set"]["0/celery@web1"] for event in (first, second)]
+    assert [row["active"] for row in rows] == [0, 3]
 
 
 def test_a_viewer_that_was_cut_off_is_told_what_it_missed(served: Served) -> None:

@@ -22,12 +22,12 @@ def test_it_starts_when_it_is_first_asked_and_leaves_nothing_when_it_is_shut_dow
         shop = Starlette(routes=[Mount("/ops", dashboard)])
         transport = httpx.ASGITransport(app=shop)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
-            answers = [await client.get(path) for path in ("/ops/queues", "/ops/api/config", "/elsewhere")]
+            answers = [await client.get(path) for path in ("/ops/queues", "/ops/api/overview", "/elsewhere")]
         await dashboard.shutdown()
         return answers[0], answers[1], answers[2]
 
-    page, config, elsewhere = asyncio.run(visit())
+    page, told, elsewhere = asyncio.run(visit())
     assert '<base href="/ops/">' in page.text
-    assert config.json()["sources"][0]["app"] == "shop"
+    assert told.json()["sources"][0]["app"] == "shop"
     assert elsewhere.status_code == 404
     assert not [one for one in set(threading.enumerate()) - before if "gossip" in one.name]

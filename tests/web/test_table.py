@@ -3,7 +3,7 @@
 import pytest
 
 from celery_gossip.diagnosis import Finding
-from celery_gossip.web import table
+from celery_gossip.web import overview, table
 from celery_gossip.web.look import Look, Watch
 from celery_gossip.web.subject import steps_of, tables_of
 from celery_gossip.web.topic import Subject
@@ -84,7 +84,7 @@ def test_findings_know_what_they_are_about(fleet: Fleet) -> None:
     fleet.say(checks=(a_check("mail"),))
     subjects = {"mail": "queue", "celery@web1": "worker", "listener": "listener", "celery@gone": "worker"}
     fleet.findings = tuple(Finding("kind", "critical", subject, NOW, "text") for subject in subjects)
-    found = table.findings([fleet.watch().look()])
+    found = overview.findings([fleet.watch().look()])
     assert {one.subject: one.subject_kind for one in found.values()} == subjects
 
 
@@ -94,7 +94,7 @@ def test_totals_are_of_each_source_and_of_all(fleet: Fleet) -> None:
     other.say(active=4, series=(a_series(age=0.5, received=7, succeeded=7),))
     for one in (fleet, other):
         one.clock.advance(10)
-    told = table.totals([fleet.watch("0").look(), other.watch("1").look()])
+    told = overview.totals([fleet.watch("0").look(), other.watch("1").look()])
     assert {source: (one.active, one.slots, one.per_second) for source, one in told.items()} == {
         "": (7, 8, 1.2),
         "0": (3, 4, 0.5),
