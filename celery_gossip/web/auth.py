@@ -87,6 +87,7 @@ class HeaderAuth:
             address = ip_address(peer)
         except ValueError:
             return None
+        address = getattr(address, "ipv4_mapped", None) or address  # as a socket of both families names it
         if not any(address in ip_network(one) for one in self.peers):
             return None
         user = headers.get(self.header.lower(), "").strip()

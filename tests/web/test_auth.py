@@ -54,7 +54,8 @@ def test_a_proxy_is_believed_at_its_own_address_alone() -> None:
     auth = parse_auth("header:X-Forwarded-User@127.0.0.1,10.1.0.0/16")
     headers = {"x-forwarded-user": "ann"}
     assert auth.identify(headers, "127.0.0.1") == auth.identify(headers, "10.1.2.3") == "ann"
-    for peer in ("10.2.0.1", "::1", "", "unix"):
+    assert auth.identify(headers, "::ffff:10.1.2.3") == "ann"
+    for peer in ("10.2.0.1", "::ffff:10.2.0.1", "::1", "", "unix"):
         assert auth.identify(headers, peer) is None
     assert auth.identify({}, "127.0.0.1") is auth.identify({"x-forwarded-user": " "}, "127.0.0.1") is None
 

@@ -70,8 +70,10 @@ function paceLine() {
   return { element, update };
 }
 
-/** A loop's lag is told to ten milliseconds. */
-export const lag = (seconds) => (seconds < 0.01 ? "<10 ms" : duration(seconds));
+export const lagOf = (row) => Math.max(row.loop_lag, row.stalled_for);
+
+/** What is told of it is rounded to ten milliseconds. */
+export const lag = (row) => (lagOf(row) < 0.01 ? "<10 ms" : duration(lagOf(row)));
 
 /** With a line of the latest five minutes. */
 export const paceWithLine = (options) => pace({ width: 150, paint: paceLine, ...options });

@@ -19,8 +19,8 @@ const FACTS = [
   {
     label: "Loop lag",
     hint: "How late its event loop ticked",
-    text: (row) => lag(row.loop_lag),
-    note: (row) => (row.stalled_for > 0 ? `stalled for ${duration(row.stalled_for)}` : `speaks every ${duration(row.interval)}`),
+    text: lag,
+    note: (row) => `speaks every ${duration(row.interval)}`,
   },
   {
     label: "Booted",

@@ -1,6 +1,6 @@
 // The page of all workers.
 
-import { failureShare, figure, lag, link, pace, slots, state } from "./column.js";
+import { failureShare, figure, lag, lagOf, link, pace, slots, state } from "./column.js";
 import { nameLabel, painted } from "./dom.js";
 import { listPage } from "./list_page.js";
 import { subjectHref } from "./router.js";
@@ -9,7 +9,6 @@ import { ageLabel } from "./ticker.js";
 
 const hrefOf = (row) => subjectHref("workers", row.source, row.hostname);
 const stateOf = (row) => row.state;
-const lagOf = (row) => Math.max(row.loop_lag, row.stalled_for);
 
 const COLUMNS = [
   { id: "hostname", label: "Worker", by: (row) => row.hostname, paint: link((row) => row.hostname, hrefOf, stateOf, (row) => row.reason) },
@@ -22,7 +21,7 @@ const COLUMNS = [
   ),
   figure("reserved", "Reserved", { width: 88, priority: 3 }),
   figure("scheduled", "Scheduled", { width: 94, priority: 5 }),
-  { id: "lag", label: "Loop lag", hint: "How late its event loop ticked", width: 88, priority: 4, isNumber: true, by: lagOf, text: (row) => lag(lagOf(row)) },
+  { id: "lag", label: "Loop lag", hint: "How late its event loop ticked", width: 88, priority: 4, isNumber: true, by: lagOf, text: lag },
   {
     id: "queues",
     label: "Queues",
