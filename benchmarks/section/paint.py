@@ -38,7 +38,7 @@ SECTION = Section(
     method="""\
 1,000 synthetic workers with 10 queues each, on a Redis of their own, as for its viewers. Debian's Chromium, headless,
 on the same two cores as the server and the fleet, opens each page with an empty cache; "drawn" is the second frame
-after a table's first row was there, from the navigation's start. Then the page is left open: what its tab does is a part
+after a table's first row was there, from the navigation's start. Then it is left open: what its tab does is a part
 of a core, and a task above 50 ms is what a reader may feel. Flower's page of workers beside it.
 (`python -m benchmarks.painting`)""",
     measure=measure,
