@@ -24,6 +24,7 @@ __all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "SUSPECT_A
 FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost leaves the view
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
 MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at most
+_LONGEST_STEP = 60.0  #: seconds
 _BRIEF = 10.0  #: seconds of hearing, within which it matters that the first word of each worker is but a beginning
 _TREND = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: seconds ago at which each window of a Trend begins and ends
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
@@ -63,6 +64,11 @@ class Cluster:
     def isolated_since(self) -> float | None:
         """Monotonic seconds since when the listener is cut off and the view is frozen; None while it hears."""
         return self._isolated_since
+
+    @property
+    def began_at(self) -> float | None:
+        """Monotonic seconds since when the listener hears; None where it has not begun."""
+        return self._began_at
 
     def apply(self, gossip: Gossip, now: float, *, is_verified: bool | None = None) -> list[Transition]:
         """Take a gossip heard at monotonic `now`. An older `seq` of the same boot changes nothing.
@@ -168,16 +174,20 @@ class Cluster:
             name: Trend(latest_ones.get(name, nothing), one, before.get(name, nothing)) for name, one in recent.items()
         }
 
-    def series(self, by: str, name: str, window: float = 120.0) -> tuple[Throughput, ...]:
+    def series(self, by: str, name: str, window: float = 120.0, least: float = 1.0) -> tuple[Throughput, ...]:
         """The same over time for one queue, task or worker, oldest first: a step for each frame in which it had any.
 
         Steps are of one second for the latest two minutes, then of ten seconds for ten minutes, then of a minute for
-        three hours; their `since` tells which are missing. Raises ValueError like throughput().
+        three hours, and none of fewer than `least` seconds; their `since` tells which are missing. With a `least` of 10
+        (of 60) all steps of ten minutes (of three hours) are alike, so that their percentiles can be compared. Raises
+        ValueError like throughput(), and for a `least` of more than a minute.
         """
         _check(by, window)
+        if not 0 < least <= _LONGEST_STEP:
+            raise ValueError(f"least: expected seconds above 0 and at most {_LONGEST_STEP:.0f}, got {least!r}")
         now = self._clock()
         with self._lock:  # the latest step is still being added to
-            steps = self._histories[by].steps(name, beginning(now, window))
+            steps = self._histories[by].steps(name, beginning(now, window, least), least)
             return tuple(tally.throughput(min(size, max(now - start, 0.0)), start) for start, size, tally in steps)
 
     def totals(self) -> dict[tuple[str, str, str], Throughput]:

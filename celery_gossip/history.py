@@ -93,12 +93,18 @@ class History:
         """For counts_of(), which takes its time with many names: without the lock."""
         return [frame.copy() for _, frame in self._frames(since)]
 
-    def steps(self, name: str, since: float) -> Iterator[tuple[float, float, Tally]]:
-        """`(start, seconds, what happened)` of each frame in which something did, oldest first."""
+    def steps(self, name: str, since: float, least: float = 0.0) -> Iterator[tuple[float, float, Tally]]:
+        """`(start, seconds, what happened)` of each frame in which something did, oldest first.
+
+        Frames of fewer than `least` seconds are told together, in steps of so many.
+        """
+        found: dict[tuple[float, float], Tally] = {}
         for seconds, frame in self._frames(since):
             tally = frame.tally(name)
             if tally is not None:
-                yield frame.start, seconds, tally
+                size = max(seconds, least)
+                found.setdefault((floor(frame.start / size) * size, size), Tally()).add(tally)
+        yield from ((start, size, tally) for (start, size), tally in found.items())
 
     def _shared(self, name: str) -> str:
         """Not by sys.intern(): on some Pythons what it knows is never forgotten."""
@@ -160,7 +166,7 @@ def counts_of(frames: Iterable[_Frame]) -> dict[str, list[int]]:
     return found
 
 
-def beginning(now: float, window: float) -> float:
-    """When a window really begins: at the start of a frame, `window` seconds ago at most."""
-    size = next((size for size, kept in _TIERS if window <= kept), _TIERS[-1][0])
+def beginning(now: float, window: float, least: float = 0.0) -> float:
+    """When a window really begins: at the start of a frame of `least` seconds or more, `window` seconds ago at most."""
+    size = max(least, next((size for size, kept in _TIERS if window <= kept), _TIERS[-1][0]))
     return floor((now - window) / size) * size + size

@@ -18,9 +18,10 @@ def fared(pace: Throughput) -> dict[str, Any]:
     }
 
 
-def step(one: Throughput, start: float) -> Step:
+def step(one: Throughput, size: float, start: float) -> Step:
     """A chart's point; `start` in Unix seconds."""
     return Step(
+        size=size,
         start=start,
         seconds=round(one.seconds, 1),
         received=one.received,

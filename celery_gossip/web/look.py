@@ -32,9 +32,11 @@ Figures = Mapping[str, Throughput]  #: by name
 class History(Protocol):
     """What is asked of a Cluster."""
 
+    @property
+    def began_at(self) -> float | None: ...
     def throughput(self, by: str, window: float) -> dict[str, Throughput]: ...
     def counts(self, by: str, window: float) -> dict[str, Throughput]: ...
-    def series(self, by: str, name: str, window: float) -> tuple[Throughput, ...]: ...
+    def series(self, by: str, name: str, window: float, least: float) -> tuple[Throughput, ...]: ...
 
 
 class Source(Protocol):
@@ -90,6 +92,7 @@ class Look:
     app: str
     uri: str
     view: View
+    began_at: float | None = None  #: when the listener began to hear
     is_connected: bool = True
     error: str = ""
     rejected: int = 0
@@ -146,6 +149,7 @@ class Watch:
             app=self.app,
             uri=self.listener.uri,
             view=view,
+            began_at=self.listener.cluster.began_at,
             is_connected=self.listener.connected_at is not None,
             error="" if error is None else f"{type(error).__name__}: {error}"[:300],
             rejected=sum(self.listener.rejected.copy().values()),

@@ -38,11 +38,12 @@ def findings(looks: Iterable[Look]) -> dict[str, Finding]:
 
 
 def _source(look: Look) -> Source:
-    since = look.view.isolated_since
+    began_at, since = look.began_at, look.view.isolated_since
     return Source(
         source=look.source,
         app=look.app,
         broker=look.uri,
+        listening_since=None if began_at is None else look.unix(began_at),
         is_connected=look.is_connected,
         isolated_since=None if since is None else look.unix(since),
         error=look.error,

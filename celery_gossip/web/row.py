@@ -34,6 +34,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     source: str  #: "0", "1", …
     app: str
     broker: str  #: without its password
+    listening_since: float | None  #: None: it has not been connected yet
     is_connected: bool
     isolated_since: float | None  #: since when it hears nobody, not even itself: what is shown is frozen
     error: str  #: why the broker cannot be reached just now; else empty
@@ -163,10 +164,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """What ended within some seconds: a point of a chart. Steps in which nothing did are left out."""
+    """What ended within some seconds: a point of a chart. Steps in which nothing did are left out.
 
+    Each chart has steps of one size, and so tells the same in each: percentiles of unlike steps cannot be compared.
+    """
+
+    size: float  #: seconds from one step to the next
     start: float
-    seconds: float
+    seconds: float  #: that have passed of it
     received: int
     succeeded: int
     failed: int

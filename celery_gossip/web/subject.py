@@ -11,7 +11,9 @@ from celery_gossip.web.topic import Row, Subject, Tables
 
 __all__ = ["LONGEST", "steps_of", "tables_of"]
 
-LONGEST = 10_800.0  #: seconds of a chart
+#: `{seconds of a chart, at most: seconds of each of its steps}`
+_SIZES = {120.0: 2.0, 600.0: 10.0, 10_800.0: 60.0}
+LONGEST = max(_SIZES)  #: seconds of a chart
 
 Looks = Mapping[str, Look]
 Sources = Mapping[str, Source]
@@ -22,14 +24,20 @@ def tables_of(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
     return _MAKERS[subject.kind](subject, looks, listeners)
 
 
-def steps_of(subject: Subject, looks: Looks, listeners: Sources, window: float = LONGEST) -> dict[str, Step]:
-    """A chart's points of the latest `window` seconds, by their start."""
+def steps_of(subject: Subject, looks: Looks, listeners: Sources, window: float) -> dict[str, Step]:
+    """A chart's points of the latest `window` seconds, all of one size."""
     by, name = ("fleet", "") if subject.kind == "pace" else (subject.kind, subject.name)
-    sources = [subject.source] if subject.source else list(looks)
-    told = [(looks[one], listeners[one].cluster.series(by, name, window)) for one in sources if one in looks]
-    if len(told) == 1:
-        return table.steps(*told[0])
-    return table.steps(told[0][0], _together(series for _, series in told)) if told else {}
+    size = next(size for most, size in _SIZES.items() if window <= most)
+    sources = [one for one in ([subject.source] if subject.source else looks) if one in looks]
+    told = [listeners[one].cluster.series(by, name, window, size) for one in sources]
+    if not told:
+        return {}
+    return table.steps(looks[sources[0]], told[0] if len(told) == 1 else _together(told), size)
+
+
+def _charts(subject: Subject, looks: Looks, listeners: Sources) -> dict[str, Step]:
+    """The points of every chart."""
+    return {key: step for window in _SIZES for key, step in steps_of(subject, looks, listeners, window).items()}
 
 
 def _together(all_series: Iterable[Iterable[Throughput]]) -> list[Throughput]:
@@ -51,7 +59,7 @@ def _list(make: Callable[[Iterable[Look]], Mapping[str, Row]]) -> Callable[[Subj
 
 
 def _pace(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    return {"steps": steps_of(subject, looks, listeners)}
+    return {"steps": _charts(subject, looks, listeners)}
 
 
 def _queue(subject: Subject, look: Look) -> Tables:
@@ -84,7 +92,7 @@ def _with_steps(make: Callable[[Subject, Look], Tables]) -> Callable[[Subject, L
     def make_all(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
         look = looks.get(subject.source)
         tables = {subject.kind: {}} if look is None else make(subject, look)
-        return {**tables, "steps": steps_of(subject, looks, listeners)}
+        return {**tables, "steps": _charts(subject, looks, listeners)}
 
     return make_all
 

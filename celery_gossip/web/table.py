@@ -113,10 +113,10 @@ def runs_of(look: Look, *, queue: str | None = None, hostname: str | None = None
     }
 
 
-def steps(look: Look, series: Iterable[Throughput], since: float = 0.0) -> dict[str, Step]:
-    """By start; `since` leaves out what began before, in monotonic seconds."""
-    made = [step(one, look.unix(one.since)) for one in series if one.since >= since]
-    return {f"{one.start:.1f}": one for one in made}
+def steps(look: Look, series: Iterable[Throughput], size: float) -> dict[str, Step]:
+    """By size and start."""
+    made = [step(one, size, look.unix(one.since)) for one in series]
+    return {f"{size:.0f}/{one.start:.1f}": one for one in made}
 
 
 def _queue(look: Look, one: QueueView, paces: Figures) -> Queue:

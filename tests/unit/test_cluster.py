@@ -641,6 +641,39 @@ def test_a_series_is_told_step_by_step(cluster: Cluster, clock: FakeClock) -> No
     assert [(step.since - NOW, step.succeeded) for step in steps] == [(1.0, 4), (3.0, 5)]
 
 
+def test_steps_of_a_series_are_alike_where_the_finest_is_named(cluster: Cluster, clock: FakeClock) -> None:
+    cluster.begin(clock.now)
+    for second in range(1, 301):
+        clock.advance(1.0)
+        cluster.apply(a_gossip(seq=second, series=(counted(second, second),)), clock.now)
+    steps = cluster.series("queue", "mail", 600.0, least=10.0)
+    assert [step.since - NOW for step in steps] == [10.0 * number for number in range(31)]
+    assert [step.succeeded for step in steps] == [9, *[10] * 29, 1]
+    assert [step.seconds for step in steps] == [*[10.0] * 30, 0.0]
+    steps = cluster.series("queue", "mail", 10_800.0, least=60.0)
+    assert {step.since % 60 for step in steps} == {0.0}
+    assert sum(step.succeeded for step in steps) == 300
+    assert len(cluster.series("queue", "mail", 120.0, least=2.0)) == 60
+
+
+def test_steps_that_are_told_together_leave_those_that_are_kept_as_they_were(
+    cluster: Cluster, clock: FakeClock
+) -> None:
+    cluster.begin(clock.now)
+    for second in (1, 2, 3):
+        clock.advance(1.0)
+        cluster.apply(a_gossip(seq=second, series=(counted(second, second),)), clock.now)
+        for _ in range(2):
+            assert sum(step.succeeded for step in cluster.series("queue", "mail", least=10.0)) == second
+    assert [step.succeeded for step in cluster.series("queue", "mail")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("least", [0.0, -1.0, 60.1])
+def test_steps_of_no_length_or_of_too_much_are_refused(cluster: Cluster, least: float) -> None:
+    with pytest.raises(ValueError, match="least: expected seconds above 0 and at most 60, got"):
+        cluster.series("queue", "mail", least=least)
+
+
 def test_totals_grow_over_restarts_and_go_with_their_worker(cluster: Cluster, clock: FakeClock) -> None:
     cluster.begin(clock.now)
     clock.advance(5.0)

@@ -110,9 +110,9 @@ def test_steps_of_all_sources_are_summed_by_their_start(fleet: Fleet) -> None:
         one.say(series=(a_series(age=0.5, received=5, succeeded=5),))
     looks = {"0": fleet.watch("0").look(), "1": other.watch("1").look()}
     sources = {"0": fleet, "1": other}
-    (step,) = steps_of(Subject("pace"), looks, sources).values()
+    (step,) = steps_of(Subject("pace"), looks, sources, 120.0).values()
     assert step.succeeded == 10
-    (step,) = steps_of(Subject("pace", "1"), looks, sources).values()
+    (step,) = steps_of(Subject("pace", "1"), looks, sources, 120.0).values()
     assert step.succeeded == 5
 
 
@@ -122,8 +122,8 @@ def test_no_step_takes_the_place_of_another_whatever_lies_between_the_two_clocks
     for second in range(1, 11):
         fleet.clock.advance(1)
         fleet.say(series=(a_series(age=float(second), received=second, succeeded=second),))
-    steps = steps_of(Subject("pace"), {"0": watch.look()}, {"0": fleet})
-    assert [step.succeeded for step in steps.values()] == [1] * 10
+    steps = steps_of(Subject("pace"), {"0": watch.look()}, {"0": fleet}, 120.0)
+    assert [step.succeeded for step in steps.values()] == [1, *[2] * 4, 1]
 
 
 @pytest.mark.parametrize("kind", ["queue", "worker", "task"])

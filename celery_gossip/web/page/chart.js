@@ -50,13 +50,13 @@ export class Chart {
     new ResizeObserver(([entry]) => this.#resized(entry.contentRect.width)).observe(this.#parts.plot);
   }
 
-  /** `data`: what bucketed() gave. */
+  /** `data`: what charted() gave. */
   update(data) {
     this.#data = data;
     this.#draw();
   }
 
-  /** `at`: of a bucket whose figures are told; null: the latest. */
+  /** `at`: of a step whose figures are told; null: the latest. */
   hover(at) {
     if (this.#hover === at) return;
     this.#hover = at;

@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { button, h, setAttribute } from "./dom.js";
 import { duration, percent, rate } from "./format.js";
-import { WINDOWS, bucketed, windowOf } from "./series.js";
+import { WINDOWS, charted, windowOf } from "./series.js";
 
 const percentiles = (kind) => ["p50", "p95"].map((label) => ({ id: `${kind}_${label}`, label }));
 
@@ -22,7 +22,7 @@ const CHARTS = [
 ];
 
 /** Keeps the window in the address. */
-export function chartSet({ router }) {
+export function chartSet({ router, store }) {
   const onHover = (at) => charts.forEach((chart) => chart.hover(at));
   const charts = CHARTS.map((options) => new Chart({ ...options, onHover }));
   const choices = Object.entries(WINDOWS).map(([name, window]) => [window, button(window.label, () => router.look({ window: name }))]);
@@ -36,9 +36,11 @@ export function chartSet({ router }) {
     for (const [window, choice] of choices) setAttribute(choice, "aria-pressed", String(window === chosen));
   }
 
-  /** `steps`: `{key: Step}`. */
-  function update(steps, now) {
-    const data = bucketed(steps.values(), now, chosen);
+  /** `steps`: `{key: Step}`, of this source; "" stands for all. */
+  function update(steps, source) {
+    const sources = [...store.rows("fleet", "sources").values()].filter((one) => source === "" || one.source === source);
+    const since = Math.min(...sources.map((one) => one.listening_since ?? Infinity));
+    const data = charted(steps.values(), store.now(), chosen, since);
     for (const chart of charts) chart.update(data);
   }
 

@@ -80,7 +80,7 @@ export function overviewPage(context, { query: { source = "" } }) {
     if (totals) headline.update(totals);
     show(empty, Boolean(totals) && Object.keys(totals.states).length === 0);
     figures.classList.toggle("stale", watched.size > 0 && [...watched.keys()].every(isStale));
-    charts.update(store.rows(pace, "steps"), store.now());
+    charts.update(store.rows(pace, "steps"), source);
     table.update(store.rows("queues", "queues"), isMeant);
   }
 

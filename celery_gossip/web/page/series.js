@@ -1,11 +1,11 @@
-// Series: steps of unequal length gathered into the equal buckets of a chart. Pure.
+// Series: the steps of one size that a chart shows, one after the other. Pure.
 
-/** `{name in the address: {seconds, bucket, label}}` */
+/** `{name in the address: {seconds, size: of its steps, label}}`; the server tells steps of each of these sizes. */
 export const WINDOWS = {
-  "2m": { seconds: 120, bucket: 2, label: "2 min" },
-  "10m": { seconds: 600, bucket: 10, label: "10 min" },
-  "1h": { seconds: 3600, bucket: 60, label: "1 h" },
-  "3h": { seconds: 10_800, bucket: 120, label: "3 h" },
+  "2m": { seconds: 120, size: 2, label: "2 min" },
+  "10m": { seconds: 600, size: 10, label: "10 min" },
+  "1h": { seconds: 3600, size: 60, label: "1 h" },
+  "3h": { seconds: 10_800, size: 60, label: "3 h" },
 };
 export const windowOf = (name) => WINDOWS[name] ?? WINDOWS["10m"];
 
@@ -13,64 +13,37 @@ const LATE = 1; // seconds after which what has ended has been told of
 const TIMINGS = ["wait_p50", "wait_p95", "run_p50", "run_p95"];
 
 /**
- * `{start, end, times, succeeded, failed, share, wait_p50, …}`: an array for each, one value a bucket; counts as
- * rates a second, timings and shares null where nothing ended. `times` are the middles.
+ * `{start, end, times, succeeded, failed, share, wait_p50, …}`: an array for each, one value a step; counts as rates a
+ * second, timings and shares null where nothing ended. `times` are the middles. Nothing is told of before `since`.
  */
-export function bucketed(steps, now, { seconds, bucket }) {
+export function charted(steps, now, { seconds, size }, since = 0) {
+  const known = new Map();
+  let phase = 0; // of the steps' starts, which are told to a tenth
+  for (const step of steps) {
+    if (step.size !== size) continue;
+    phase = step.start % size;
+    known.set(Math.round((step.start - phase) / size), step);
+  }
   const end = now - LATE;
-  const start = Math.floor((end - seconds) / bucket) * bucket + bucket;
-  const count = Math.max(1, Math.ceil((end - start) / bucket - 1e-9));
-  const sums = Array.from({ length: count }, () => ({ succeeded: 0, failed: 0, timings: {} }));
-  for (const [step, until] of spans(steps)) spread(sums, step, until, start, bucket);
-  const lengths = sums.map((_, at) => Math.min(bucket, end - (start + at * bucket)));
-  // The latest bucket has only begun: too little of it says nothing.
-  if (lengths.at(-1) < bucket / 2 && count > 1) for (const list of [sums, lengths]) list.pop();
-  const times = lengths.map((length, at) => start + at * bucket + length / 2);
-  return { start: end - seconds, end, times, ...columns(sums, lengths) };
-}
-
-/** `[step, until]` by start: a coarse step's later part may be told in finer ones, where it ends. */
-function spans(steps) {
-  const ordered = [...steps].sort((a, b) => a.start - b.start);
-  return ordered.map((step, at) => {
-    const next = ordered[at + 1]?.start ?? Infinity;
-    return [step, Math.max(Math.min(step.start + step.seconds, next), step.start + 0.5)];
-  });
-}
-
-function spread(sums, step, until, start, bucket) {
-  const length = until - step.start;
-  const first = Math.max(0, Math.floor((step.start - start) / bucket));
-  const last = Math.min(sums.length - 1, Math.ceil((until - start) / bucket) - 1);
-  for (let at = first; at <= last; at += 1) {
-    const begin = start + at * bucket;
-    const share = (Math.min(until, begin + bucket) - Math.max(step.start, begin)) / length;
-    if (share > 0) add(sums[at], step, share);
-  }
-}
-
-function add(sum, step, share) {
-  sum.succeeded += step.succeeded * share;
-  sum.failed += step.failed * share;
-  const weight = (step.succeeded + step.failed || 1) * share;
-  for (const name of TIMINGS) {
-    if (step[name] === null || step[name] === undefined) continue;
-    const timing = (sum.timings[name] ??= { weight: 0, total: 0 });
-    timing.weight += weight;
-    timing.total += step[name] * weight;
-  }
-}
-
-function columns(sums, lengths) {
-  const found = {
-    succeeded: sums.map((sum, at) => sum.succeeded / lengths[at]),
-    failed: sums.map((sum, at) => sum.failed / lengths[at]),
-    share: sums.map(({ succeeded, failed }) => (succeeded + failed > 0 ? failed / (succeeded + failed) : null)),
-  };
-  for (const name of TIMINGS) {
-    found[name] = sums.map(({ timings }) => (timings[name] ? timings[name].total / timings[name].weight : null));
-  }
+  const numberOf = (time) => Math.floor((time - phase) / size);
+  const last = numberOf(end);
+  const first = Math.min(Math.max(numberOf(end - seconds), numberOf(since)) + 1, last);
+  const points = [];
+  for (let number = first; number <= last; number += 1) points.push(point(known.get(number), number * size + phase, size, end));
+  // The latest step has only begun: too little of it says nothing.
+  if (points.at(-1).length < size / 2 && points.length > 1) points.pop();
+  const found = { start: end - seconds, end };
+  for (const name of Object.keys(points[0])) found[name] = points.map((one) => one[name]);
   return found;
+}
+
+function point(step, start, size, end) {
+  const length = Math.min(size, Math.max(step?.seconds ?? 0, end - start, 0.001));
+  const { succeeded = 0, failed = 0 } = step ?? {};
+  const told = { times: start + length / 2, length, succeeded: succeeded / length, failed: failed / length };
+  told.share = succeeded + failed > 0 ? failed / (succeeded + failed) : null;
+  for (const name of TIMINGS) told[name] = step?.[name] ?? null;
+  return told;
 }
 
 /** The least "round" number that is not below: 1, 2, 2.5 or 5 times a power of ten. */

@@ -33,7 +33,7 @@ export function subjectPage(context, route, { kind, list, factList, label, contr
     if (row === null) return;
     body.classList.toggle("stale", context.isStale(route.source) || Boolean(row.silent_since));
     for (const part of parts) part.update(row);
-    charts.update(store.rows(topic, "steps"), store.now());
+    charts.update(store.rows(topic, "steps"), route.source);
   }
 
   function routed(latest) {
