@@ -43,5 +43,5 @@ of a core, and a task above 50 ms is what a reader may feel. Flower's page of wo
 (`python -m benchmarks.painting`)""",
     measure=measure,
     caveats="""\
-Flower's workers have no queues and no tasks here, and its page asks for nothing again unless told to.""",
+Flower's workers have no queues and no tasks here; its page asks for the whole table again every second.""",
 )

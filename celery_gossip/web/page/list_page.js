@@ -7,11 +7,15 @@ import { Table } from "./table.js";
 
 /** What the filters leave: `(row) => boolean`. Pure. `options`: `{stateOf(row), textOf(row)}`. */
 export function matching({ q = "", state = "", source = "" }, { stateOf, textOf }) {
-  const words = q.toLowerCase().split(/\s+/);
+  const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+  const says = (row) => {
+    const text = textOf(row).toLowerCase();
+    return words.every((word) => text.includes(word));
+  };
   return (row) =>
     (source === "" || row.source === source) &&
     (state === "" || stateOf(row) === state) &&
-    words.every((word) => textOf(row).toLowerCase().includes(word));
+    (words.length === 0 || says(row));
 }
 
 /** `options`: of the Table, and `title, topic, noun, nothing, states, stateOf(row), textOf(row)`. */

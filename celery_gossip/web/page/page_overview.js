@@ -41,7 +41,7 @@ const FACTS = [
   {
     label: "Busy slots",
     paint: painted(slotBar, (row) => [row.active, row.slots]),
-    note: (row) => `${count(row.reserved)} reserved, ${count(row.scheduled)} scheduled`,
+    note: (row) => `${count(row.reserved)} reserved${row.scheduled > 0 ? `, ${count(row.scheduled)} scheduled` : ""}`,
   },
   { label: "Backlog", text: (row) => count(row.backlog), note: (row) => (row.backlog === null ? "not known" : "on the broker") },
   { label: "Throughput", text: (row) => `${rate(row.per_second)}/s`, note: () => IN_A_MINUTE },
