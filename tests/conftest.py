@@ -1,5 +1,6 @@
 """Fixtures of every suite: a project of its own on each broker."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,12 @@ BROKERS = {
     "redis": pytest.param("redis", marks=pytest.mark.redis),
     "rabbitmq": pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
 }
+
+
+def pytest_configure() -> None:
+    """Ctrl-C means something to what tests start, also in a shell's background, where it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=list(BROKERS.values()))
