@@ -86,6 +86,7 @@ def _painted(browser: Browser, url: str, opens: int, seconds: float) -> Painting
 def _opened(browser: Browser, url: str) -> float:
     """Seconds until it is drawn."""
     browser.forget()
+    browser.forget_files()
     browser.open(url)
 
     def is_drawn() -> None:

@@ -19,12 +19,12 @@ from celery_gossip.messages import Gossip
 from celery_gossip.throughput import Throughput, Trend, counted
 from celery_gossip.view import GONE, QueueView, View, WorkerView, gather_queues
 
-__all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "SUSPECT_AFTER", "Cluster", "Transition"]
+__all__ = ["FORGET_AFTER", "LOST_AFTER", "MAX_WINDOW", "MAX_WORKERS", "STEPS", "SUSPECT_AFTER", "Cluster", "Transition"]
 
 FORGET_AFTER = 600.0  #: seconds after which a worker that is offline or lost leaves the view
 MAX_WORKERS = 2000  #: workers kept, whatever is published; a live one is never dropped for an unknown one
 MAX_WINDOW = 10_800.0  #: seconds that throughput() and series() look back, at most
-_LONGEST_STEP = 60.0  #: seconds
+STEPS = (1, 2, 5, 10, 20, 30, 60)  #: seconds of a step of series(), at least: what goes into its longer ones evenly
 _BRIEF = 10.0  #: seconds of hearing, within which it matters that the first word of each worker is but a beginning
 _TREND = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: seconds ago at which each window of a Trend begins and ends
 _BACKLOG_HOLDS = 10.0  #: seconds after which a backlog that was not read again is unknown
@@ -180,15 +180,19 @@ class Cluster:
         Steps are of one second for the latest two minutes, then of ten seconds for ten minutes, then of a minute for
         three hours, and none of fewer than `least` seconds; their `since` tells which are missing. With a `least` of 10
         (of 60) all steps of ten minutes (of three hours) are alike, so that their percentiles can be compared. Raises
-        ValueError like throughput(), and for a `least` of more than a minute.
+        ValueError like throughput(), and for a `least` that is not one of STEPS or is longer than the window.
         """
         _check(by, window)
-        if not 0 < least <= _LONGEST_STEP:
-            raise ValueError(f"least: expected seconds above 0 and at most {_LONGEST_STEP:.0f}, got {least!r}")
+        if least not in STEPS or least > max(window, 1.0):
+            raise ValueError(f"least: expected one of {STEPS}, and no more seconds than the window, got {least!r}")
         now = self._clock()
         with self._lock:  # the latest step is still being added to
+            began_at = now if self._began_at is None else self._began_at
             steps = self._histories[by].steps(name, beginning(now, window, least), least)
-            return tuple(tally.throughput(min(size, max(now - start, 0.0)), start) for start, size, tally in steps)
+            return tuple(
+                tally.throughput(max(min(start + size, now) - max(start, began_at), 0.0), start)
+                for start, size, tally in steps
+            )
 
     def totals(self) -> dict[tuple[str, str, str], Throughput]:
         """Everything since the listener began, `{(hostname, queue, task): Throughput}`, of workers in the view.

@@ -25,7 +25,7 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 class Assets:
     """`prefix` is where the dashboard is found from outside, where its server does not tell.
 
-    A browser fetches each file once for each version of the package, and all modules at once, not import by import.
+    A browser fetches each file once until one of them changes, and all modules at once, not import by import.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -34,24 +34,27 @@ class Assets:
         found = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.partition(".")[2] in _TYPES}
         index = found.pop(_INDEX).decode()
         self._assets = found
-        self.static = f"static/{_version(found)}"  #: where they are, from the base
+        self._version = _digest(found)
+        self.static = f"static/{self._version}"  #: where they are, from the base
         modules = "\n".join(self._preload(name) for name in sorted(found) if name.endswith(".js") and name != _EARLY)
         self._index = index.replace("{{static}}", self.static).replace("{{modules}}", modules)
 
     def routes(self) -> Iterator[Route]:
-        yield Route(f"/{self.static}/{{name}}", self._asset)
-        yield Route("/static/{name:path}", _nothing)  # of another version
+        yield Route("/static/{version}/{name}", self._asset)
+        yield Route("/static/{name:path}", _nothing)
         yield Route("/{page:path}", self._page)
 
     def _preload(self, name: str) -> str:
         return f'<link rel="modulepreload" href="{self.static}/{name}">'
 
     async def _asset(self, request: Request) -> Response:
-        name = request.path_params["name"]
+        """Ours also for another version: while servers behind one name are upgraded, a page may be of the other."""
+        version, name = request.path_params["version"], request.path_params["name"]
         if name not in self._assets:
             return await _nothing(request)
+        kept = _FOR_EVER if version == self._version else "no-store"
         media_type = _TYPES[name.rpartition(".")[2]]
-        return Response(self._assets[name], headers={"Cache-Control": _FOR_EVER}, media_type=media_type)
+        return Response(self._assets[name], headers={"Cache-Control": kept}, media_type=media_type)
 
     async def _page(self, request: Request) -> Response:
         base = f"{self._prefix or request.scope.get('root_path', '')}/"
@@ -63,7 +66,7 @@ async def _nothing(request: Request) -> Response:
     return PlainTextResponse("not found\n", 404)
 
 
-def _version(assets: Mapping[str, bytes]) -> str:
+def _digest(assets: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
     for name in sorted(assets):
         digest.update(name.encode() + b"\0" + assets[name] + b"\0")

@@ -87,8 +87,8 @@ class HeaderAuth:
             address = ip_address(peer)
         except ValueError:
             return None
-        address = getattr(address, "ipv4_mapped", None) or address  # as a socket of both families names it
-        if not any(address in ip_network(one) for one in self.peers):
+        names = {address, getattr(address, "ipv4_mapped", None) or address}  # as a socket of both families names it
+        if not any(name in ip_network(one) for one in self.peers for name in names):
             return None
         user = headers.get(self.header.lower(), "").strip()
         return user[:_MOST_NAME] if user.isprintable() and user else None

@@ -6,6 +6,7 @@ hands out what is ready.
 
 import asyncio
 import contextlib
+import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -49,7 +50,12 @@ class _Viewer:
     """Where somebody is who watches."""
 
     topics: tuple[str, ...]
-    tick: int | None  #: the last that it was told of; None: nothing yet
+    tick: int | None = None  #: the last that it was told of; None: nothing yet
+
+    @property
+    def mark(self) -> str:
+        """Of its topics: who comes back for others must be told all of them."""
+        return hashlib.sha256("\n".join(sorted(self.topics)).encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -106,7 +112,8 @@ class Board:
         subjects = {name: parse(name) for name in names}
         if self._viewers >= MOST_VIEWERS:
             raise Crowded
-        viewer = _Viewer(tuple(subjects), self._tick_in(last_id))
+        viewer = _Viewer(tuple(subjects))
+        viewer.tick = self._tick_in(last_id, viewer)
         self._viewers += 1
         self._somebody.set()
         try:
@@ -121,9 +128,11 @@ class Board:
         finally:
             self._viewers -= 1
 
-    def _tick_in(self, last_id: str) -> int | None:
-        boot, _, tick = last_id.partition("-")
-        return int(tick) if boot == self.boot and tick.isdecimal() and len(tick) < 16 else None
+    def _tick_in(self, last_id: str, viewer: _Viewer) -> int | None:
+        boot, _, rest = last_id.partition("-")
+        tick, _, mark = rest.partition("-")
+        is_ours = boot == self.boot and mark == viewer.mark
+        return int(tick) if is_ours and tick.isdecimal() and len(tick) < 16 else None
 
     @contextlib.contextmanager
     def _watching(self, subjects: Mapping[str, Subject]) -> Iterator[None]:
@@ -152,7 +161,7 @@ class Board:
         viewer.tick = self._tick
         now = msgspec.json.encode(round(time.time(), 1))
         for tick in sorted(news):
-            head = f"id: {self.boot}-{tick}\nevent: tables\ndata: ".encode()
+            head = f"id: {self.boot}-{tick}-{viewer.mark}\nevent: tables\ndata: ".encode()
             yield b'%s{"now":%s,"topics":{%s}}\n\n' % (head, now, b",".join(news[tick]))
 
     async def _next_tick(self, tick: int) -> None:

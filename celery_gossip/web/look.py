@@ -1,6 +1,7 @@
-"""Look: everything that the rows of one watched app are made from, immutable; and the Watch that takes them.
+"""Look: everything that the rows of one watched app are made from; and the Watch that takes them.
 
-A Watch is used on one thread at a time, the board's. The Source is a Listener, or whatever a test puts in its place.
+A Look is immutable, but that its paces are always the latest; they may be asked for on any thread. A Watch is used on
+one thread at a time, the board's. The Source is a Listener, or whatever a test puts in its place.
 """
 
 import time
@@ -98,7 +99,7 @@ class Look:
     rejected: int = 0
     findings: tuple[diagnosis.Finding, ...] = ()
     fleet: Throughput = field(default_factory=lambda: Throughput(seconds=0.0))
-    paces: "Paces" = field(default_factory=lambda: Paces(dict, dict, dict))
+    paces: Paces = field(default_factory=lambda: Paces(dict, dict, dict))
     sparks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
     lives: Mapping[str, Life] = field(default_factory=dict)  #: by hostname
     runs: Mapping[str, Run] = field(default_factory=dict)  #: by task id

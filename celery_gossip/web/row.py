@@ -166,7 +166,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What ended within some seconds: a point of a chart. Steps in which nothing did are left out.
 
-    Each chart has steps of one size, and so tells the same in each: percentiles of unlike steps cannot be compared.
+    What happened is told in steps of several sizes, one for each chart: percentiles of unlike steps cannot be compared.
     """
 
     size: float  #: seconds from one step to the next

@@ -18,7 +18,7 @@ _BACKLOG = 128
 _GRACE = 3  #: seconds for requests that run when it ends
 _CLOSE_TIMEOUT = 5.0  #: seconds for the listeners' last answers
 _MOST_CONNECTIONS = 1_000
-_SWITCH_INTERVAL = 0.001  #: seconds for which the loop waits behind each thread that listens or looks; else five
+_SWITCH_INTERVAL = 0.001  #: seconds for which the loop waits behind each thread that listens or looks; else 0.005
 
 
 class WebServer:
@@ -41,8 +41,7 @@ class WebServer:
 
     def run(self) -> None:
         """On the main thread, until SIGINT or SIGTERM."""
-        sys.setswitchinterval(_SWITCH_INTERVAL)
-        with closing(self._socket), _calm():
+        with closing(self._socket), _calm(), _brisk():
             self._server.run(sockets=[self._socket])
 
     def __enter__(self) -> "WebServer":
@@ -91,6 +90,16 @@ def _calm() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _brisk() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _bound(bind: str, port: int) -> socket.socket:

@@ -9,11 +9,11 @@ from celery_gossip.web.look import Look, Source
 from celery_gossip.web.row import Step
 from celery_gossip.web.topic import Row, Subject, Tables
 
-__all__ = ["LONGEST", "steps_of", "tables_of"]
+__all__ = ["LONGEST", "SIZES", "steps_of", "tables_of"]
 
 #: `{seconds of a chart, at most: seconds of each of its steps}`
-_SIZES = {120.0: 2.0, 600.0: 10.0, 10_800.0: 60.0}
-LONGEST = max(_SIZES)  #: seconds of a chart
+SIZES = {120.0: 2.0, 600.0: 10.0, 10_800.0: 60.0}
+LONGEST = max(SIZES)  #: seconds of a chart
 
 Looks = Mapping[str, Look]
 Sources = Mapping[str, Source]
@@ -27,7 +27,8 @@ def tables_of(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
 def steps_of(subject: Subject, looks: Looks, listeners: Sources, window: float) -> dict[str, Step]:
     """A chart's points of the latest `window` seconds, all of one size."""
     by, name = ("fleet", "") if subject.kind == "pace" else (subject.kind, subject.name)
-    size = next(size for most, size in _SIZES.items() if window <= most)
+    size = next(size for most, size in SIZES.items() if window <= most)
+    window = max(window, size)
     sources = [one for one in ([subject.source] if subject.source else looks) if one in looks]
     told = [listeners[one].cluster.series(by, name, window, size) for one in sources]
     if not told:
@@ -37,7 +38,7 @@ def steps_of(subject: Subject, looks: Looks, listeners: Sources, window: float) 
 
 def _charts(subject: Subject, looks: Looks, listeners: Sources) -> dict[str, Step]:
     """The points of every chart."""
-    return {key: step for window in _SIZES for key, step in steps_of(subject, looks, listeners, window).items()}
+    return {key: step for window in SIZES for key, step in steps_of(subject, looks, listeners, window).items()}
 
 
 def _together(all_series: Iterable[Iterable[Throughput]]) -> list[Throughput]:

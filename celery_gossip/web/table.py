@@ -1,4 +1,4 @@
-"""Tables: the rows of the page and of the API, made of looks. Pure; called by the board and the API, on any thread."""
+"""Tables: the rows of the page and of the API, made of looks. Called by the board and the API, on any thread."""
 
 from collections.abc import Iterable, Iterator
 

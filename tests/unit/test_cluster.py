@@ -668,10 +668,22 @@ def test_steps_that_are_told_together_leave_those_that_are_kept_as_they_were(
     assert [step.succeeded for step in cluster.series("queue", "mail")] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("least", [0.0, -1.0, 60.1])
-def test_steps_of_no_length_or_of_too_much_are_refused(cluster: Cluster, least: float) -> None:
-    with pytest.raises(ValueError, match="least: expected seconds above 0 and at most 60, got"):
-        cluster.series("queue", "mail", least=least)
+@pytest.mark.parametrize(("least", "window"), [(0.0, 120.0), (-1.0, 120.0), (7.0, 120.0), (120.0, 600.0), (10.0, 9.0)])
+def test_steps_that_go_into_nothing_evenly_are_refused(cluster: Cluster, least: float, window: float) -> None:
+    with pytest.raises(
+        ValueError, match=r"least: expected one of \(1, 2, 5, 10, 20, 30, 60\), and no more seconds than"
+    ):
+        cluster.series("queue", "mail", window, least=least)
+
+
+def test_the_first_step_has_the_seconds_in_which_somebody_listened(cluster: Cluster, clock: FakeClock) -> None:
+    clock.advance(53.0 - NOW % 60)
+    cluster.begin(clock.now)
+    for second in range(1, 6):
+        clock.advance(1.0)
+        cluster.apply(a_gossip(seq=second, series=(counted(10 * second, second),)), clock.now)
+    (step,) = cluster.series("queue", "mail", 10_800.0, least=60.0)
+    assert (step.succeeded, step.seconds) == (50, 5.0)
 
 
 def test_totals_grow_over_restarts_and_go_with_their_worker(cluster: Cluster, clock: FakeClock) -> None:

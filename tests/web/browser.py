@@ -113,6 +113,10 @@ class Browser:
         self.driver.get("about:blank")
         self.requests(), self.complaints()
 
+    def forget_files(self) -> None:
+        """The next page fetches all of its files."""
+        self._devtools("Network.clearBrowserCache", {})
+
     def complaints(self) -> list[str]:
         """What the console says is wrong, policy violations included."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]

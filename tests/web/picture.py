@@ -58,7 +58,7 @@ def snap(browser: Browser, url: str, width: int, height: int, scheme: str, to: P
 
 
 def assert_drawn(browser: Browser) -> None:
-    assert "live" in browser.text.lower() and "Loading" not in browser.text
+    assert browser.run("return document.documentElement.dataset.link") == "live" and "Loading" not in browser.text
 
 
 def main() -> None:

@@ -57,6 +57,8 @@ def test_a_proxy_is_believed_at_its_own_address_alone() -> None:
     assert auth.identify(headers, "::ffff:10.1.2.3") == "ann"
     for peer in ("10.2.0.1", "::ffff:10.2.0.1", "::1", "", "unix"):
         assert auth.identify(headers, peer) is None
+    mapped = parse_auth("header:X-Forwarded-User@::ffff:10.1.2.0/120")
+    assert mapped.identify(headers, "::ffff:10.1.2.3") == "ann" and mapped.identify(headers, "10.1.2.3") is None
     assert auth.identify({}, "127.0.0.1") is auth.identify({"x-forwarded-user": " "}, "127.0.0.1") is None
 
 

@@ -1,11 +1,17 @@
 """The pure parts of the page, as the browser runs them."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from celery_gossip.web.asset import Assets
+from celery_gossip.web.look import Watch
+from celery_gossip.web.subject import SIZES, steps_of
+from celery_gossip.web.topic import Subject
+from tests.unit.build import a_check, a_series
 from tests.web.browser import Browser, browsing
 from tests.web.hosting import hosted
 from tests.web.scene import Fleet
@@ -17,10 +23,17 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def driven() -> Iterator[tuple[Browser, str]]:
     with browsing() as browser, hosted([Fleet().watch()]) as url:
+        yield browser, url
+
+
+@pytest.fixture
+def browser(driven: tuple[Browser, str]) -> Browser:
+    browser, url = driven
+    if browser.driver.current_url != url:
         browser.open(url)
-        yield browser
+    return browser
 
 
 def call(browser: Browser, module: str, expression: str, *arguments: Any) -> Any:
@@ -48,8 +61,27 @@ def test_a_chart_has_a_point_for_each_step_and_none_for_what_has_only_begun(brow
     points = dict(zip(data["times"], zip(data["succeeded"], data["failed"], data["share"], strict=True), strict=True))
     told = {round(time, 1): point for time, point in points.items()}
     assert told[991.3] == (3, 1, 0.25) and told[993.3] == (2, 0, 0) and told[995.3] == (0, 0, None)
-    assert len(points) == 60 and max(points) < 999.5
-    assert data["wait_p95"].count(0.5) == 1 and data["wait_p95"].count(None) == 59
+    assert len(points) == 59 and max(points) < 999.5
+    assert data["wait_p95"].count(0.5) == 1 and data["wait_p95"].count(None) == 58
+
+
+@pytest.mark.parametrize("window", [{"seconds": 120, "size": 2}, {"seconds": 600, "size": 10}])
+def test_a_steady_fleet_is_a_level_line_whenever_it_is_looked_at(browser: Browser, window: dict[str, float]) -> None:
+    fleet, second = Fleet(), 0
+    watch = Watch("0", "shop", fleet, fleet.clock, lambda: fleet.clock() + 1_000_000.3)
+    for half in range(1, 1425):
+        fleet.clock.advance(0.5)
+        if half % 2 == 0:
+            second += 1
+            fleet.say(series=(a_series(age=float(second), received=10 * second, succeeded=10 * second),))
+        if half < 1400:
+            continue
+        look = watch.look()
+        steps = steps_of(Subject("pace"), {"0": look}, {"0": fleet}, window["seconds"]).values()
+        told = json.loads(msgspec.json.encode(list(steps)))
+        for late in (-0.6, 0.0, 0.6):
+            rates = charted(browser, *told, now=look.unix(fleet.clock()) + late, **window)["succeeded"]
+            assert {round(rate, 3) for rate in rates[:-1]} == {10}, (half, late, rates)
 
 
 def test_a_step_that_goes_on_is_told_by_the_seconds_that_have_passed(browser: Browser) -> None:
@@ -65,10 +97,30 @@ def test_steps_of_other_sizes_are_of_other_charts(browser: Browser) -> None:
 
 
 def test_nothing_is_told_of_the_time_before_anybody_listened(browser: Browser) -> None:
-    data = charted(browser, a_step(990.0, succeeded=2), since=985.0)
-    assert data["times"][0] == 987 and data["start"] == 879.5
-    for since in (NOW - 0.1, NOW + 100):
-        assert len(charted(browser, since=since)["times"]) == 1
+    data = charted(browser, a_step(984.0, 2.0, 1.0, succeeded=5), a_step(986.0, succeeded=2), since=985.0)
+    assert data["times"][:2] == [985.5, 987] and data["succeeded"][:2] == [5, 1] and data["start"] == 879.5
+    assert charted(browser, since=NOW + 100)["times"] == []
+    assert call(browser, "series", "m.charted([], 1000, m.WINDOWS['10m'], Infinity).times.length") == 0
+
+
+def test_the_page_shows_charts_of_which_the_server_tells(browser: Browser) -> None:
+    windows = call(browser, "series", "m.WINDOWS").values()
+    assert len(windows) == 4
+    for one in windows:
+        assert one["size"] == next(size for most, size in SIZES.items() if one["seconds"] <= most)
+
+
+def test_an_address_may_name_a_page_of_a_table(browser: Browser) -> None:
+    fleet = Fleet()
+    fleet.say(checks=tuple(a_check(f"queue{number:03}") for number in range(120)))
+    with hosted([Watch("0", "shop", fleet)]) as url:
+        browser.open(f"{url}queues?page=3")
+        browser.await_text("101–120 of 120", "queue119")
+        browser.click("Previous")
+        browser.await_text("51–100 of 120")
+        browser.click("Previous")
+        browser.await_text("1–50 of 120")
+        assert browser.driver.current_url == f"{url}queues"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Rows tell what the view has, with what had to be remembered; a time that did not change stays the same."""
 
+from typing import Any
+
 import pytest
 
 from celery_gossip.diagnosis import Finding
 from celery_gossip.web import overview, table
-from celery_gossip.web.look import Look, Watch
+from celery_gossip.web.look import Look, Paced, Watch
 from celery_gossip.web.subject import steps_of, tables_of
 from celery_gossip.web.topic import Subject
-from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_histogram, a_series
+from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_histogram, a_series
 from tests.web.scene import NOW, WALL, Fleet
 
 
@@ -122,8 +124,56 @@ def test_no_step_takes_the_place_of_another_whatever_lies_between_the_two_clocks
     for second in range(1, 11):
         fleet.clock.advance(1)
         fleet.say(series=(a_series(age=float(second), received=second, succeeded=second),))
-    steps = steps_of(Subject("pace"), {"0": watch.look()}, {"0": fleet}, 120.0)
-    assert [step.succeeded for step in steps.values()] == [1, *[2] * 4, 1]
+    look = watch.look()
+    steps = list(table.steps(look, fleet.cluster.series("fleet", "", 120.0, 1.0), 1.0).values())
+    assert [step.succeeded for step in steps] == [1] * 10
+    assert [round(step.start - steps[0].start, 3) for step in steps] == list(range(10))
+    chart = list(steps_of(Subject("pace"), {"0": look}, {"0": fleet}, 120.0).values())
+    assert [step.succeeded for step in chart] == [1, *[2] * 4, 1]
+
+
+def test_a_window_shorter_than_a_step_has_one(fleet: Fleet) -> None:
+    fleet.clock.advance(1)
+    fleet.say(series=(a_series(age=0.5, received=5, succeeded=5),))
+    (step,) = steps_of(Subject("pace"), {"0": fleet.watch().look()}, {"0": fleet}, 0.5).values()
+    assert (step.size, step.succeeded) == (2.0, 5)
+
+
+def test_paces_of_what_nobody_looks_at_are_not_made(fleet: Fleet) -> None:
+    made: list[str] = []
+    cluster = fleet.cluster
+    throughput, counts = cluster.throughput, cluster.counts
+
+    def noting(make: Any) -> Any:
+        def note(by: str, window: float) -> Any:
+            made.append(by)
+            return make(by, window)
+
+        return note
+
+    cluster.throughput, cluster.counts = noting(throughput), noting(counts)  # type: ignore[method-assign]
+    fleet.say(checks=(a_check("mail"),))
+    look = fleet.watch().look()
+    assert made == ["fleet"]
+    for make, by in ((table.queues, "queue"), (table.tasks, "task"), (table.workers, "worker")):
+        made.clear()
+        make([look])
+        assert made == [by]
+
+
+def test_what_takes_long_is_made_again_only_when_its_share_of_the_time_has_passed() -> None:
+    clock, made = FakeClock(), []
+
+    def make() -> dict[str, Any]:
+        clock.advance(0.5)
+        made.append(clock.now)
+        return {}
+
+    paced = Paced(make, clock)
+    for _ in range(21):
+        paced()
+        clock.advance(0.5)
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize("kind", ["queue", "worker", "task"])

@@ -86,7 +86,7 @@ export class Chart {
   }
 
   #pointed(x) {
-    if (!this.#data) return;
+    if (!this.#data?.times.length) return;
     const { times, start, end } = this.#data;
     const time = start + ((x - LEFT) / (this.#width - LEFT)) * (end - start);
     const at = Math.round((time - times[0]) / (times[1] - times[0] || 1));

@@ -9,16 +9,18 @@ export const WINDOWS = {
 };
 export const windowOf = (name) => WINDOWS[name] ?? WINDOWS["10m"];
 
-const LATE = 1; // seconds after which what has ended has been told of
+const LATE = 1; // seconds after which what has ended has been told of, and by which two clocks may differ
 const TIMINGS = ["wait_p50", "wait_p95", "run_p50", "run_p95"];
+const COLUMNS = ["times", "succeeded", "failed", "share", ...TIMINGS];
 
 /**
  * `{start, end, times, succeeded, failed, share, wait_p50, …}`: an array for each, one value a step; counts as rates a
- * second, timings and shares null where nothing ended. `times` are the middles. Nothing is told of before `since`.
+ * second, timings and shares null where nothing ended. `times` are the middles. None of the time before `since`, when
+ * the server began to listen; none at all where that is Infinity.
  */
 export function charted(steps, now, { seconds, size }, since = 0) {
   const known = new Map();
-  let phase = 0; // of the steps' starts, which are told to a tenth
+  let phase = 0; // of the steps' starts
   for (const step of steps) {
     if (step.size !== size) continue;
     phase = step.start % size;
@@ -26,21 +28,22 @@ export function charted(steps, now, { seconds, size }, since = 0) {
   }
   const end = now - LATE;
   const numberOf = (time) => Math.floor((time - phase) / size);
-  const last = numberOf(end);
-  const first = Math.min(Math.max(numberOf(end - seconds), numberOf(since)) + 1, last);
+  // The oldest step that is surely told: an older one might be missing, and be taken for one in which nothing happened.
+  const first = Math.max(numberOf(now + LATE - seconds) + 1, numberOf(since));
   const points = [];
-  for (let number = first; number <= last; number += 1) points.push(point(known.get(number), number * size + phase, size, end));
+  for (let number = first; number <= numberOf(end); number += 1) {
+    points.push(point(known.get(number), Math.max(number * size + phase, since), Math.min((number + 1) * size + phase, end)));
+  }
   // The latest step has only begun: too little of it says nothing.
-  if (points.at(-1).length < size / 2 && points.length > 1) points.pop();
-  const found = { start: end - seconds, end };
-  for (const name of Object.keys(points[0])) found[name] = points.map((one) => one[name]);
-  return found;
+  if (points.length > 1 && points.at(-1).length < size / 2) points.pop();
+  const columns = COLUMNS.map((name) => [name, points.map((one) => one[name])]);
+  return { start: end - seconds, end, ...Object.fromEntries(columns) };
 }
 
-function point(step, start, size, end) {
-  const length = Math.min(size, Math.max(step?.seconds ?? 0, end - start, 0.001));
+function point(step, from, until) {
+  const length = Math.max(step?.seconds ?? 0, until - from, 0.001);
   const { succeeded = 0, failed = 0 } = step ?? {};
-  const told = { times: start + length / 2, length, succeeded: succeeded / length, failed: failed / length };
+  const told = { times: (from + until) / 2, length, succeeded: succeeded / length, failed: failed / length };
   told.share = succeeded + failed > 0 ? failed / (succeeded + failed) : null;
   for (const name of TIMINGS) told[name] = step?.[name] ?? null;
   return told;

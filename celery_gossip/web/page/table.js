@@ -14,8 +14,7 @@ import { Order, sortText, sorting } from "./order.js";
 export class Table {
   #options;
   #sort;
-  #wanted = 0; // the page that the address names, counted from 0
-  #page = 0; // the page shown: the last, where there are fewer
+  #page = 0; // counted from 0
   #order = new Order();
   #shown = new Map(); // {key: {element, updates, row, isStale}}
   #body = h("tbody");
@@ -48,7 +47,7 @@ export class Table {
   routed({ query }) {
     const { columns, defaultSort, parameter } = this.#options;
     this.#sort = sorting(query[`${parameter}sort`], columns, defaultSort);
-    this.#wanted = Math.max(0, Math.floor(Number(query[`${parameter}page`]) || 1) - 1);
+    this.#page = Math.max(0, Math.floor(Number(query[`${parameter}page`]) || 1) - 1);
     this.#order.release();
     this.#markSort();
   }
@@ -59,7 +58,7 @@ export class Table {
     const isPointed = this.#isPointed || this.#body.contains(document.activeElement);
     const keys = this.#order.keys(rows, matches, this.#sort, { now: performance.now() / 1000, isPointed });
     const last = Math.max(0, Math.ceil(keys.length / size) - 1);
-    this.#page = Math.min(this.#wanted, last);
+    if (keys.length > 0) this.#page = Math.min(this.#page, last); // not while nothing has been told yet
     const first = this.#page * size;
     this.#place(keys.slice(first, first + size), rows);
     this.#pager.update(first, keys.length, last);
@@ -131,15 +130,15 @@ export class Table {
   /** For narrow screens, where most heads are gone. */
   #makeSortChoice() {
     const sortable = this.#options.columns.filter((column) => column.by);
-    const choice = h("select", { "aria-label": "Sort by" }, sortable.map((column) => h("option", { value: column.id }, column.label)));
+    const choice = h("select", {}, sortable.map((column) => h("option", { value: column.id }, column.label)));
     choice.addEventListener("change", () => this.#sortBy(sortable.find((column) => column.id === choice.value)));
     const turn = button("", () => this.#sortBy(this.#sort.column));
-    return h("span", { class: "sort-choice" }, choice, turn);
+    return h("span", { class: "sort-choice" }, h("label", {}, "Sort ", choice), turn);
   }
 
   #makePager() {
     const { parameter, router, pageSize, caption } = this.#options;
-    const turned = (by) => () => router.look({ [`${parameter}page`]: String(this.#page + 1 + by) });
+    const turned = (by) => () => router.look({ [`${parameter}page`]: this.#page + by > 0 ? String(this.#page + by + 1) : "" });
     const back = button("Previous", turned(-1), { "data-pager": "back" });
     const next = button("Next", turned(1), { "data-pager": "next" });
     const told = h("span");
