@@ -43,6 +43,7 @@ class _Watched:
     topic: Topic | None = None
     viewers: int = 0
     left_at: float = 0.0  #: when the last of them left
+    made_at: int = -1  #: the tick of its latest tables: while nobody watches it is left as it is
 
 
 @dataclass
@@ -190,16 +191,16 @@ class Board:
             await asyncio.wait_for(self._somebody.wait(), _IDLE_TICK)
 
     async def _look(self, only: tuple[str, ...] = ()) -> None:
-        """Look at all sources; where only some topics are asked for, make those that are new of the latest look."""
+        """Look at all sources and make what is watched; where only some topics are asked for, of the latest look."""
         async with self._looking:
             began = self.clock()
             if only and began - self._looked_at <= _OLD:
-                await self._make(self._tick, [name for name in only if self._watched[name].topic is None])
+                await self._make(self._tick, [name for name in only if self._watched[name].made_at < self._tick])
                 return
             self._forget(began)
             self._looks = await asyncio.to_thread(lambda: {watch.source: watch.look() for watch in self.watches})
             self._looked_at = began
-            await self._make(self._tick + 1, list(self._watched))
+            await self._make(self._tick + 1, [name for name, watched in self._watched.items() if watched.viewers])
             self._tick += 1
             self._took = self.clock() - began
 
@@ -209,6 +210,7 @@ class Board:
             watched = self._watched.get(name)
             if watched is None:
                 continue
+            watched.made_at = tick
             if watched.topic is None:
                 watched.topic = Topic(tick, tables)
             else:

@@ -353,27 +353,33 @@ def test_a_look_that_is_too_old_is_no_beginning(served: Served) -> None:
     assert rows["0/celery@web1"]["active"] == 3
 
 
-def test_a_viewer_that_was_cut_off_is_told_what_it_missed(served: Served) -> None:
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_viewer_that_was_cut_off_is_told_what_it_missed(served: Served, *, is_watched: bool) -> None:
+    """Tick by tick where somebody else has watched; what nobody watches is made when somebody returns."""
+
     async def view() -> list[dict[str, Any]]:
         board = Board([served.fleet.watch()], clock=served.fleet.clock)
-        stream = events_of(board, "workers")
+        stream, other = events_of(board, "workers"), events_of(board, *(["workers"] if is_watched else ["fleet"]))
+        await anext(other)
         last = (await anext(stream))["id"]
         await stream.aclose()
         for active in (1, 2):
             served.fleet.clock.advance(2)
             served.fleet.say(active=active, checks=(a_check("mail"), a_check("a/b")))
             await board._look()
+            assert (board._watched["workers"].made_at == board._tick) is is_watched
         stream = events_of(board, "workers", last_id=last)
-        told = [await anext(stream), await anext(stream)]
+        told = [await anext(stream) for _ in range(2 if is_watched else 1)]
         again = await anext(events_of(board, "workers", last_id="another-1"))
+        await other.aclose()
         return [*told, again]
 
     *missed, anew = asyncio.run(view())
     assert [event["topics"]["workers"]["tables"]["workers"]["set"]["0/celery@web1"] for event in missed] == [
-        {"active": 1},
-        {"active": 2},
+        {"active": active} for active in ((1, 2) if is_watched else (2,))
     ]
-    assert anew["topics"]["workers"]["full"] is True
+    rows = anew["topics"]["workers"]["tables"]["workers"]["set"]
+    assert anew["topics"]["workers"]["full"] is True and rows["0/celery@web1"]["active"] == 2
 
 
 @pytest.mark.parametrize("query", ["", "topic=nothing", "&".join(["topic=fleet"] * 9)])
