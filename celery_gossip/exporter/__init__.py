@@ -1,8 +1,6 @@
 """`celery gossip exporter`: what a listener knows, for Prometheus. Needs prometheus_client, the extra `prometheus`."""
 
 import gc
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -19,11 +17,11 @@ from celery_gossip.exporter.page import Page
 from celery_gossip.exporter.reading import Source
 from celery_gossip.exporter.server import Server
 from celery_gossip.exporter.text import rendered
+from celery_gossip.foreground import handled, switching
 
 __all__ = ["FAMILIES", "Exporter", "ExporterOptions", "GossipCollector", "Source", "exposition", "parse_buckets"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SWITCH_INTERVAL = 0.0005  #: seconds for which rendering may hold up a scrape and the listener at a time; 0.005 else
+_SWITCH_INTERVAL = 0.0005  #: seconds for which rendering may hold up a scrape and the listener at a time
 _RENDER = Family("celery_gossip_exporter_render_seconds", "Seconds that the latest rendering but one took.")
 
 FAMILIES = (*collector.FAMILIES, _RENDER)
@@ -53,8 +51,7 @@ class Exporter:
         return f"{self._server.url}/metrics"
 
     def __enter__(self) -> "Exporter":
-        self._stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(_SWITCH_INTERVAL)
+        self._stack.enter_context(switching(_SWITCH_INTERVAL))
         self._stack.enter_context(self._page)
         self._stack.enter_context(self._server)
         return self
@@ -65,12 +62,8 @@ class Exporter:
     def wait(self) -> None:
         """Block until SIGINT or SIGTERM; on the main thread."""
         stopped: SimpleQueue[int] = SimpleQueue()  # its put() is safe in a signal handler
-        before = {number: signal.signal(number, lambda number, _: stopped.put(number)) for number in _SIGNALS}
-        try:
+        with handled(lambda number, _: stopped.put(number)):
             stopped.get()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def exposition(source: Source, options: ExporterOptions | None = None) -> bytes:

@@ -8,13 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator
 
+from celery_gossip.foreground import ENDING, handlers_kept
 from celery_gossip.log import logger
 from celery_gossip.tui.app import Top
 from celery_gossip.tui.frame import Source
 
 __all__ = ["Source", "run_top"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (*ENDING, signal.SIGHUP)  #: the event loop leaves their defaults behind
 
 
 def run_top(source: Source) -> None:
@@ -22,7 +23,7 @@ def run_top(source: Source) -> None:
     if os.environ.get("TERM") == "dumb":
         os.environ["NO_COLOR"] = "1"
     top = _Signalled(source)
-    with _silence(), _handlers_kept():
+    with _silence(), handlers_kept(_SIGNALS):
         top.run()
     if top.return_code:
         sys.exit(top.return_code)
@@ -35,17 +36,6 @@ class _Signalled(Top):
         super().on_mount()
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
-
-
-@contextlib.contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """The event loop leaves the default behind, whatever was there before."""
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -1,24 +1,21 @@
 """Server: the dashboard on a socket of its own. Called by the command, and by who wants it beside something else."""
 
-import signal
 import socket
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import uvicorn
 
+from celery_gossip.foreground import handled, switching
 from celery_gossip.web import Dashboard
 
 __all__ = ["WebServer"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 128
 _GRACE = 3  #: seconds for requests that run when it ends
 _CLOSE_TIMEOUT = 5.0  #: seconds for the listeners' last answers
 _MOST_CONNECTIONS = 1_000
-_SWITCH_INTERVAL = 0.001  #: seconds for which the loop waits behind each thread that listens or looks; else 0.005
+_SWITCH_INTERVAL = 0.001  #: seconds for which the loop waits behind each thread that listens or looks
 
 
 class WebServer:
@@ -41,7 +38,8 @@ class WebServer:
 
     def run(self) -> None:
         """On the main thread, until SIGINT or SIGTERM."""
-        with closing(self._socket), _calm(), _brisk():
+        # uvicorn raises the signal that ended it once more, when it has ended well: that shall end nothing else.
+        with closing(self._socket), handled(lambda *_: None), switching(_SWITCH_INTERVAL):
             self._server.run(sockets=[self._socket])
 
     def __enter__(self) -> "WebServer":
@@ -79,27 +77,6 @@ def _config(dashboard: Dashboard) -> uvicorn.Config:
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE,
     )
-
-
-@contextmanager
-def _calm() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more, when it has ended well: that shall end nothing else."""
-    before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _brisk() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_INTERVAL)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _bound(bind: str, port: int) -> socket.socket:
