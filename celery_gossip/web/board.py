@@ -43,7 +43,6 @@ class _Watched:
     topic: Topic | None = None
     viewers: int = 0
     left_at: float = 0.0  #: when the last of them left
-    made_at: int = -1  #: the tick of its latest tables: while nobody watches it is left as it is
 
 
 @dataclass
@@ -51,12 +50,8 @@ class _Viewer:
     """Where somebody is who watches."""
 
     topics: tuple[str, ...]
-    tick: int | None = None  #: the last that it was told of; None: nothing yet
-
-    @property
-    def mark(self) -> str:
-        """Of its topics: who comes back for others must be told all of them."""
-        return hashlib.sha256("\n".join(sorted(self.topics)).encode()).hexdigest()[:12]
+    mark: str  #: of its topics, in every id: who comes back for others must be told all of them
+    tick: int | None  #: the last that it was told of; None: nothing yet
 
 
 @dataclass
@@ -113,8 +108,8 @@ class Board:
         subjects = {name: parse(name) for name in names}
         if self._viewers >= MOST_VIEWERS:
             raise Crowded
-        viewer = _Viewer(tuple(subjects))
-        viewer.tick = self._tick_in(last_id, viewer)
+        mark = hashlib.sha256("\n".join(sorted(subjects)).encode()).hexdigest()[:12]
+        viewer = _Viewer(tuple(subjects), mark, self._tick_in(last_id, mark))
         self._viewers += 1
         self._somebody.set()
         try:
@@ -129,10 +124,10 @@ class Board:
         finally:
             self._viewers -= 1
 
-    def _tick_in(self, last_id: str, viewer: _Viewer) -> int | None:
+    def _tick_in(self, last_id: str, mark: str) -> int | None:
         boot, _, rest = last_id.partition("-")
-        tick, _, mark = rest.partition("-")
-        is_ours = boot == self.boot and mark == viewer.mark
+        tick, _, its_mark = rest.partition("-")
+        is_ours = boot == self.boot and its_mark == mark
         return int(tick) if is_ours and tick.isdecimal() and len(tick) < 16 else None
 
     @contextlib.contextmanager
@@ -195,7 +190,7 @@ class Board:
         async with self._looking:
             began = self.clock()
             if only and began - self._looked_at <= _OLD:
-                await self._make(self._tick, [name for name in only if self._watched[name].made_at < self._tick])
+                await self._make(self._tick, [name for name in only if not self._is_made(name)])
                 return
             self._forget(began)
             self._looks = await asyncio.to_thread(lambda: {watch.source: watch.look() for watch in self.watches})
@@ -204,13 +199,17 @@ class Board:
             self._tick += 1
             self._took = self.clock() - began
 
+    def _is_made(self, name: str) -> bool:
+        """Of the latest look; what nobody watches is left as it is."""
+        topic = self._watched[name].topic
+        return topic is not None and topic.tick == self._tick
+
     async def _make(self, tick: int, names: list[str]) -> None:
         """Tables of these topics: made on a thread, and put in their places on the loop, where viewers read them."""
         for name, tables, change in await asyncio.to_thread(lambda: list(self._made(names))):
             watched = self._watched.get(name)
             if watched is None:
                 continue
-            watched.made_at = tick
             if watched.topic is None:
                 watched.topic = Topic(tick, tables)
             else:

@@ -7,26 +7,9 @@ from celery_gossip.throughput import Throughput
 from celery_gossip.view import QueueView, WorkerView
 from celery_gossip.web.figure import fared, per_second, share, step
 from celery_gossip.web.look import Figures, Look
-from celery_gossip.web.row import (
-    Check,
-    Queue,
-    Run,
-    Step,
-    Task,
-    Worker,
-)
+from celery_gossip.web.row import Check, Queue, Run, Step, Task, Worker
 
-__all__ = [
-    "checks_of",
-    "queue",
-    "queues",
-    "runs_of",
-    "steps",
-    "task",
-    "tasks",
-    "worker",
-    "workers",
-]
+__all__ = ["checks_of", "queue", "queues", "runs_of", "steps", "task", "tasks", "worker", "workers"]
 
 MOST_RUNS = 500  #: of one queue or worker that are told one by one
 _NOTHING = Throughput(seconds=0.0)
@@ -68,13 +51,14 @@ def tasks(looks: Iterable[Look]) -> dict[str, Task]:
 
 def queue(look: Look, name: str) -> Queue | None:
     """The row of this one alone; None where it is not in the view."""
-    return next((_queue(look, one, look.paces.queues()) for one in look.view.queues if one.queue == name), None)
+    paces = look.paces.queues()
+    return next((_queue(look, one, paces) for one in look.view.queues if one.queue == name), None)
 
 
 def worker(look: Look, hostname: str) -> Worker | None:
     """See queue."""
-    paces = look.paces.workers
-    return next((_worker(look, one, paces()) for one in look.view.workers if one.gossip.hostname == hostname), None)
+    paces = look.paces.workers()
+    return next((_worker(look, one, paces) for one in look.view.workers if one.gossip.hostname == hostname), None)
 
 
 def task(look: Look, name: str) -> Task | None:

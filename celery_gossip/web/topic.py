@@ -48,10 +48,11 @@ def parse(topic: str) -> Subject:
 
 
 class Topic:
-    """The tables of a subject as of the latest tick, and how they came to be so."""
+    """The tables of a subject as of `tick`, and how they came to be so."""
 
     def __init__(self, tick: int, tables: Tables) -> None:
         """`tick`: the first of which changes are remembered is the next."""
+        self.tick = tick
         self._tables = tables
         self._began = tick
         self._full: bytes | None = None
@@ -64,6 +65,7 @@ class Topic:
 
     def commit(self, tick: int, tables: Tables, change: bytes | None) -> None:
         """From this tick on it is so."""
+        self.tick = tick
         self._tables = tables
         if change is not None:
             self._full = None

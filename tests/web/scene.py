@@ -16,11 +16,11 @@ WALL = 1_800_000_000.0  #: Unix seconds at monotonic 0
 class Fleet:
     """A source with a clock of its own."""
 
-    def __init__(self) -> None:
-        self.clock = FakeClock(NOW)
+    def __init__(self, now: float = NOW) -> None:
+        self.clock = FakeClock(now)
         self.cluster = Cluster(self.clock)
-        self.cluster.begin(NOW - 1)
-        self.connected_at: float | None = NOW
+        self.cluster.begin(now - 1)
+        self.connected_at: float | None = now
         self.error: Exception | None = None
         self.findings: tuple[Finding, ...] = ()
         self.rejected: Counter[str] = Counter()

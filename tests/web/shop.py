@@ -3,20 +3,18 @@
 Every worker counts with a Meter, as a real one does, and the findings are those of the real diagnosis.
 """
 
-from collections import Counter
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import sin
 from random import Random
 from uuid import UUID
 
-from celery_gossip.cluster import Cluster
-from celery_gossip.diagnosis import Diagnosis, Finding
+from celery_gossip.diagnosis import Diagnosis
 from celery_gossip.evidence import Evidence
 from celery_gossip.messages import Gossip, QueueCheck
 from celery_gossip.metrics import Meter, Series
-from celery_gossip.view import View
 from tests.unit.build import FakeClock, a_check, a_gossip
+from tests.web.scene import Fleet
 
 __all__ = ["Shop"]
 
@@ -43,7 +41,7 @@ class Plan:
     slots: int
     queues: tuple[str, ...]
     paused: tuple[str, ...] = ()
-    falls_silent: float = float("inf")  #: seconds before the picture
+    falls_silent: float = -math.inf  #: seconds before the picture
     stalls: float = 0.0  #: seconds before the picture
 
 
@@ -79,29 +77,17 @@ INTERVAL = 1.0
 SPREAD = 0.7  #: of the logarithms of waits and runtimes
 
 
-class Shop:
-    """What the dashboard asks of a listener; advance() it."""
+class Shop(Fleet):
+    """A fleet that speaks by itself; advance() it."""
 
     def __init__(self, now: float, offset: float, seed: int = 7) -> None:
         """`now`: monotonic seconds of the picture; `offset` makes them those of the calendar."""
-        self.clock = FakeClock(now - PAST)
-        self.cluster = Cluster(self.clock)
-        self.cluster.begin(self.clock.now - 1)
-        self.connected_at: float | None = self.clock.now
-        self.error: Exception | None = None
-        self.rejected: Counter[str] = Counter()
+        super().__init__(now - PAST)
         self.uri = "redis://redis.shop.example:6379/0"
         self._picture_at = now
         self._diagnosis = Diagnosis()
         self._random = Random(seed)
         self._workers = [_Worker(plan, self.clock, offset, self._random) for plan in PLANS]
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return self._diagnosis.findings
-
-    def view(self) -> View:
-        return self.cluster.view()
 
     def advance(self) -> None:
         """By an interval, in which everybody speaks who is not silent."""
@@ -109,15 +95,15 @@ class Shop:
         now = self.clock.now
         left = self._picture_at - now
         for worker in self._workers:
-            if left < worker.plan.falls_silent - 0.5 and worker.plan.falls_silent < PAST:
-                continue
-            self.cluster.apply(worker.say(left), now)
+            if left >= worker.plan.falls_silent:
+                self.cluster.apply(worker.say(left), now)
         waiting = {name: round(count * (0.4 + 0.6 * (1 - max(left, 0) / PAST))) for name, count in BACKLOGS.items()}
         queues = self.cluster.queue_names()
         self.cluster.note_backlogs({name: waiting.get(name, 0) for name in queues}, now)
         self.cluster.expire(now)
         evidence = Evidence(view=self.view(), listening_for=PAST, trends=self.cluster.trends())
         self._diagnosis.review(evidence, now)
+        self.findings = self._diagnosis.findings
 
 
 @dataclass(frozen=True)
@@ -195,7 +181,7 @@ class _Worker:
                 run.end()
         self._running = [run for run in self._running if run.ends_at > now]
         for job in self._jobs:
-            swell = 1.1 - 0.3 * sin(left / 170) + 0.1 * sin(left / 23)
+            swell = 1.1 - 0.3 * math.sin(left / 170) + 0.1 * math.sin(left / 23)
             for _ in range(self._poisson(job.rate * swell)):
                 if len(self._running) < self.plan.slots:
                     self._begin(job, left, now)

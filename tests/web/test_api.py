@@ -367,7 +367,7 @@ def test_a_viewer_that_was_cut_off_is_told_what_it_missed(served: Served, *, is_
             served.fleet.clock.advance(2)
             served.fleet.say(active=active, checks=(a_check("mail"), a_check("a/b")))
             await board._look()
-            assert (board._watched["workers"].made_at == board._tick) is is_watched
+            assert board._is_made("workers") is is_watched
         stream = events_of(board, "workers", last_id=last)
         told = [await anext(stream) for _ in range(2 if is_watched else 1)]
         again = await anext(events_of(board, "workers", last_id="another-1"))
