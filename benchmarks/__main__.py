@@ -1,10 +1,10 @@
-"""The price list: measures what this package costs, and writes the page that tells it.
+"""Measure the cost of this package, and write docs/explanation/benchmarks.md.
 
-`python -m benchmarks [--only SECTION,…] [--quick] [--own-brokers] [--write docs/benchmarks.md]`
+`python -m benchmarks [--only SECTION,…] [--quick] [--own-brokers] [--write docs/explanation/benchmarks.md]`
 
-What is measured stays in a .json beside the page; sections that are left out keep their figures. After each section
-both files are written, so that a run which is broken off loses one section. Needs what the tests need, and Flower
-(PyPI: flower) for one row. With --own-brokers it starts a Redis and a RabbitMQ in the place of the shared ones.
+The results are stored in a .json file next to the page; sections that are not measured keep their results. Both files
+are written after each section, so that an interrupted run loses one section. Needs the requirements of the tests, and
+Flower (PyPI: flower) for one row. With --own-brokers it starts a Redis and a RabbitMQ instead of using the shared ones.
 """
 
 import argparse
@@ -19,15 +19,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.price import machine, page, record
-from benchmarks.price.result import Scale, Section
+from benchmarks.report import machine, page, record
+from benchmarks.report.result import Scale, Section
 from tests.support import brokers
 
 __all__ = ["main", "run"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 1 where a section could not be measured."""
+    """Return 0, or 1 if a section could not be measured."""
     from benchmarks.section.all import SECTIONS
 
     options = parse(arguments, [section.name for section in SECTIONS])
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_beside_own_brokers(arguments: list[str]) -> int:
-    """The same in a process of its own, which finds them in its environment."""
+    """Run the same command in a process that has the URLs of these brokers in its environment."""
     command = [sys.executable, "-m", "benchmarks", *(each for each in arguments if each != "--own-brokers")]
     with brokers.running(brokers.private("redis")) as redis, brokers.running(brokers.private("rabbitmq")) as rabbitmq:
         environment = {**os.environ, "REDIS_URL": redis.url, "RABBITMQ_URL": rabbitmq.url}
@@ -46,7 +46,7 @@ def run_beside_own_brokers(arguments: list[str]) -> int:
 
 
 def run(chosen: Sequence[Section], known: Sequence[Section], scale: Scale, path: Path) -> int:
-    """Measure those chosen, one after another; how many of them failed or were skipped, 1 at most."""
+    """Measure the chosen sections one after another. Return 1 if a section failed or was skipped, else 0."""
     kept, here, failed = record.read(path.with_suffix(".json")), machine.Machine.here(), 0
     for section in chosen:
         entry = measure(section, scale, here)
@@ -62,13 +62,13 @@ def run(chosen: Sequence[Section], known: Sequence[Section], scale: Scale, path:
 
 
 def measure(section: Section, scale: Scale, here: machine.Machine) -> record.Entry | None:
-    """What it found; None, said on stderr, where it could not be measured: its old figures stay."""
+    """Measure a section. If that fails, print why on stderr and return None: its old result is kept."""
     print(f"{section.name}: {section.title}", flush=True)
     now, began, load = datetime.now(timezone.utc), time.monotonic(), machine.load()
     try:
         result = section.measure(scale)
     except pytest.skip.Exception as exc:
-        print(f"{section.name}: left out, {exc}", file=sys.stderr, flush=True)
+        print(f"{section.name}: skipped, {exc}", file=sys.stderr, flush=True)
         return None
     except Exception:
         print(f"{section.name}: failed\n{traceback.format_exc()}", file=sys.stderr, flush=True)
@@ -88,16 +88,18 @@ def measure(section: Section, scale: Scale, here: machine.Machine) -> record.Ent
 
 
 def parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the price list and write it")
-    parser.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}; an empty one only writes")
-    parser.add_argument("--quick", action="store_true", help="some five minutes, and tells less")
-    parser.add_argument("--own-brokers", action="store_true", help="instead of those of REDIS_URL and RABBITMQ_URL")
-    parser.add_argument("--write", type=Path, default=Path("docs/benchmarks.md"), metavar="PATH")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the benchmarks and write the page")
+    parser.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}; if empty, only write the page")
+    parser.add_argument("--quick", action="store_true", help="take about five minutes, with less precision")
+    parser.add_argument(
+        "--own-brokers", action="store_true", help="start brokers instead of using REDIS_URL and RABBITMQ_URL"
+    )
+    parser.add_argument("--write", type=Path, default=Path("docs/explanation/benchmarks.md"), metavar="PATH")
     options = parser.parse_args(arguments)
     options.only = [name for name in options.only.split(",") if name]
     unknown = sorted(set(options.only) - set(names))
     if unknown:
-        parser.error(f"unknown section {', '.join(unknown)}; there are {', '.join(names)}")
+        parser.error(f"unknown section {', '.join(unknown)}; known are {', '.join(names)}")
     return options
 
 

@@ -1,10 +1,10 @@
-"""What a broken gossip broker costs the tasks: throughput and warm shutdown, with and without the step.
+"""Effect of a failed gossip broker on the tasks: throughput and warm shutdown, with and without the bootstep.
 
 `python -m benchmarks.broker_faults [--tasks 6000] [--seconds 12] [--fault refused|frozen|alarm]`
 
-Two workers of one process each run side by side, one without the step, each with a queue of its own full of no-op tasks
-on the broker of REDIS_URL: what slows the machine slows both. The broker of `gossip_broker_url` is private and broken
-once they are ready: killed, frozen by SIGSTOP (Redis and RabbitMQ), or blocked by RabbitMQ's memory alarm.
+Two workers with one process each run at the same time, one without the bootstep, each with its own queue full of no-op
+tasks on the broker of REDIS_URL, so that a slow machine slows both. The broker of `gossip_broker_url` is private. Once
+the workers are ready it is killed, stopped by SIGSTOP (Redis and RabbitMQ), or blocked by RabbitMQ's memory alarm.
 """
 
 import argparse
@@ -24,10 +24,10 @@ WORKER = ("--without-mingle", "-l", "WARNING")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Each of the worker without the step, and of the one with it."""
+    """Values of the worker without the bootstep, and of the one with it."""
 
     rates: tuple[float, float]  #: tasks a second
-    stops: tuple[float, float]  #: seconds of a warm shutdown, inf for one that did not end in 30 s
+    stops: tuple[float, float]  #: seconds of a warm shutdown; inf if it did not end in 30 s
 
     @property
     def ratio(self) -> float:
@@ -37,7 +37,7 @@ class Comparison:
 def main() -> None:
     options = parse()
     print(
-        f"{'fault':<18}  {'without':>13}  {'with':>13}  {'ratio':>5}   {'stop without':>12}  {'stop with':>9}",
+        f"{'fault':<18}  {'without':>13}  {'with':>13}  {'ratio':>5}   {'shutdown w/o':>12}  {'with':>9}",
         flush=True,
     )
     for fault in [options.fault] if options.fault else list(FAULTS):
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def compare(url: str, fault: str, kind: str, *, tasks: int, seconds: float) -> Comparison:
-    """Both workers under the fault of a gossip broker of this kind; the tasks are on the broker of the URL."""
+    """Run both workers during a fault of a gossip broker of this kind; the tasks are on the broker of `url`."""
     with ExitStack() as stack:
         broker = stack.enter_context(brokers.running(brokers.private(kind)))
         projects = [stack.enter_context(project_on(url, gossip_broker_url=broker.url)) for _ in range(2)]
@@ -74,7 +74,7 @@ def compare(url: str, fault: str, kind: str, *, tasks: int, seconds: float) -> C
 
 
 def strike(broker: brokers.PrivateBroker, fault: str) -> Callable[[], None]:
-    """Break the broker; gives what mends it."""
+    """Cause the fault; return a function that ends it."""
     mend: Callable[[], None] = _leave_alone
     if fault == "refused":
         broker.kill()
@@ -84,16 +84,16 @@ def strike(broker: brokers.PrivateBroker, fault: str) -> Callable[[], None]:
     elif fault == "alarm":
         assert isinstance(broker, brokers.PrivateRabbitMQ)
         broker.control("set_vm_memory_high_watermark", "0.00001")
-    time.sleep(2.0)  # the worker's gossip has met it
+    time.sleep(2.0)  # until the worker's gossip has failed
     return mend
 
 
 def _leave_alone() -> None:
-    """Nothing to mend."""
+    """Do nothing: this fault needs no repair."""
 
 
 def seconds_to_stop(worker: Worker) -> float:
-    """Of a warm shutdown; inf for one that did not end in 30 s, which plain Celery shows too, now and then."""
+    """Return the seconds of a warm shutdown; inf if it did not end in 30 s, as sometimes happens with plain Celery."""
     began = time.monotonic()
     try:
         assert worker.stop(timeout=30) == 0
@@ -103,8 +103,10 @@ def seconds_to_stop(worker: Worker) -> float:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.broker_faults", description="Tasks beside a broken gossip broker")
-    parser.add_argument("--tasks", type=int, default=6000, help="for each worker; more than it can do in the time")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.broker_faults", description="Tasks during a fault of the gossip broker"
+    )
+    parser.add_argument("--tasks", type=int, default=6000, help="per worker; more than it can process in the time")
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--fault", choices=list(FAULTS))
     add_broker(parser)

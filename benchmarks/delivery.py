@@ -1,4 +1,4 @@
-"""A task's message as Celery's Request class takes it, without a broker. Used by benchmarks.tapping and .probing."""
+"""A task message for Celery's Request class, without a broker. Used by benchmarks.instrumentation and .probing."""
 
 import time
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ __all__ = ["delivery_from", "message_of"]
 
 
 def message_of(task: Any, task_id: str, delivery_info: dict[str, Any]) -> SimpleNamespace:
-    """A call of this task without arguments."""
+    """Return the message of a call of this task without arguments."""
     headers = {"id": task_id, "task": task.name, "lang": "py", "argsrepr": "()", "kwargsrepr": "{}"}
     embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     return SimpleNamespace(
@@ -24,6 +24,6 @@ def message_of(task: Any, task_id: str, delivery_info: dict[str, Any]) -> Simple
 
 
 def delivery_from(transport: str, consumer: Any, queue: str) -> dict[str, Any]:
-    """As it comes from `redis` (exchange and routing key) or `rabbitmq` (a consumer tag as well)."""
+    """Return the delivery info of `redis` (exchange, routing key) or `rabbitmq` (a consumer tag too)."""
     delivery = {"exchange": "", "routing_key": queue}
     return {**delivery, "consumer_tag": consumer.task_consumer.tag_of(queue)} if transport == "rabbitmq" else delivery

@@ -1,12 +1,12 @@
-"""What counting tasks costs a worker beside what task events cost it: CPU of its main process per 1000 no-op tasks.
+"""Cost of counting tasks and of task events in a worker: CPU of its main process per 1000 no-op tasks.
 
 `python -m benchmarks.events [--broker URL] [--tasks 2000] [--pairs 8] [--restarts 3] [--pool prefork]`
 
-Four workers stand side by side, each with its own queues: plain Celery twice, with this package, and plain with `-E`.
-They work one after another, a batch each in turned order. Ratios are taken within each round, to the mean of the plain
-two, whose own ratio says how noisy it is; all are started anew now and then, for no two processes are equal. Without
---broker it runs on Redis and on RabbitMQ. At the end the pure cost of counting, which is too small to be seen in
-workers; see benchmarks.tapping.
+Four workers run at the same time, each with its own queues: plain Celery twice, with this package, and plain with `-E`.
+Each processes a batch in turn, in alternating order. Ratios are computed within each round, to the mean of the two
+plain workers; the ratio of these two shows the noise. All workers are restarted several times, because no two processes
+are equal. Without --broker it runs on Redis and on RabbitMQ. At the end it prints the isolated cost of counting, which
+is too small to be measured in workers; see benchmarks.instrumentation.
 """
 
 import argparse
@@ -16,14 +16,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.tapping import pure_cost
+from benchmarks.instrumentation import pure_cost
 from benchmarks.workload import WITHOUT, WORKER, drain, fill, kind_of, paused, project_on
 from tests.support.brokers import RABBITMQ_URL, REDIS_URL
 from tests.support.workers import Project, Worker
 
-#: What is compared, by the flags of the worker.
+#: Kind of worker → its flags.
 KINDS: dict[str, tuple[str, ...]] = {"plain": WITHOUT, "again": WITHOUT, "gossip": (), "-E": (*WITHOUT, "-E")}
-SETTLE = 0.5  #: seconds for what was prefetched, after the queue is empty
+SETTLE = 0.5  #: seconds for prefetched tasks after the queue is empty
 
 Team = list[tuple[str, Project, Worker]]
 Costs = dict[str, float]  #: kind: CPU milliseconds per 1000 tasks
@@ -31,25 +31,25 @@ Costs = dict[str, float]  #: kind: CPU milliseconds per 1000 tasks
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured on each broker."""
+    """Amount of work on each broker."""
 
-    tasks: int = 2000  #: of one batch
-    pairs: int = 8  #: rounds of each team
-    restarts: int = 3  #: teams that are started one after another
+    tasks: int = 2000  #: in one batch
+    pairs: int = 8  #: rounds per restart
+    restarts: int = 3  #: restarts of all workers
     pool: str = "prefork"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Of one kind over all rounds; ratios are to plain in the same round."""
+    """Summary of one kind over all rounds; ratios are to plain in the same round."""
 
     cost: float  #: ms per 1000 tasks, the median
     ratio: float  #: the median
-    low: float  #: half of the ratios are between this
-    high: float  #: and this
+    low: float  #: lower quartile of the ratios
+    high: float  #: upper quartile
     least: float
     most: float
-    cheap: float  #: ratio of the costs that a quarter of the rounds stay below: what disturbs a machine only adds
+    cheap: float  #: ratio of the lower quartiles of the costs: disturbances can only add to them
 
 
 def main() -> None:
@@ -63,13 +63,11 @@ def main() -> None:
         for kind, summary in summarised(rounds).items():
             print(f"{kind:>7}: {told(summary)}", flush=True)
         pure = pure_cost(transport)
-        print(
-            f"pure cost of counting a task: {pure}, {pure.added / plain:.2%} of what plain Celery spends\n", flush=True
-        )
+        print(f"isolated cost of counting a task: {pure}, {pure.added / plain:.2%} of plain Celery's CPU\n", flush=True)
 
 
 def measure(plan: Plan, broker: str) -> Iterator[Costs]:
-    """Each round's costs, printed as they come."""
+    """Yield the costs of each round, and print them."""
     number = 0
     for _ in range(plan.restarts):
         with team(plan, broker) as workers:
@@ -90,13 +88,13 @@ def plain_of(costs: Costs) -> float:
 
 
 def ratio(costs: Costs, kind: str) -> float:
-    """To plain; of plain the second time, to the first."""
+    """Return the ratio to plain; for plain, that of the second to the first."""
     return costs[kind] / (costs["plain"] if kind == "again" else plain_of(costs))
 
 
 @contextlib.contextmanager
 def team(plan: Plan, broker: str) -> Iterator[Team]:
-    """A warm worker of each kind, on a project of its own."""
+    """Start a warmed-up worker of each kind, on a project of its own."""
     with contextlib.ExitStack() as stack:
         workers: Team = []
         for kind, flags in KINDS.items():
@@ -108,17 +106,17 @@ def team(plan: Plan, broker: str) -> Iterator[Team]:
 
 
 def cost(project: Project, worker: Worker, tasks: int) -> float:
-    """CPU milliseconds of the main process per 1000 tasks, of a batch that is waiting when it begins."""
+    """Return the CPU milliseconds of the main process per 1000 tasks, for a batch that already waits."""
     paused(project)
     fill(project, tasks)
-    before = worker.cpu_seconds  # from here on it is busy: idle seconds would make gossip look dear
+    before = worker.cpu_seconds  # measured from here on: idle seconds would add to the cost of gossip
     drain(project)
     time.sleep(SETTLE)
     return (worker.cpu_seconds - before) / tasks * 1e6
 
 
 def summarised(rounds: list[Costs]) -> dict[str, Summary]:
-    """By kind."""
+    """Return the summaries by kind."""
     return {kind: _summary(kind, rounds) for kind in KINDS}
 
 
@@ -138,20 +136,20 @@ def _summary(kind: str, rounds: list[Costs]) -> Summary:
 
 def told(summary: Summary) -> str:
     return (
-        f"{summary.cost:.0f} ms, ratio: median {summary.ratio:.3f}, middle half {summary.low:.3f} to "
+        f"{summary.cost:.0f} ms, ratio: median {summary.ratio:.3f}, interquartile range {summary.low:.3f} to "
         f"{summary.high:.3f}, all {summary.least:.3f} to {summary.most:.3f}; of the cheapest quarter "
         f"{summary.cheap:.3f}"
     )
 
 
 def cheap(rounds: list[Costs], kind: str) -> float:
-    """The cost that a quarter of the rounds stay below: what disturbs a machine only adds."""
+    """Return the lower quartile of the costs: disturbances can only add to them."""
     spent = sorted(costs[each] for costs in rounds for each in (("plain", "again") if kind == "plain" else (kind,)))
     return spent[len(spent) // 4]
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.events", description="What counting costs, and what events cost")
+    parser = argparse.ArgumentParser(prog="benchmarks.events", description="Cost of counting tasks and of task events")
     parser.add_argument("--broker", help="URL; Redis and RabbitMQ of REDIS_URL and RABBITMQ_URL by default")
     parser.add_argument("--tasks", type=int, default=Plan.tasks, help="of one batch")
     parser.add_argument("--pairs", type=int, default=Plan.pairs, help="rounds of each team")

@@ -1,4 +1,4 @@
-"""Quantiles of what was measured. Pure."""
+"""Quantiles of measured values. Pure."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ __all__ = ["Quantiles", "quantile", "quantiles"]
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Of many figures; NaN where there are none."""
+    """Quantiles of many values; NaN if there are none."""
 
     count: int
     least: float
@@ -28,7 +28,7 @@ def quantiles(figures: Iterable[float]) -> Quantiles:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """What this share of the sorted figures does not exceed."""
+    """Return the value that this share of the sorted values does not exceed."""
     if not ordered:
         return math.nan
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]

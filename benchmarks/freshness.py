@@ -1,10 +1,10 @@
-"""How long it takes until a change in a worker is known to who watches: a listener's view beside `celery inspect`.
+"""Delay until a change in a worker is visible: a listener's view compared with `celery inspect`.
 
 `python -m benchmarks.freshness [--tasks 40] [--switches 12] [--interval 1.0] [--broker URL]`
 
-Tasks start at random moments, and the worker notes when. A listener's view is looked at every 2 ms; beside it a thread
-asks `inspect().active()` again and again without a pause, as nobody would. Then the queue is cancelled and consumed
-again, at random moments too.
+Tasks start at random moments, which the worker records. A listener's view is read every 2 ms, while a thread calls
+`inspect().active()` in a loop without a pause, more often than any real monitor. Then the queue is cancelled and
+consumed again, at random moments too.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.support.workers import Project
 
 LOOK_EVERY = 0.002  #: seconds
 CONCURRENCY = 12
-NAP = 4.0  #: seconds that a task runs: longer than any gossip may take
+NAP = 4.0  #: seconds that a task runs: longer than any report may take
 GAPS = (0.35, 0.75)  #: seconds between two tasks: at most CONCURRENCY run at any time
 CALM = (1.5, 2.5)  #: seconds between two switches of the queue
 
@@ -37,10 +37,10 @@ class Freshness:
     """Seconds."""
 
     started: Quantiles  #: from the start of a task until its id is in the view
-    paused: Quantiles  #: from the command that cancels a queue, or consumes it again, until the view says so
-    asked: Quantiles  #: from the start of a task until an answer with its id has come, asking without a pause
-    call: Quantiles  #: that one call of inspect().active() takes, of everybody
-    call_of_one: Quantiles  #: the same, of one worker whose name is known
+    paused: Quantiles  #: from the command that cancels a queue or consumes it again until the view shows it
+    asked: Quantiles  #: from the start of a task until a reply contains its id, calling without a pause
+    call: Quantiles  #: duration of one call of inspect().active() for all workers
+    call_of_one: Quantiles  #: the same for one worker by name
 
 
 def main() -> None:
@@ -51,11 +51,11 @@ def main() -> None:
 
 
 class Sightings:
-    """When each task was first seen, in Unix seconds; filled by a thread of its own that looks until stop()."""
+    """Unix time at which each task was first seen; filled by a thread that reads until stop()."""
 
     def __init__(self, look: Callable[[], Iterable[str]], every: float = 0.0) -> None:
         self.first: dict[str, float] = {}
-        self.took: list[float] = []  #: seconds of each look
+        self.took: list[float] = []  #: seconds of each read
         self._look = look
         self._every = every
         self._is_stopped = threading.Event()
@@ -81,7 +81,7 @@ class Sightings:
 
 
 def measure(broker: str, tasks: int, switches: int, interval: float = 1.0) -> Freshness:
-    """Of one prefork worker."""
+    """Measure one prefork worker."""
     with contextlib.ExitStack() as stack:
         file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "started"
         project = stack.enter_context(project_on(broker, interval))
@@ -116,7 +116,7 @@ def delays(sightings: Sightings, began: dict[str, float]) -> Quantiles:
 
 
 def ids_in(listener: Listener) -> list[str]:
-    """Of the tasks that run, as the view says."""
+    """Return the ids of the running tasks in the view."""
     return [
         task_id for worker in listener.cluster.workers() for check in worker.gossip.checks for task_id in check.active
     ]
@@ -127,14 +127,14 @@ def ids_answered(answer: dict[str, list[dict[str, Any]]] | None) -> list[str]:
 
 
 def send(project: Project, tasks: int) -> Iterator[str]:
-    """Tasks at random moments; their ids."""
+    """Send tasks at random moments; return their ids."""
     for _ in range(tasks):
         time.sleep(random.uniform(*GAPS))
         yield project.send("nap", NAP)
 
 
 def switch(project: Project, node: str, listener: Listener, times: int) -> Iterator[float]:
-    """Cancel the second queue, and consume it again; the seconds until the view knows."""
+    """Cancel the second queue, and consume it again; yield the seconds until the view shows it."""
     queue = project.queues[1]
     for number in range(times):
         time.sleep(random.uniform(*CALM))
@@ -162,14 +162,16 @@ def assert_seen(sightings: Sightings, ids: list[str]) -> None:
 
 def seconds_of(work: Callable[[], Any]) -> float:
     began = time.monotonic()
-    assert work(), "nobody has answered"
+    assert work(), "no worker has replied"
     return time.monotonic() - began
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.freshness", description="From a change to the view")
+    parser = argparse.ArgumentParser(prog="benchmarks.freshness", description="Delay from a change to the view")
     parser.add_argument("--tasks", type=int, default=40)
-    parser.add_argument("--switches", type=int, default=12, help="of a queue, and calls of inspect to one worker")
+    parser.add_argument(
+        "--switches", type=int, default=12, help="cancellations of a queue, and calls of inspect to one worker"
+    )
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
     add_broker(parser)
     return parser.parse_args()

@@ -1,9 +1,9 @@
-"""What a liveness probe costs: CPU of `python -m celery_gossip.health` beside `celery inspect ping`, both as commands.
+"""Cost of a liveness probe: CPU of `python -m celery_gossip.health` and of `celery inspect ping`, both as commands.
 
 `python -m benchmarks.health [--calls 20] [--broker URL]`
 
-Both ask after the same idle worker, in turn, as an exec probe of Kubernetes would. CPU is the command's own, user
-and system; `celery inspect ping` makes the broker and the worker work as well. Python alone is what any command costs.
+Both check the same idle worker, in turn, as an exec probe of Kubernetes would. CPU is user and system time of the
+command; `celery inspect ping` also causes work in the broker and the worker. Python alone is the cost of any command.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.workload import add_broker, project_on
-from celery_gossip.health import reason_for_red
+from celery_gossip.health import unhealthy_reason
 from tests.support import eventually
 from tests.support.workers import REPOSITORY, Project
 
@@ -38,19 +38,19 @@ def main() -> None:
 
 
 def ratios_of(spent: Spent) -> list[float]:
-    """CPU of the ping by that of the health probe, turn by turn."""
+    """Return the CPU of the ping divided by that of the health probe, for each turn."""
     return [ping[0] / health[0] for ping, health in zip(spent[PING], spent[HEALTH], strict=True)]
 
 
 def measure(broker: str, calls: int) -> Spent:
-    """One call of each command in turn, again and again."""
+    """Call each command in turn, repeatedly."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "health"
         with project_on(broker, gossip_health_file=str(path)) as project, project.worker("--without-mingle") as worker:
             eventually(lambda: _assert_green(path))
             commands = commands_for(project, worker.node, path)
             for command in commands.values():
-                call(project, command)  # what the disk has to bring in
+                call(project, command)  # loads files into the page cache
             turns = [[call(project, command) for command in commands.values()] for _ in range(calls)]
     return dict(zip(commands, map(list, zip(*turns, strict=True)), strict=True))
 
@@ -65,7 +65,7 @@ def commands_for(project: Project, node: str, path: Path) -> dict[str, list[str]
 
 
 def call(project: Project, command: list[str]) -> tuple[float, float]:
-    """Run it as a probe would; CPU and wall milliseconds."""
+    """Run the command as a probe would; return CPU and wall milliseconds."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.DEVNULL, check=True)
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -74,7 +74,7 @@ def call(project: Project, command: list[str]) -> tuple[float, float]:
 
 
 def _assert_green(path: Path) -> None:
-    assert reason_for_red(str(path), max_age=10.0) is None
+    assert unhealthy_reason(str(path), max_age=10.0) is None
 
 
 def parse() -> argparse.Namespace:

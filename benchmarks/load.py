@@ -1,4 +1,4 @@
-"""No-op tasks at a steady rate, sent by a process of its own.
+"""No-op tasks at a constant rate, sent by a process of its own.
 
 Used by benchmarks.traffic and benchmarks.monitors as driven(); the process is this module as a program, in the
 environment of the project whose queues it fills.
@@ -24,24 +24,24 @@ from tests.support.workers import REPOSITORY, Project
 __all__ = ["Load", "driven"]
 
 
-NAP = 0.02  #: seconds between two looks at what is due
+NAP = 0.02  #: seconds between two checks for due tasks
 
 
 class Load:
-    """What the process has done; known when it has ended."""
+    """Result of the process; set when it has ended."""
 
-    rate = 0.0  #: tasks a second that were really sent
+    rate = 0.0  #: tasks per second that were sent
 
 
 @contextlib.contextmanager
 def driven(project: Project, rate: float) -> Iterator[Load]:
-    """Send so many tasks a second to the project's queues in turn, as long as the context lasts."""
+    """Send so many tasks per second to the project's queues in turn while the context is entered."""
     load = Load()
     command = [sys.executable, "-m", "benchmarks.load", str(rate)]
     process = subprocess.Popen(command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        process.stdout.readline()  # it has begun: on a busy machine that takes long
+        process.stdout.readline()  # until it has started, which takes long on a busy machine
         yield load
     finally:
         process.terminate()
@@ -51,9 +51,9 @@ def driven(project: Project, rate: float) -> Iterator[Load]:
 
 
 class Stamp:
-    """Messages as Celery sends them to a Redis, each with an id of its own: made from one that it has really sent.
+    """Task messages for Redis, copied from one that Celery has sent, each with an id of its own.
 
-    A tenth of what sending costs, so that a machine which is busy with workers and monitors keeps the rate.
+    Costs a tenth of sending with Celery, so that the rate is kept on a machine that is busy with workers and monitors.
     """
 
     def __init__(self, app: Celery, scratch: str) -> None:
@@ -63,7 +63,7 @@ class Stamp:
         self._client.srem(f"_kombu.binding.{scratch}", *self._client.smembers(f"_kombu.binding.{scratch}"))
 
     def send(self, queues: list[str]) -> None:
-        """A task to each of these, in one go."""
+        """Send a task to each of these queues in one call."""
         pipeline = self._client.pipeline(transaction=False)
         for queue in queues:
             pipeline.lpush(queue, self._made_for(queue))
@@ -78,7 +78,7 @@ class Stamp:
 
 
 class Post:
-    """Sends as Celery does, on one connection: for a RabbitMQ."""
+    """Send with Celery on one connection; for RabbitMQ."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app

@@ -1,9 +1,9 @@
-"""How late a worker's event loop is with the step and without: a timer of 5 ms on it, two workers side by side.
+"""Delay of a worker's event loop with and without the bootstep: a timer of 5 ms in two workers at the same time.
 
 `python -m benchmarks.loop [--seconds 60] [--rate 0] [--broker URL]`
 
-Both have the timer of tests.support.stall; the one with the step also tells for how long each tick held the loop. With
-a rate both get so many no-op tasks a second.
+Both have the timer of tests.support.stall; the one with the bootstep also records the duration of each of its ticks.
+With a rate both receive so many no-op tasks per second.
 """
 
 import argparse
@@ -24,7 +24,7 @@ WARM_UP = 4.0  #: seconds
 
 @dataclass(frozen=True)
 class Stall:
-    """Over the same seconds."""
+    """Histograms of both workers in the same seconds."""
 
     without: Lateness
     gossiping: Lateness
@@ -34,16 +34,16 @@ def main() -> None:
     options = parse()
     seen = measure(options.broker, options.rate, options.seconds)
     for name, histogram in (
-        ("late, without the step", seen.without.late),
-        ("late, with it", seen.gossiping.late),
-        ("held by a tick", seen.gossiping.held),
+        ("timer delay without the bootstep", seen.without.late),
+        ("timer delay with it", seen.gossiping.late),
+        ("duration of our tick", seen.gossiping.held),
     ):
-        told = ", ".join(f"{share:.1%} {quantile(histogram, share):.2f}" for share in SHARES)
-        print(f"{name}: {histogram.total()} times, ms: {told}", flush=True)
+        shares = ", ".join(f"{share:.1%} {quantile(histogram, share):.2f}" for share in SHARES)
+        print(f"{name}: {histogram.total()} times, ms: {shares}", flush=True)
 
 
 def measure(broker: str, rate: float, seconds: float) -> Stall:
-    """Two prefork workers of two processes each."""
+    """Measure two prefork workers with two processes each."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         paths = [folder / "without", folder / "gossiping"]
@@ -68,9 +68,9 @@ def _assert_written(path: Path) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.loop", description="How late a worker's event loop is")
+    parser = argparse.ArgumentParser(prog="benchmarks.loop", description="Delay of a worker's event loop")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--rate", type=float, default=0.0, help="no-op tasks a second for each worker")
+    parser.add_argument("--rate", type=float, default=0.0, help="no-op tasks per second for each worker")
     add_broker(parser)
     return parser.parse_args()
 

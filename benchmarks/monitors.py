@@ -1,10 +1,10 @@
-"""What it costs to watch busy workers: CPU and memory of our exporter and of what else there is, side by side.
+"""Cost of monitoring busy workers: CPU and memory of our exporter and of other monitors at the same time.
 
 `python -m benchmarks.monitors [--rates 50 200 500] [--seconds 25] [--workers 3]`
 
-A Redis of its own, solo workers with gossip and with `-E`, all monitors on them over the same seconds: `celery gossip
-exporter` and Flower, each asked for /metrics every 5 s, `celery events --dump`, and a program that polls `inspect`
-every 5 s. Flower (PyPI: flower) is left out where it is not installed; `make test` does not install it.
+A separate Redis, solo workers with gossip and with `-E`, and all monitors in the same seconds: `celery gossip exporter`
+and Flower, both scraped at /metrics every 5 s, `celery events --dump`, and a program that polls `inspect` every 5 s.
+Flower (PyPI: flower) is skipped if it is not installed; `make test` does not install it.
 """
 
 import argparse
@@ -26,24 +26,24 @@ from tests.support.waiting import eventually
 from tests.support.workers import Project
 
 OURS, FLOWER, DUMP, POLLING = "celery gossip exporter", "Flower", "celery events --dump", "polling inspect"
-WARM_UP = 8.0  #: seconds at the task rate, before anything is measured
+WARM_UP = 8.0  #: seconds at the task rate before the measurement
 SCRAPE_EVERY = 5.0  #: seconds
 FLAGS = ("--without-mingle", "-E", "-l", "WARNING")
 
 
 @dataclass(frozen=True)
 class Point:
-    """All monitors while so many tasks a second ran."""
+    """Costs of all monitors at one task rate."""
 
     rate: float
-    waiting: int  #: tasks left on the broker: more than a few, and the workers were too slow
+    waiting: int  #: tasks left on the broker; if more than a few, the workers were too slow
     costs: dict[str, Cost]
-    missed: Counter[str]  #: scrapes that were not answered in time
+    missed: Counter[str]  #: scrapes without a response in time
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """A process that watches the project's workers, and may answer to /metrics."""
+    """A process that monitors the project's workers, and may serve /metrics."""
 
     process: Process
     url: str | None = None
@@ -67,12 +67,14 @@ def main() -> None:
     options = parse()
     for point in measure(options.rates, options.seconds, options.workers):
         ours = point.costs[OURS].cpu
-        told = "; ".join(f"{name} {cost}, {cost.cpu / max(ours, 1e-6):.1f} times" for name, cost in point.costs.items())
-        print(f"{point.rate:.0f} tasks/s, {point.waiting} left waiting: {told}", flush=True)
+        costs = "; ".join(
+            f"{name} {cost}, {cost.cpu / max(ours, 1e-6):.1f} times" for name, cost in point.costs.items()
+        )
+        print(f"{point.rate:.0f} tasks/s, {point.waiting} left waiting: {costs}", flush=True)
 
 
 def measure(rates: list[float], seconds: float, workers: int = 3) -> Iterator[Point]:
-    """One point after another, on one private Redis."""
+    """Measure one point after another, on one private Redis."""
     with brokers.running(brokers.private("redis")) as broker:
         for rate in rates:
             yield _measure(broker.url, rate, seconds, workers)
@@ -94,7 +96,7 @@ def _measure(url: str, rate: float, seconds: float, workers: int) -> Point:
 
 
 def scraping(monitors: dict[str, Monitor], seconds: float, missed: Counter[str]) -> Iterator[None]:
-    """Scrape them all now and then, for so long."""
+    """Scrape all of them periodically, for this time."""
     began = time.monotonic()
     for turn in range(max(1, round(seconds / SCRAPE_EVERY))):
         for name, monitor in monitors.items():
@@ -111,7 +113,7 @@ def has_flower() -> bool:
 
 
 def starts() -> dict[str, Starting]:
-    """How each is started, by name; ours first."""
+    """Return the command of each monitor by name, ours first."""
     return {
         OURS: our_monitor,
         **({FLOWER: flower_monitor} if has_flower() else {}),
@@ -135,7 +137,7 @@ def flower_monitor(project: Project) -> contextlib.AbstractContextManager[Monito
 
 @contextlib.contextmanager
 def running(project: Project, module: str, *arguments: str, url: str | None = None) -> Iterator[Monitor]:
-    """The monitor, once it answers."""
+    """Start a monitor and wait until it responds."""
     with process.running(project, process.python(module, *arguments)) as started:
         monitor = Monitor(started, url)
         eventually(monitor.assert_answers, timeout=30, every=0.2)
@@ -143,9 +145,9 @@ def running(project: Project, module: str, *arguments: str, url: str | None = No
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.monitors", description="Our exporter beside other monitors")
-    parser.add_argument("--rates", type=float, nargs="+", default=[50.0, 200.0, 500.0], help="tasks a second")
-    parser.add_argument("--seconds", type=float, default=25.0, help="of each point")
+    parser = argparse.ArgumentParser(prog="benchmarks.monitors", description="Our exporter and other monitors")
+    parser.add_argument("--rates", type=float, nargs="+", default=[50.0, 200.0, 500.0], help="tasks per second")
+    parser.add_argument("--seconds", type=float, default=25.0, help="per point")
     parser.add_argument("--workers", type=int, default=3)
     return parser.parse_args()
 

@@ -1,10 +1,10 @@
-"""What gossip costs a worker: CPU of its main process per 1000 no-op tasks, with and without the step.
+"""Cost of gossip in a worker: CPU of its main process per 1000 no-op tasks, with and without the bootstep.
 
 `python -m benchmarks.overhead [--tasks 5000] [--pairs 7] [--idle 20] [--interval 1.0] [--pool prefork] [--broker URL]`
 
-Each pair runs one worker without and one with the step, in turned order, with queues of its own on the broker; the
-ratio is taken pair by pair, because machines drift. What gossip costs does not depend on the tasks, so the CPU of two
-idle workers side by side shows it with less noise. Needs what the tests need: `make test` has installed it.
+Each pair runs one worker without and one with the bootstep, in alternating order, with queues of its own on the broker;
+the ratio is computed for each pair, because machines drift. The cost of gossip does not depend on the tasks, so the CPU
+of two idle workers shows it with less noise. Needs the requirements of the tests, which `make test` installs.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.workload import WITHOUT, WORKER, add_broker, in_turn, project_on
 
 @dataclass(frozen=True)
 class Idle:
-    """CPU milliseconds per second of two main processes that have nothing to do."""
+    """CPU milliseconds per second of two idle main processes."""
 
     without: float
     gossiping: float
@@ -36,18 +36,18 @@ def main() -> None:
     idle = measure_idle(options.broker, options.idle, options.interval, options.pool)
     print(
         f"idle, CPU ms per second: without {idle.without:.2f}, with {idle.gossiping:.2f}; "
-        "the difference is gossip's cost"
+        "the difference is the cost of gossip"
     )
 
 
 def measure_idle(broker: str, seconds: float, interval: float = 1.0, pool: str = "prefork") -> Idle:
-    """Two idle workers over the same seconds, one without the step."""
+    """Measure two idle workers in the same seconds, one without the bootstep."""
     with (
         project_on(broker, interval) as project,
         project.worker(*WORKER, *WITHOUT, pool=pool, name="without") as without,
         project.worker(*WORKER, pool=pool, name="with") as gossiping,
     ):
-        time.sleep(3.0)  # what starting leaves to do
+        time.sleep(3.0)  # work that is left from the start
         before = without.cpu_seconds, gossiping.cpu_seconds
         time.sleep(seconds)
         after = without.cpu_seconds, gossiping.cpu_seconds
@@ -55,7 +55,7 @@ def measure_idle(broker: str, seconds: float, interval: float = 1.0, pool: str =
 
 
 def measure(options: argparse.Namespace, flags: tuple[str, ...]) -> float:
-    """CPU milliseconds of the main process per 1000 no-op tasks, of a worker started for it."""
+    """Return the CPU milliseconds of the main process per 1000 no-op tasks, of a new worker."""
     with (
         project_on(options.broker, options.interval) as project,
         project.worker(*WORKER, *flags, pool=options.pool) as worker,
@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace, flags: tuple[str, ...]) -> float:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.overhead", description="CPU cost of gossip in the worker")
+    parser = argparse.ArgumentParser(prog="benchmarks.overhead", description="CPU cost of gossip in a worker")
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--idle", type=float, default=20.0, help="seconds of the idle comparison")

@@ -1,9 +1,9 @@
-"""How soon a page of the dashboard stands in a browser, and whether it then moves smoothly, at a thousand workers.
+"""Load time and smoothness of the dashboard's pages in a browser, with a thousand workers.
 
 `python -m benchmarks.painting [--workers 1000] [--queues 10] [--opens 7] [--seconds 20]`
 
-Debian's Chromium, headless, on this machine, beside the server and the fleet that it looks at. "Drawn" is the second
-frame after the first row of a table was there, counted from the navigation's start, with an empty cache.
+Debian's headless Chromium, on this machine, with the server and the fleet. "Drawn" is the second frame after the first
+row of a table exists, measured from the start of the navigation, with an empty cache.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tests.web.browser import Browser, browsing
 
 PATIENCE = 20.0  #: seconds until a page is drawn
 
-#: Notes when the first row is drawn, and every task that holds up the page for more than 50 ms.
+#: Records when the first row is drawn, and every task that blocks the page for more than 50 ms.
 WATCH = """
 window.longTasks = [];
 new PerformanceObserver((list) => list.getEntries().forEach(({duration}) => window.longTasks.push(duration)))
@@ -36,9 +36,9 @@ new MutationObserver((_, observer) => {
 class Painting:
     """One page of one server."""
 
-    drawn: list[float]  #: seconds, one for each time that it was opened, sorted
-    busy: float  #: share of the time in which the tab did anything, once it was drawn
-    held: list[float]  #: seconds of each task of more than 50 ms meanwhile
+    drawn: list[float]  #: seconds, one for each opening, sorted
+    busy: float  #: CPU share of the tab after it was drawn
+    held: list[float]  #: seconds of each task of more than 50 ms in that time
 
 
 #: `{server: {page: path}}`
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def measure(workers: int, queues: int, opens: int, seconds: float) -> Iterator[tuple[str, str, Painting]]:
-    """`(server, page, how it went)`."""
+    """Yield `(server, page, result)`."""
     with brokers.running(brokers.private("redis")) as broker, project_on(broker.url) as project, browsing() as browser:
         browser.on_every_page(WATCH)
         for server in servers(workers, queues):
@@ -79,14 +79,14 @@ def _painted(browser: Browser, url: str, opens: int, seconds: float) -> Painting
     time.sleep(seconds)
     busy = (browser.busy_seconds() - before) / (time.monotonic() - began)
     held = [float(duration) / 1000 for duration in browser.run("return longTasks.slice(arguments[0])", seen)]
-    browser.forget()
+    browser.reset()
     return Painting(drawn, busy, held)
 
 
 def _opened(browser: Browser, url: str) -> float:
-    """Seconds until it is drawn."""
-    browser.forget()
-    browser.forget_files()
+    """Open the page; return the seconds until it is drawn."""
+    browser.reset()
+    browser.clear_cache()
     browser.open(url)
 
     def is_drawn() -> None:

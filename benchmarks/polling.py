@@ -1,7 +1,7 @@
-"""Watches workers by asking: active, reserved and stats of `celery inspect`, every 5 s, until it is killed.
+"""Poll workers: `active`, `reserved` and `stats` of `celery inspect`, every 5 s, until it is killed.
 
-Used by benchmarks.monitors. In one process that stays: a command started for each question would cost half a second of
-CPU more.
+Used by benchmarks.monitors. One process that keeps running: a command for each call would cost half a second of CPU
+more.
 """
 
 import os

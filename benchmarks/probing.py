@@ -1,9 +1,9 @@
-"""What a round costs a worker that holds many tasks: read, composed, encoded. In this process, without a broker.
+"""Cost of a report in a worker that holds many tasks: read, build, encode. In this process, without a broker.
 
 `python -m benchmarks.probing [--queues 64] [--reserved 10000] [--active 16] [--rounds 50]`
 
-The requests are Celery's own, on Celery's own lists; the consumer around them is a fake. A worker reads and composes on
-its event loop, and completes and encodes on the sender's thread.
+The requests are Celery's own, in Celery's own lists; the consumer is a fake. A worker reads and builds a report on its
+event loop, and completes and encodes it on the sender thread.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from celery.worker.request import Request
 
 from benchmarks.delivery import delivery_from, message_of
 from benchmarks.figure import Quantiles, quantiles
-from celery_gossip.messages import fitted
-from celery_gossip.probe import Probe
-from celery_gossip.reporter import Identity, Reporter
+from celery_gossip.wire.encoding import encode_bounded
+from celery_gossip.worker.probe import Probe
+from celery_gossip.worker.reporter import Reporter, WorkerIdentity
 from tests.unit.fakes import a_consumer, a_pool
 
 __all__ = ["Held", "Round", "measure"]
@@ -30,11 +30,11 @@ __all__ = ["Held", "Round", "measure"]
 
 @dataclass(frozen=True)
 class Held:
-    """What the worker has; its queues have equal parts in it."""
+    """Tasks of the worker, distributed evenly over its queues."""
 
     queues: int = 64
     reserved: int = 10_000
-    active: int = 16  #: running beside them
+    active: int = 16  #: running tasks
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Round:
 
     loop_wall: Quantiles  #: Probe.read() and Reporter, on the event loop
     loop_cpu: Quantiles
-    encode_wall: Quantiles  #: on the sender's thread
+    encode_wall: Quantiles  #: on the sender thread
     size: int  #: bytes of the gossip
 
 
@@ -54,25 +54,25 @@ def main() -> None:
         seen = measure(held, transport, options.rounds)
         print(
             f"{transport}: on the event loop {seen.loop_wall} ms, CPU {seen.loop_cpu} ms; "
-            f"encoding on the sender's thread {seen.encode_wall} ms; {seen.size} bytes",
+            f"encoding on the sender thread {seen.encode_wall} ms; {seen.size} bytes",
             flush=True,
         )
 
 
 def measure(held: Held, transport: str, rounds: int = 50) -> Round:
-    """Rounds of a worker whose tasks came from `redis` (exchange and routing key) or `rabbitmq` (a consumer tag)."""
+    """Measure reports of a worker whose tasks came from `redis` (routing key) or `rabbitmq` (a consumer tag)."""
     queues = [f"queue{number:02d}" for number in range(held.queues)]
     consumer = a_consumer(*queues, pool=a_pool(num_processes=held.active or 1))
     kept = _requests(held, [delivery_from(transport, consumer, queue) for queue in queues])
-    reporter = Reporter(Identity("app", "celery@web1", 1.0, "0" * 16), Probe(consumer, active_limit=100))
+    reporter = Reporter(WorkerIdentity("app", "celery@web1", 1.0, "0" * 16), Probe(consumer, active_limit=100))
     try:
-        reporter.tick(0.0)  # what is built once
+        reporter.probe_from_loop(0.0)  # objects that are built once
         gc.collect()
         on_loop, encoding, size = [], [], 0
         for _ in range(rounds):
-            report, *spent = _timed(lambda: reporter.tick(0.0))
+            report, *spent = _timed(lambda: reporter.probe_from_loop(0.0))
             on_loop.append(spent)
-            (_, body), wall, _ = _timed(lambda gossip=report.gossip: fitted(gossip))
+            (_, body), wall, _ = _timed(lambda gossip=report.gossip: encode_bounded(gossip))
             encoding.append(wall)
             size = len(body)
         assert report.gossip.reserved == held.reserved and report.gossip.unattributed == 0
@@ -83,14 +83,14 @@ def measure(held: Held, transport: str, rounds: int = 50) -> Round:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What it gives, and milliseconds of wall and CPU."""
+    """Return the result, and the milliseconds of wall and CPU time."""
     wall, cpu = time.perf_counter(), time.thread_time()
     done = work()
     return done, (time.perf_counter() - wall) * 1e3, (time.thread_time() - cpu) * 1e3
 
 
 def _requests(held: Held, deliveries: list[dict[str, Any]]) -> list[Request]:
-    """As Celery keeps them; whoever calls holds them, for Celery's lists are weak."""
+    """Add requests to Celery's lists, which are weak: the caller has to keep the result."""
     app = Celery("probing", set_as_current=False)
     app.task(_nothing, name="probing.nothing")
     task, numbers = app.tasks["probing.nothing"], itertools.count()
@@ -119,10 +119,10 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.probing", description="What a round costs a loaded worker")
+    parser = argparse.ArgumentParser(prog="benchmarks.probing", description="Cost of a report in a loaded worker")
     parser.add_argument("--queues", type=int, default=Held.queues)
-    parser.add_argument("--reserved", type=int, default=Held.reserved, help="tasks that wait in the worker")
-    parser.add_argument("--active", type=int, default=Held.active, help="tasks that run")
+    parser.add_argument("--reserved", type=int, default=Held.reserved, help="reserved tasks")
+    parser.add_argument("--active", type=int, default=Held.active, help="running tasks")
     parser.add_argument("--rounds", type=int, default=50)
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Processes beside the workers: commands of Celery on a project, and what a process costs."""
+"""Additional processes: Celery commands on a project, and the cost of a process."""
 
 import contextlib
 import subprocess
@@ -16,7 +16,7 @@ __all__ = ["Cost", "Process", "cost_over", "python", "running"]
 
 @dataclass(frozen=True)
 class Cost:
-    cpu: float  #: of a core
+    cpu: float  #: share of a core
     memory: float  #: MB, at the end
 
     def __str__(self) -> str:
@@ -24,25 +24,25 @@ class Cost:
 
 
 class Process:
-    """A process by its id, this one by default."""
+    """A process by its id; this process by default."""
 
     def __init__(self, pid: int | None = None) -> None:
         self._process = psutil.Process(pid)
 
     @property
     def cpu_seconds(self) -> float:
-        """User and system, of this process without its children."""
+        """User and system seconds of the process, without its children."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
     @property
     def memory(self) -> float:
-        """MB that are resident."""
+        """Resident memory in MB."""
         return float(self._process.memory_info().rss) / 2**20
 
 
 def cost_over(processes: Sequence[Process], turns: Iterator[None]) -> list[Cost]:
-    """What each costs over the same seconds: those that exhausting `turns` takes."""
+    """Return the cost of each process while `turns` is exhausted."""
     began, before = time.monotonic(), [process.cpu_seconds for process in processes]
     for _ in turns:
         pass
@@ -59,7 +59,7 @@ def python(module: str, *arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def running(project: Project, command: list[str]) -> Iterator[Process]:
-    """The command in the project's environment, its output thrown away; killed at the end, when it must still run."""
+    """Run the command in the project's environment; kill it at the end, and fail if it has ended before."""
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env=project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

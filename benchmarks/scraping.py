@@ -1,10 +1,10 @@
-"""How long a scrape takes, and what the exporter costs, while a fleet in a bottle speaks.
+"""Duration of a scrape and cost of the exporter, while a synthetic fleet publishes.
 
 `python -m benchmarks.scraping [--workers 1000] [--queues 10] [--interval 1] [--broker URL] [--seconds 30] [--warmup 5]
 [--every 0.5] [--no-hostname] [--max-series N] [--json]`, and the other options of benchmarks.listening.
 
-Fleet and scraper are processes of their own. The scraper takes the page as Prometheus does, compressed, and measures
-from connecting to the last byte.
+Fleet and scraper are processes of their own. The scraper requests the metrics as Prometheus does, with compression, and
+measures from connecting to the last byte.
 """
 
 import argparse
@@ -29,23 +29,23 @@ from tests.support.workers import REPOSITORY
 
 @dataclass(frozen=True)
 class Scrapes:
-    """What the scraper saw."""
+    """Results of the scraper."""
 
     took: Quantiles  #: ms
-    compressed: int  #: bytes of the latest
+    compressed: int  #: bytes of the latest response
 
 
 @dataclass(frozen=True)
 class Scraped:
-    """And what the exporter's process had to do for it."""
+    """Results of the scraper, and the cost in the exporter's process."""
 
     scrapes: Scrapes
-    cpu: float  #: of a core
-    memory: float  #: MB, at most
+    cpu: float  #: share of a core
+    memory: float  #: MB, maximum
     states: dict[str, int]
-    lines: int  #: time series on the page
-    size: int  #: bytes of the page
-    own: dict[str, float]  #: what the exporter tells of itself
+    lines: int  #: time series
+    size: int  #: bytes, uncompressed
+    own: dict[str, float]  #: metrics of the exporter itself
     fleet: str
 
 
@@ -73,7 +73,7 @@ def told(seen: Scraped) -> str:
 
 
 def measure(app: Celery, options: argparse.Namespace) -> Scraped:
-    """What scrapes took, and what this process had to do for them."""
+    """Measure scrapes, and the cost in this process."""
     listener, said = Listener(app, GossipOptions(exchange=options.exchange)), Said()
     exported = ExporterOptions(by_hostname=not options.no_hostname, max_series=options.max_series)
     with fleet(options, said), listener, Exporter(listener, exported, port=0) as exporter:
@@ -106,7 +106,7 @@ def own_figures(lines: list[str]) -> dict[str, float]:
 
 
 def scrape_on(url: str, every: float, seconds: float) -> Scrapes:
-    """Scrape again and again."""
+    """Scrape repeatedly."""
     took, size, end = [], 0, time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.perf_counter()

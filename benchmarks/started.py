@@ -1,6 +1,7 @@
-"""When each task started, seen from within a worker: GOSSIP_TEST_IMPORT=benchmarks.started.
+"""Record the start of each task in a worker: GOSSIP_TEST_IMPORT=benchmarks.started.
 
-Used by benchmarks.freshness. GOSSIP_STARTED_FILE names a file that gets a line for each task: its id, and Unix seconds.
+Used by benchmarks.freshness. GOSSIP_STARTED_FILE names a file to which a line is appended for each task: its id and
+Unix seconds.
 """
 
 import os
@@ -12,6 +13,6 @@ from celery.signals import task_prerun
 
 @task_prerun.connect
 def note(task_id: str, **_: Any) -> None:
-    """In the pool's child, right before the task's own code."""
+    """Append a line. Runs in the pool process, right before the code of the task."""
     with open(os.environ["GOSSIP_STARTED_FILE"], "a") as file:
         file.write(f"{task_id} {time.time()}\n")

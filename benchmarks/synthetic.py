@@ -1,7 +1,7 @@
-"""What the workers of a synthetic fleet say, and when: pure, and the same for the same seed.
+"""Reports of a synthetic fleet, with the times at which they are due. Pure; the same for the same seed.
 
-Used by benchmarks.fleet, which publishes it, and by tests. Each worker speaks at its own moment of every interval,
-evenly spread and without the jitter of real ones: what is late then is whoever publishes or listens.
+Used by benchmarks.fleet, which publishes them, and by tests. Each worker reports at its own moment of every interval,
+evenly spread and without jitter, so that any delay is caused by the publisher or the listener.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,23 @@ from random import Random
 from typing import Literal
 
 from benchmarks.counting import Counts
-from celery_gossip.messages import MAX_NAME, VERSION, Gossip, QueueCheck, plain
+from celery_gossip.wire.messages import (
+    MAX_NAME,
+    MAX_WAITING,
+    VERSION,
+    Gossip,
+    QueueCheck,
+    RunningTask,
+    TaskCount,
+    sanitize_name,
+)
 
 __all__ = ["NAMES", "SILENCE", "Fleet", "Plan"]
 
 NAMES = ("plain", "hostile")
-SILENCE = 15  #: intervals for which a silent worker says nothing: longer than it takes to be lost
+SILENCE = 15  #: intervals without a report of a worker that pauses: longer than the timeout of `lost`
 
-#: What breaks a display that trusts a name: markup, escapes, formats, wide and right-to-left letters, length.
+#: Names that break a display which trusts them: markup, escapes, formats, wide and right-to-left letters, length.
 _HOSTILE = (
     "[bold red]mail[/]",
     "<script>alert(1)</script>",
@@ -38,23 +47,23 @@ _HOSTILE = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How large a fleet is, and what befalls it."""
+    """Size of a fleet, and its events."""
 
     workers: int = 1000
-    queues: int = 10  #: of each worker; all of them serve the same ones
+    queues: int = 10  #: per worker; all workers serve the same queues
     interval: float = 1.0  #: seconds
-    tasks_per_queue: int = 1  #: names of tasks of which each worker counts what became of them; 0: it does not count
-    rate: float = 0.0  #: short tasks a second and worker, beside those that are seen running
-    churn: float = 0.0  #: workers a minute that say goodbye, each followed by one of a new hostname
-    restarts: float = 0.0  #: workers a minute that start anew under their hostname, without a goodbye
-    silences: float = 0.0  #: workers a minute that say nothing for SILENCE intervals, and then go on
+    tasks_per_queue: int = 1  #: task names that each worker counts; 0: it does not count
+    rate: float = 0.0  #: short tasks per second and worker, in addition to those that are listed as running
+    churn: float = 0.0  #: workers per minute that shut down, each followed by one with a new hostname
+    restarts: float = 0.0  #: workers per minute that restart under their hostname without a last report
+    silences: float = 0.0  #: workers per minute that do not report for SILENCE intervals, and then continue
     names: str = "plain"  #: one of NAMES
     seed: int = 0
-    began_at: float = 1_000_000_000.0  #: Unix seconds at which the schedule begins
+    began_at: float = 1_000_000_000.0  #: Unix time at which the schedule begins
 
 
 class Fleet:
-    """The workers of a plan; schedule() is to be taken once."""
+    """The workers of a plan; schedule() may be iterated once."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -68,7 +77,7 @@ class Fleet:
         heapify(self._events)
 
     def schedule(self) -> Iterator[tuple[float, Gossip]]:
-        """`(due, gossip)` in order and without end; due in seconds from the beginning."""
+        """Yield `(due, gossip)` in order and without end; due in seconds from the beginning."""
         for turn in count():
             for place in range(len(self._workers)):
                 due = (turn + place / len(self._workers)) * self._plan.interval
@@ -77,11 +86,11 @@ class Fleet:
                 if gossip is not None:
                     yield due, gossip
 
-    def goodbyes(self, due: float) -> Iterator[Gossip]:
-        """The last word of every worker that speaks at this moment."""
+    def last_reports(self, due: float) -> Iterator[Gossip]:
+        """Yield the last report of every worker that reports at this moment."""
         for worker in self._workers:
             if worker.is_heard(due):
-                yield worker.say(self._time(due), "offline")
+                yield worker.report(self._time(due), "offline")
 
     def _turn_of(self, place: int, due: float) -> Gossip | None:
         worker = self._workers[place]
@@ -89,11 +98,11 @@ class Fleet:
             return None
         if worker.is_leaving:
             self._workers[place] = self._new_worker(due)
-            return worker.say(self._time(due), "offline")
-        return worker.say(self._time(due), "online")
+            return worker.report(self._time(due), "offline")
+        return worker.report(self._time(due), "online")
 
     def _befall(self, due: float) -> None:
-        """Let happen what was to happen until now, each to a worker that is heard."""
+        """Apply the events that are due, each to a worker that reports."""
         while self._events and self._events[0][0] <= due:
             at, kind = self._events[0]
             heapreplace(self._events, (at + self._gap(kind), kind))
@@ -123,7 +132,7 @@ class Fleet:
 
 
 class _Worker:
-    """One worker: tasks come and go on its queues, and its figures agree with each other as those of a real one do."""
+    """One worker with tasks on its queues; its counts are consistent with each other, as those of a real worker."""
 
     def __init__(self, hostname: str, queues: list[str], tasks: list[str], plan: Plan, random: Random) -> None:
         self.hostname = hostname
@@ -137,25 +146,26 @@ class _Worker:
         self._concurrency = random.choice((4, 8, 16))
 
     def is_heard(self, due: float) -> bool:
-        """Whether this boot has spoken, and is not silent."""
+        """True if this instance has reported and does not pause."""
         return self._seq > 0 and due >= self.silent_until
 
     def start(self, at: float) -> None:
-        """Start, or start anew, at Unix time `at`."""
+        """Start or restart at Unix time `at`."""
         self._boot = f"{self._random.getrandbits(64):016x}"
         self._seq = self._processed = 0
         self._counts = Counts(self._queues, self._tasks, self._random)
         self._started_at = at
         self._uuids = [self._new_id() for _ in self._queues]
-        self._running: list[tuple[str, int]] = []  # (task id, index of its queue), the longest running first
+        self._running: list[tuple[str, int, float]] = []  # (task id, index of its queue, start), longest running first
+        self._names = tuple(dict.fromkeys((*(self._tasks or ["task"]), *self._queues)))
         self._reserved = [0] * len(self._queues)
         self._scheduled = [self._random.randrange(3) for _ in self._queues]
 
-    def say(self, at: float, state: Literal["online", "offline"]) -> Gossip:
-        """What it says at Unix time `at`, its figures having moved on."""
+    def report(self, at: float, state: Literal["online", "offline"]) -> Gossip:
+        """Advance to Unix time `at` and return the report."""
         self._seq += 1
-        self._work(is_leaving=state == "offline")
-        told = self._counts.tell(at)
+        self._work(at, is_leaving=state == "offline")
+        told = self._counts.collect(at)
         return Gossip(
             v=VERSION,
             app="bottle",
@@ -178,24 +188,34 @@ class _Worker:
             checks=self._checks(at, shutdown_started_at=at if state == "offline" else None),
             series=told.series,
             overflowed=told.overflowed,
+            names=self._names if self._running else (),
+            reserved_tasks=self._waiting(self._reserved),
+            scheduled_tasks=self._waiting(self._scheduled),
         )
 
-    def _work(self, is_leaving: bool) -> None:
-        """Some tasks end, some begin; one is left at least, and only a worker without a free slot holds others back.
+    def _waiting(self, counts: list[int]) -> tuple[TaskCount, ...]:
+        """Return the ten largest counts of waiting tasks by queue, each under one task name."""
+        names = self._names if self._running else ()
+        largest = sorted(((count, index) for index, count in enumerate(counts) if count), reverse=True)[:MAX_WAITING]
+        return tuple(TaskCount(names.index(self._queues[index]), 0, count) for count, index in largest if names)
 
-        So that no worker looks idle beside one that hoards: nothing is wrong with this fleet but what the plan says.
+    def _work(self, at: float, is_leaving: bool) -> None:
+        """End some tasks and start others. One is left at least, and only a worker without a free slot has reserved
+        tasks.
+
+        So no worker is idle while another one hoards: the only problems of this fleet are those of the plan.
         """
         random, queues = self._random, range(len(self._queues))
         ending = len(self._running) if is_leaving else random.randrange(3)
-        for _, index in self._running[:ending]:
+        for _, index, _ in self._running[:ending]:
             self._counts.end(index)
         if is_leaving:
             self._running, self._reserved, self._scheduled = [], [0 for _ in queues], [0 for _ in queues]
             return
         del self._running[:ending]
         begun = random.randrange(min(3, self._concurrency - len(self._running)) + 1) or int(not self._running)
-        self._running += [(self._new_id(), random.choice(queues)) for _ in range(begun)]
-        for _, index in self._running[len(self._running) - begun :]:
+        self._running += [(self._new_id(), random.choice(queues), at) for _ in range(begun)]
+        for _, index, _ in self._running[len(self._running) - begun :]:
             self._counts.begin(index)
         self._processed += begun + self._counts.run(self._short)
         is_full = len(self._running) == self._concurrency
@@ -204,8 +224,10 @@ class _Worker:
 
     def _checks(self, at: float, shutdown_started_at: float | None) -> tuple[QueueCheck, ...]:
         active: list[list[str]] = [[] for _ in self._queues]
-        for task_id, index in self._running:
+        details: list[list[RunningTask]] = [[] for _ in self._queues]
+        for number, (task_id, index, began) in enumerate(self._running):
             active[index].append(task_id)
+            details[index].append(RunningTask(number % max(1, len(self._tasks)), round(at - began, 1)))
         return tuple(
             QueueCheck(
                 queue=queue,
@@ -218,6 +240,7 @@ class _Worker:
                 started_at=self._started_at,
                 updated_at=at,
                 shutdown_started_at=shutdown_started_at,
+                tasks=tuple(details[index]),
             )
             for index, queue in enumerate(self._queues)
         )
@@ -228,6 +251,6 @@ class _Worker:
 
 
 def _name(prefix: str, number: int, names: str) -> str:
-    """A name as a worker would send it: unique, and plain text whatever it was."""
+    """Return a name as a worker would send it: unique and sanitized."""
     added = _HOSTILE[number % len(_HOSTILE)] if names == "hostile" else ""
-    return plain(f"{prefix}{number:02d}{added}")
+    return sanitize_name(f"{prefix}{number:02d}{added}")

@@ -1,10 +1,11 @@
-"""What monitoring puts on the broker: messages and bytes a second, of gossip and of task events, at the same task rate.
+"""Load of monitoring on the broker: messages and bytes per second of gossip and of task events, at the same task rate.
 
 `python -m benchmarks.traffic [--kind redis|rabbitmq] [--rate 200] [--seconds 20]`
 
-A broker of its own, so that nothing else counts, and a worker on it: plain Celery, with gossip and one who listens
-(`celery gossip watch`), with `-E` and one who does (`celery events --dump`). What the tasks themselves take is plain's,
-and is subtracted. Messages are all that is published: tasks, and every broadcast, the worker's heartbeats among them.
+A separate broker, so that nothing else is counted, and a worker on it: plain Celery, with gossip and one listener
+(`celery gossip watch`), with `-E` and one consumer (`celery events --dump`). The load of the tasks themselves is that
+of plain Celery, and is subtracted. Messages are everything that is published: tasks and all broadcasts, including the
+worker's heartbeats.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from benchmarks.workload import WITHOUT, project_on, remaining
 from tests.support import brokers
 from tests.support.workers import Project
 
-#: `{kind: (flags of the worker, command of who listens)}`
+#: `{kind: (flags of the worker, command that listens)}`
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "plain": (WITHOUT, ()),
     "gossip": ((), ("gossip", "watch", "--json")),
@@ -30,7 +31,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 WARM_UP = 5.0  #: seconds
 
-#: Asks a RabbitMQ without any plugin. What connections that are closed by now have moved is not in it.
+#: Query for RabbitMQ that needs no plugin. It does not include connections that are closed already.
 _TALLY = """
 Of = fun(Key) -> lists:sum([Count || Connection <- rabbit_networking:connections(),
                                      {_, Count} <- rabbit_networking:connection_info(Connection, [Key])]) end,
@@ -41,7 +42,7 @@ Global = maps:get([{protocol, amqp091}], rabbit_global_counters:overview()),
 
 @dataclass(frozen=True)
 class Counters:
-    """Of a broker since it was started."""
+    """Counters of a broker since it was started."""
 
     at: float  #: seconds
     published: int
@@ -51,13 +52,13 @@ class Counters:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Per second."""
+    """Rates per second."""
 
     tasks: float
     published: float
     incoming: float  #: KB
     outgoing: float  #: KB
-    waiting: int  #: tasks left on the broker at the end: more than a few, and the worker was too slow
+    waiting: int  #: tasks left on the broker at the end; if more than a few, the worker was too slow
 
 
 def main() -> None:
@@ -67,15 +68,15 @@ def main() -> None:
         plain = plain or seen
         print(
             f"{kind:>7}: {seen.tasks:.0f} tasks/s, {seen.published:.1f} messages/s, in {seen.incoming:.1f} KB/s, "
-            f"out {seen.outgoing:.1f} KB/s; beyond plain: in {seen.incoming - plain.incoming:.1f}, "
-            f"out {seen.outgoing - plain.outgoing:.1f}; out is {seen.outgoing / plain.outgoing:.2f} of plain's; "
+            f"out {seen.outgoing:.1f} KB/s; added: in {seen.incoming - plain.incoming:.1f}, "
+            f"out {seen.outgoing - plain.outgoing:.1f}; out is {seen.outgoing / plain.outgoing:.2f} times plain; "
             f"left waiting {seen.waiting}",
             flush=True,
         )
 
 
 def measure(broker_kind: str, rate: float, seconds: float) -> dict[str, Traffic]:
-    """Of each kind in turn, on one private broker."""
+    """Measure each kind in turn, on one private broker."""
     with brokers.running(brokers.private(broker_kind)) as broker:
         return {kind: _measure(broker, kind, rate, seconds) for kind in KINDS}
 
@@ -103,7 +104,7 @@ def _measure(broker: brokers.PrivateBroker, kind: str, rate: float, seconds: flo
 
 
 def listening(project: Project, command: tuple[str, ...]) -> contextlib.AbstractContextManager[Any]:
-    """Who listens, as `celery -A project COMMAND`; nobody where there is no command."""
+    """Run `celery -A project COMMAND` as the listener; nothing without a command."""
     if not command:
         return contextlib.nullcontext()
     return process.running(project, process.python("celery", "-A", project.module, *command))
@@ -122,9 +123,9 @@ def counters(broker: brokers.PrivateBroker) -> Counters:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.traffic", description="Messages and bytes on the broker")
-    parser.add_argument("--kind", choices=("redis", "rabbitmq"), default="redis", help="of broker")
-    parser.add_argument("--rate", type=float, default=200.0, help="tasks a second")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
+    parser.add_argument("--kind", choices=("redis", "rabbitmq"), default="redis", help="kind of broker")
+    parser.add_argument("--rate", type=float, default=200.0, help="tasks per second")
+    parser.add_argument("--seconds", type=float, default=20.0, help="per measurement")
     return parser.parse_args()
 
 

@@ -1,10 +1,10 @@
-"""What viewers cost the server of a dashboard, at a thousand workers: ours beside Flower's, on one broker.
+"""Cost of viewers in the server of a dashboard, with a thousand workers: ours and Flower's, on one broker.
 
 `python -m benchmarks.viewing [--viewers 0 1 10 50] [--workers 1000] [--queues 10] [--seconds 15]`
 
-A Redis of its own. A fleet in a bottle gossips, and sends the heartbeats that Flower would know its workers by, every
-2 s as real ones do. A viewer of ours reads the live events of its page of workers; one of Flower's asks for its table
-of workers every second, as Flower's own page does.
+A separate Redis. A synthetic fleet sends gossip, and the heartbeats by which Flower discovers workers, every 2 s as
+real workers do. A viewer of ours reads the event stream of the page of workers; one of Flower's requests its table of
+workers every second, as Flower's own page does.
 """
 
 import argparse
@@ -30,16 +30,16 @@ from tests.support.workers import REPOSITORY, Project
 OURS, FLOWER = "celery gossip web", "Flower"
 HEARTBEAT_EVERY = 2.0  #: seconds; Celery's own
 WARM_UP = 12.0  #: seconds after the start of the fleet
-ASK_EVERY = 1.0  #: seconds between two questions of Flower's page
+ASK_EVERY = 1.0  #: seconds between two requests of Flower's page
 
 
 @dataclass(frozen=True)
 class Point:
-    """Each server with so many viewers."""
+    """Costs of each server with this number of viewers."""
 
     viewers: int
     costs: dict[str, Cost]
-    bytes: dict[str, float]  #: that each viewer was sent, kB a second
+    bytes: dict[str, float]  #: kB per second that each viewer received
 
 
 def main() -> None:
@@ -50,12 +50,12 @@ def main() -> None:
         view(options.view, options.viewers[0], options.seconds)
     else:
         for point in measure(options.viewers, options.workers, options.queues, options.seconds):
-            told = "; ".join(f"{name} {cost}, {point.bytes[name]:.0f} kB/s each" for name, cost in point.costs.items())
-            print(f"{point.viewers} viewers: {told}", flush=True)
+            costs = "; ".join(f"{name} {cost}, {point.bytes[name]:.0f} kB/s each" for name, cost in point.costs.items())
+            print(f"{point.viewers} viewers: {costs}", flush=True)
 
 
 def measure(viewers: list[int], workers: int, queues: int, seconds: float) -> Iterator[Point]:
-    """One server after the other, each with the fleet beside it."""
+    """Measure one server after the other, each with the fleet."""
     with brokers.running(brokers.private("redis")) as broker, project_on(broker.url) as project:
         found = {server.name: list(_measured(project, server, viewers, seconds)) for server in servers(workers, queues)}
     for number, count in enumerate(viewers):
@@ -66,11 +66,11 @@ def measure(viewers: list[int], workers: int, queues: int, seconds: float) -> It
 
 @dataclass(frozen=True)
 class Server:
-    """Its command, where its viewers look, and who tells it of the workers."""
+    """Command of a server, path that its viewers read, and the source of its workers."""
 
     name: str
     command: tuple[str, ...]
-    path: str  #: where a viewer looks
+    path: str  #: path that a viewer reads
     speaker: Callable[[Project], list[str]]
 
 
@@ -95,7 +95,7 @@ def _measured(project: Project, server: Server, viewers: list[int], seconds: flo
 
 @contextlib.contextmanager
 def served(project: Project, server: Server) -> Iterator[tuple[Process, str]]:
-    """The server's process and its address, once it knows the whole fleet."""
+    """Start the server; yield its process and its URL once it knows the whole fleet."""
     port = free_port()
     command = python("celery", "-A", project.module, *server.command, f"--port={port}")
     url = f"http://127.0.0.1:{port}/"
@@ -111,7 +111,7 @@ def _with_viewers(server: Process, url: str, count: int, seconds: float) -> tupl
         return cost, 0.0
     command = python("benchmarks.viewing", f"--view={url}", f"--viewers={count}", f"--seconds={seconds + 3}")
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as eyes:
-        time.sleep(3)  # the first picture is a whole one
+        time.sleep(3)  # the first message contains the full tables
         (cost,) = process.cost_over([server], _passing(seconds))
         said, _ = eyes.communicate(timeout=60)
     return cost, float(said)
@@ -134,7 +134,7 @@ def _assert_answers(url: str) -> None:
 
 
 def view(url: str, count: int, seconds: float) -> None:
-    """So many viewers at once; prints the kB that each was sent a second."""
+    """Run this number of viewers; print the kB per second that each received."""
     end = time.monotonic() + seconds
     look = _read_stream if "/api/events" in url else _ask_again
     sent = [0] * count
@@ -172,7 +172,7 @@ def _ask_again(url: str, end: float) -> Iterator[int]:
 
 
 def send_heartbeats(workers: int) -> None:
-    """Of workers that do nothing, as Celery sends them; until it is ended."""
+    """Send the heartbeats of idle workers, as Celery does, until it is stopped."""
     from tests.support.project import app
 
     fields = {"freq": HEARTBEAT_EVERY, "sw_ident": "py-celery", "sw_ver": "5.6.0", "sw_sys": "Linux"}

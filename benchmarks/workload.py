@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: a project of their own on a broker, no-op tasks for its worker, the options."""
+"""Common parts of the benchmarks: a project on a broker, no-op tasks for its worker, options."""
 
 import argparse
 import contextlib
@@ -18,7 +18,7 @@ WITHOUT = ("--without-queue-gossip",)
 
 @contextlib.contextmanager
 def project_on(broker: str, interval: float = 1.0, **conf: Any) -> Iterator[Project]:
-    """A project whose workers gossip, unless a flag says otherwise; what it left on the broker is cleaned away."""
+    """Yield a project whose workers report, unless a flag disables it; clean up the broker afterwards."""
     project = Project(broker, **conf)
     project.install = {"interval": interval}
     try:
@@ -28,16 +28,16 @@ def project_on(broker: str, interval: float = 1.0, **conf: Any) -> Iterator[Proj
 
 
 def add_broker(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--broker", default=REDIS_URL, help="URL; that of REDIS_URL by default")
+    parser.add_argument("--broker", default=REDIS_URL, help="URL; REDIS_URL by default")
 
 
 def kind_of(broker: str) -> str:
-    """`redis` or `rabbitmq`, by the URL."""
+    """Return `redis` or `rabbitmq`, from the URL."""
     return "redis" if broker.startswith("redis") else "rabbitmq"
 
 
 def run_tasks(project: Project, count: int) -> float:
-    """Let the worker run `count` no-op tasks that are waiting already; gives the seconds from first to last."""
+    """Let the worker run `count` no-op tasks that already wait; return the seconds from the first to the last."""
     paused(project)
     fill(project, count)
     began = time.monotonic()
@@ -46,13 +46,13 @@ def run_tasks(project: Project, count: int) -> float:
 
 
 def drain(project: Project) -> None:
-    """Let the worker run what is waiting; returns when it has taken the last."""
+    """Let the worker run the waiting tasks; return when it has taken the last one."""
     resume(project)
     eventually(lambda: _assert_empty(project), timeout=300, every=0.05)
 
 
 def paused(project: Project) -> None:
-    """Stop the worker's consuming, so that tasks wait."""
+    """Pause the worker's consumer, so that tasks wait."""
     project.control("cancel_consumer", f"w1@{project.prefix}", queue=project.queues[0])
 
 
@@ -68,7 +68,7 @@ def fill(project: Project, count: int) -> None:
 
 
 def remaining(project: Project) -> int:
-    """Messages that wait on the broker."""
+    """Return the number of messages that wait on the broker."""
     with project.app() as app, app.connection_for_write() as connection:
         return int(Queue(project.queues[0])(connection.default_channel).queue_declare().message_count)
 
@@ -78,6 +78,6 @@ def _assert_empty(project: Project) -> None:
 
 
 def in_turn(pair: int) -> list[tuple[str, ...]]:
-    """Flags of the two workers of a pair, the first of one pair being the second of the next."""
+    """Return the flags of the two workers of a pair, in alternating order."""
     flags: list[tuple[str, ...]] = [WITHOUT, ()]
     return flags if pair % 2 == 0 else flags[::-1]

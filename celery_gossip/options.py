@@ -1,4 +1,4 @@
-"""Options of queue gossip: checked once, immutable afterwards. Built at install; read on every thread.
+"""The options of celery-gossip: validated once, immutable afterwards. Built at install; read on every thread.
 
 Precedence: worker flag, keyword of install(), setting, default.
 """
@@ -9,55 +9,64 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from inspect import ismodule
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from celery_gossip.errors import InvalidOption
-from celery_gossip.messages import MAX_INTERVAL
+from celery_gossip.wire.messages import MAX_INTERVAL
 
 __all__ = [
     "KEY_RULE",
-    "LEAST_KEY",
-    "MOST_KEY",
-    "MOST_KEYS",
+    "MAX_KEYS",
+    "MAX_KEY_LENGTH",
+    "MIN_KEY_LENGTH",
     "GossipOptions",
+    "Stacks",
     "as_dict",
-    "checked",
-    "is_key",
-    "keep_keywords",
-    "keywords_of",
+    "build_options",
+    "install_keywords",
+    "is_valid_key",
+    "redact_passwords",
     "resolve",
-    "without_password",
+    "store_install_keywords",
 ]
 
-LEAST_KEY, MOST_KEY = 16, 1024  #: characters of a key
-MOST_KEYS = 2  #: known at once: while one is exchanged for another
-KEY_RULE = f"a text of {LEAST_KEY} to {MOST_KEY} characters without white space around it"
+MIN_KEY_LENGTH, MAX_KEY_LENGTH = 16, 1024  #: characters of a key
+MAX_KEYS = 2  #: keys that are accepted at the same time, while one replaces the other
+KEY_RULE = f"a text of {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} characters without white space around it"
+
+#: When a worker reports the stack of the thread of its event loop.
+Stacks = Literal["off", "stalled"]
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
-_SCHEME = re.compile(r"(?<![^\s;,'\"\[(])[A-Za-z][\w+.-]*://")  #: where a URL begins, not within a password
-#: Its `@` and the host are missing.
+_SCHEME = re.compile(r"(?<![^\s;,'\"\[(])[A-Za-z][\w+.-]*://")  #: beginning of a URL, but not inside a password
+#: A password in the place of the port, in a URL without `@` and host.
 _PASSWORD_FOR_PORT = re.compile(r"(://[^/:?#\[]*:)(?!\d*(?:[/?#;,'\"\])\s]|$)).*", re.DOTALL)
 _PASSWORD_IN_QUERY = re.compile(r"(?i)([?&][\w.-]*(?:pass|pwd|secret|token|cred)[\w.-]*=)[^&#;\s'\"]*")
 
 
 @dataclass(frozen=True, repr=False)
 class GossipOptions:
-    """How often a worker speaks, and where.
+    """How often a worker reports, where to, and how messages are signed.
 
-    Raises InvalidOption on construction, so every instance is a valid one.
+    Raises InvalidOption on construction, so every instance is valid.
     """
 
-    interval: float = 1.0  #: seconds between two rounds; above 0, at most a day
-    exchange: str = "celery_gossip"  #: name of the fanout exchange; no dots or slashes, Redis would not deliver them
-    broker_url: str | None = None  #: a broker of its own; None is the app's write URL
-    active_limit: int = 100  #: task ids listed per queue; counts stay exact; 0 lists none
-    health_file: str | None = None  #: kept fresh while the worker can consume; formats as in --pidfile; None: no file
-    secret: str | Sequence[str] | None = None  #: the key that signs gossip; of two the first signs, and both are known
-    secret_file: str | None = None  #: a file of one key or two, one a line, instead; read once, at start
-    refuse_unverified: bool = False  #: a listener takes nothing that bears no signature
-    enabled: bool = True  #: False leaves the worker as if this package were not installed
+    interval: float = 1.0  #: seconds between two reports; above 0, at most a day
+    exchange: str = (
+        "celery_gossip"  #: name of the fanout exchange; without dots and slashes, which Redis would not deliver
+    )
+    broker_url: str | None = None  #: broker for gossip only; None: the app's write URL
+    active_limit: int = 100  #: task ids listed per queue; counts are exact anyway; 0 lists none
+    health_file: str | None = None  #: updated while the worker can consume; formats as in --pidfile; None: no file
+    secret: str | Sequence[str] | None = (
+        None  #: key that signs gossip; of two keys the first signs and both are accepted
+    )
+    secret_file: str | None = None  #: file with one or two keys, one per line, instead of `secret`; read once at start
+    refuse_unverified: bool = False  #: a listener rejects messages without a signature
+    stacks: Stacks = "stalled"  #: "stalled": a worker whose event loop is blocked reports its stack; "off": never
+    enabled: bool = True  #: False: the worker behaves as if this package were not installed
 
     def __post_init__(self) -> None:
         _require_seconds("gossip_interval", self.interval)
@@ -69,6 +78,7 @@ class GossipOptions:
         _require_path("gossip_secret_file", self.secret_file)
         _require_bool("gossip_refuse_unverified", self.refuse_unverified)
         _require_one_secret(self)
+        _require_choice("gossip_stacks", self.stacks, get_args(Stacks))
         _require_bool("gossip_enabled", self.enabled)
 
     def __repr__(self) -> str:
@@ -79,63 +89,63 @@ _NAMES = tuple(field.name for field in fields(GossipOptions))
 _keywords: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
-def keep_keywords(app: Any, keywords: Mapping[str, Any]) -> bool:
-    """Remember install()'s keywords for this app; False when it was installed before (the first ones stay)."""
+def store_install_keywords(app: Any, keywords: Mapping[str, Any]) -> bool:
+    """Store the keywords of install() for this app; return False if there are some already, which then stay."""
     if app in _keywords:
         return False
     _keywords[app] = dict(keywords)
     return True
 
 
-def keywords_of(app: Any) -> dict[str, Any]:
-    """The keywords that install() was given for this app; empty when it was not called."""
+def install_keywords(app: Any) -> dict[str, Any]:
+    """Return the keywords of install() for this app; empty if it was not called."""
     return dict(_keywords.get(app, {}))
 
 
 def resolve(app: Any, **flags: Any) -> GossipOptions:
-    """The options in force for this Celery app; `flags` that are None are not given. Reads the app's configuration.
+    """Return the options of this Celery app; `flags` that are None are ignored. Reads the app's configuration.
 
-    Raises InvalidOption for an unknown `gossip_*` setting or keyword and for a value out of place.
+    Raises InvalidOption for an unknown `gossip_*` setting or keyword and for an invalid value.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    layers = (settings_of(app.conf), keywords_of(app), given)
-    for values in layers:  # a bad value is refused even where a better one goes before it
-        checked(values)
-    return checked({name: value for values in layers for name, value in values.items()})
+    layers = (settings_of(app.conf), install_keywords(app), given)
+    for values in layers:  # an invalid value is an error even if another one has precedence
+        build_options(values)
+    return build_options({name: value for values in layers for name, value in values.items()})
 
 
-def checked(values: Mapping[str, Any]) -> GossipOptions:
-    """GossipOptions of these values by name without the prefix; raises InvalidOption for an unknown name."""
+def build_options(values: Mapping[str, Any]) -> GossipOptions:
+    """Return GossipOptions of these values by name without the prefix. Raises InvalidOption."""
     _refuse_unknown(values, known=_NAMES, kind="option")
     return GossipOptions(**values)
 
 
 def settings_of(conf: Any) -> dict[str, Any]:
-    """The `gossip_*` settings of a Celery configuration, `{name without prefix: value}`.
+    """Return the `gossip_*` settings of a Celery configuration, `{name without prefix: value}`.
 
-    With a namespace (Django's `CELERY_`) only names that carry it are ours: another package may own `GOSSIP_…` there.
+    With a namespace (Django's `CELERY_`) only names with that prefix are read: another package may own `GOSSIP_…`.
     """
-    namespace = conf.finalize().prefix or ""  # unknown until a lazy configuration has been read
+    namespace = conf.finalize().prefix or ""  # finalize() reads a lazy configuration, which sets the prefix
     names = {_setting_name(key, namespace) for key in list(conf.keys()) if isinstance(key, str)}
     values = {name: conf.get(name) for name in names if name.lower().startswith(_PREFIX)}
-    # A configuration module also holds what it has imported: a helper named gossip_… is no setting.
+    # A configuration module also contains its imports: a function or module named gossip_… is no setting.
     settings = {name: value for name, value in values.items() if not (ismodule(value) or callable(value))}
     _refuse_unknown(settings, known=[_PREFIX + name for name in _NAMES], kind="setting")
     return {name.removeprefix(_PREFIX): value for name, value in settings.items()}
 
 
 def as_dict(options: GossipOptions) -> dict[str, Any]:
-    """The options by name, fit to be shown: without a password, and of a secret only that there is one."""
+    """Return the options by name for display: without the password of the URL, and with `***` for a secret."""
     shown = {name: getattr(options, name) for name in _NAMES}
-    url = options.broker_url and without_password(options.broker_url)
+    url = options.broker_url and redact_passwords(options.broker_url)
     return {**shown, "broker_url": url, "secret": None if options.secret is None else "***"}
 
 
-def is_key(text: object) -> bool:
-    """Whether this can sign: 16 to 1024 characters, without white space around them, for a file would lose it."""
-    if not isinstance(text, str) or not LEAST_KEY <= len(text) <= MOST_KEY or text != text.strip():
+def is_valid_key(text: object) -> bool:
+    """Return True for a valid key: 16 to 1024 characters without white space around them, which a file would lose."""
+    if not isinstance(text, str) or not MIN_KEY_LENGTH <= len(text) <= MAX_KEY_LENGTH or text != text.strip():
         return False
-    return not any("\ud800" <= char <= "\udfff" for char in text)  # half a character has no bytes
+    return not any("\ud800" <= char <= "\udfff" for char in text)  # a lone surrogate cannot be encoded
 
 
 def _setting_name(key: str, namespace: str) -> str:
@@ -156,7 +166,7 @@ def _refuse_unknown(names: Iterable[str], known: Iterable[str], kind: str) -> No
 
 def _refuse(option: str, expected: str, got: object) -> InvalidOption:
     try:
-        shown = without_password(repr(got))[:200]
+        shown = redact_passwords(repr(got))[:200]
     except ValueError:  # an int of more than 4300 digits
         shown = f"a {type(got).__name__} too large to show"
     return InvalidOption(f"{option}: expected {expected}, got {shown}")
@@ -190,15 +200,22 @@ def _require_path(option: str, value: object) -> None:
 
 def _require_secret(option: str, value: object) -> None:
     keys = value if isinstance(value, (list, tuple)) else (value,)
-    if value is not None and not (1 <= len(keys) <= MOST_KEYS and all(map(is_key, keys))):
-        raise InvalidOption(f"{option}: expected {KEY_RULE}, or a list of at most two such; the value is not shown")
+    if value is not None and not (1 <= len(keys) <= MAX_KEYS and all(map(is_valid_key, keys))):
+        raise InvalidOption(f"{option}: expected {KEY_RULE}, or a list of one or two such keys; the value is not shown")
 
 
 def _require_one_secret(options: GossipOptions) -> None:
     if options.secret is not None and options.secret_file is not None:
-        raise InvalidOption("gossip_secret_file: expected None where gossip_secret is given: one of the two")
+        raise InvalidOption("gossip_secret_file: expected None, because gossip_secret is set; set only one of them")
     if options.refuse_unverified and options.secret is None and options.secret_file is None:
-        raise InvalidOption("gossip_refuse_unverified: expected gossip_secret or gossip_secret_file beside it")
+        raise InvalidOption(
+            "gossip_refuse_unverified: expected False, because neither gossip_secret nor gossip_secret_file is set"
+        )
+
+
+def _require_choice(option: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise _refuse(option, f"one of {', '.join(map(repr, choices))}", value)
 
 
 def _require_bool(option: str, value: object) -> None:
@@ -206,10 +223,10 @@ def _require_bool(option: str, value: object) -> None:
         raise _refuse(option, "True or False", value)
 
 
-def without_password(text: str) -> str:
-    """This text with what stands before the last `@` of each URL in it blotted out, and passwords in a query.
+def redact_passwords(text: str) -> str:
+    """Return this text with `***` in place of everything before the last `@` of each URL, and of passwords in a query.
 
-    A password that should have been percent-encoded may hold any character: rather too much is blotted out.
+    A password that should have been percent-encoded may contain any character, so more than it may be removed.
     """
     starts = [found.start() for found in _SCHEME.finditer(text)]
     pieces = [text[begin:end] for begin, end in pairwise([0, *starts, len(text)])]

@@ -1,29 +1,32 @@
-"""Telemetry: the blinker signals of queue gossip, and emit(), which keeps a failing receiver from hurting anyone.
+"""Telemetry: the blinker signals of celery-gossip, and emit(), which protects the sender from failing receivers.
 
-The sender of every signal is the Celery app. Worker-side signals are sent on the worker's event loop, listener-side
-ones on the listener's thread; a receiver that is slow there is slow there.
+The sender of every signal is the Celery app. Worker signals are sent on the worker's event loop, listener signals on
+the listener's thread; a receiver that blocks delays that thread.
 
 | signal | when | data |
 |---|---|---|
 | `gossip_init` | the bootstep is built | `options` (GossipOptions) |
-| `gossip_start` | a round begins | `system_time` (Unix seconds) |
-| `gossip_stop` | a round has ended | `duration` (seconds), `gossip_count` (queues broadcast) |
-| `gossip_exception` | a round, a check or a delivery failed | `duration` (seconds), `phase`, `exception` |
-| `gossip_received` | a listener took a gossip | `gossip` (Gossip) |
-| `gossip_rejected` | a listener refused a message | `reason` (see `messages.REASONS`) |
+| `gossip_start` | a report begins | `system_time` (Unix seconds) |
+| `gossip_stop` | a report has ended | `duration` (seconds), `gossip_count` (queues reported) |
+| `gossip_exception` | a report, a check or a delivery failed | `duration` (seconds), `phase`, `exception` |
+| `gossip_received` | a listener received a gossip | `gossip` (Gossip) |
+| `gossip_rejected` | a listener rejected a message | `reason` (see `messages.REASONS`) |
 | `worker_online`, `worker_stalled`, `worker_draining`, `worker_offline`, `worker_suspect`, `worker_lost`, \
   `worker_conflict` | a worker entered this state | `worker` (WorkerView) |
-| `control_asked` | a viewer of the dashboard asks workers for something | `act`, `user`, `hostnames`, `queue` |
-| `finding_raised`, `finding_cleared` | something is wrong, or is no longer | `finding` (Finding) |
+| `control_asked` | a user of the dashboard sends a command to workers | `act`, `user`, `hostnames`, `queue` |
+| `finding_raised`, `finding_cleared` | a problem was detected, or no longer exists | `finding` (Finding) |
 
 Ported from the telemetry events of
 Oban's Gossip plugin (`[:oban, :plugin, :start | :stop | :exception]`, `gossip_count`).
 """
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from blinker import NamedSignal, Namespace
 
+from celery_gossip.errors import is_greenlet_exit
 from celery_gossip.log import LimitedLogger
 
 __all__ = [
@@ -68,11 +71,27 @@ worker_conflict = _namespace.signal("worker_conflict")
 
 
 def emit(signal: NamedSignal, sender: Any, **data: Any) -> None:
-    """Call every receiver of `signal` in turn, on this thread; one that raises is logged and the others still run."""
+    """Call every receiver of `signal` in turn, on this thread; an exception is logged, and the others still run."""
     if not signal.receivers:
         return
     for receiver in tuple(signal.receivers_for(sender)):
-        try:
-            receiver(sender, **data)
-        except Exception as exc:
-            _log.error(signal.name, "celery-gossip: a receiver of %s raised %r", signal.name, exc, exc_info=exc)
+        call_receiver(signal.name, receiver, sender, **data)
+
+
+def call_receiver(name: str, receiver: Callable[..., object], *arguments: Any, **data: Any) -> None:
+    """Call a receiver of the signal or event `name`; log what it raises.
+
+    SystemExit, KeyboardInterrupt and the like are logged too on any thread but the main one, because they would end a
+    listener. On the main thread they propagate, because a handler of an operating system's signal (Ctrl-C, a worker's
+    shutdown) may have raised them while a receiver ran. The exception that ends a greenlet propagates on every thread.
+    """
+    try:
+        receiver(*arguments, **data)
+    except BaseException as exc:
+        if not isinstance(exc, Exception) and (_is_on_main_thread() or is_greenlet_exit(exc)):
+            raise
+        _log.error(name, "celery-gossip: a receiver of %s raised %r", name, exc, exc_info=exc)
+
+
+def _is_on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""A small shop, used like a real project: `celery -A example_project worker`."""
+"""Example project, a small shop: `celery -A example_project worker`."""
 
 from example_project.celery import app
 

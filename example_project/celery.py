@@ -1,4 +1,4 @@
-"""The shop's Celery app: its settings are read when they are first needed, and queue gossip takes one line."""
+"""Celery app of the shop. Its settings are read when they are first used; one line enables gossip."""
 
 from celery import Celery
 

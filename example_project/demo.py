@@ -1,9 +1,9 @@
-"""The demo: two workers of the shop on an embedded broker, some traffic, and what is heard of them.
+"""Demo: two workers of the shop on an embedded broker, some traffic, and their reports.
 
-`python -m example_project.demo` (or `make demo`). In a terminal, with Textual, it is the dashboard until q; elsewhere
-their gossip as it comes, for 20 s or until Ctrl-C; meanwhile a dashboard for browsers is served on DEMO_PORT (5556, or
-a free one). DEMO_SECONDS ends both. BROKER_URL chooses a real broker; without it Kombu's filesystem transport serves,
-in a temporary folder that is gone afterwards.
+`python -m example_project.demo` (or `make demo`). In a terminal with Textual it shows the terminal dashboard until `q`
+is pressed; otherwise it prints reports for 20 s or until Ctrl-C. Meanwhile a dashboard for browsers is served on
+DEMO_PORT (5556, or a free port). DEMO_SECONDS limits the duration of both. BROKER_URL selects a real broker; without it
+the demo uses Kombu's filesystem transport in a temporary folder, which is removed afterwards.
 """
 
 import contextlib
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from celery_gossip import Listener
-    from celery_gossip.messages import Gossip
+    from celery_gossip.wire.messages import Gossip
 
-DURATION = float(os.environ.get("DEMO_SECONDS", "20"))  #: seconds of live output; without end for the dashboard
+DURATION = float(os.environ.get("DEMO_SECONDS", "20"))  #: seconds; the terminal dashboard is unlimited by default
 PAGE_PORT = int(os.environ.get("DEMO_PORT", "5556"))
 WORKERS = {"shop1": ["-Q", "default,mail"], "shop2": ["-Q", "mail,reports"]}
 
 
 def main() -> None:
-    """Run the demo; whatever happens, stop the workers and leave nothing behind."""
+    """Run the demo; stop the workers and remove all files at the end, also after an error."""
     _on_signals(signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="celery_gossip_demo_") as folder, contextlib.suppress(KeyboardInterrupt):
         if "BROKER_URL" not in os.environ:
@@ -40,7 +40,7 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             for name, arguments in WORKERS.items():
                 stack.enter_context(_worker(name, arguments, folder))
-            stack.callback(_on_signals, signal.SIG_IGN)  # a terminal that closes must not end the cleaning up
+            stack.callback(_on_signals, signal.SIG_IGN)  # a closed terminal must not interrupt the cleanup
             _show()
 
 
@@ -50,13 +50,13 @@ def _on_signals(handler: "signal._HANDLER") -> None:
 
 
 def _show() -> None:
-    """Send traffic, show what is heard, and print the status tables at last."""
+    """Send tasks, show the reports, and print the status tables at the end."""
     from celery_gossip import Listener
-    from celery_gossip.report import status_text
+    from celery_gossip.console.status import status_text
     from example_project import app
 
     with Listener(app) as listener, _page(listener):
-        print(f"Two workers start on {_broker(app)}.", flush=True)
+        print(f"Starting two workers on {_broker(app)}.", flush=True)
         listener.wait(workers=len(WORKERS), timeout=30)
         with _traffic():
             if _has_dashboard():
@@ -68,7 +68,7 @@ def _show() -> None:
 
 @contextlib.contextmanager
 def _page(listener: "Listener") -> Iterator[None]:
-    """The dashboard for browsers, where its extra is installed."""
+    """Serve the dashboard for browsers while the context is entered, if its extra is installed."""
     if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
         yield
         return
@@ -77,10 +77,10 @@ def _page(listener: "Listener") -> Iterator[None]:
 
     try:
         server = WebServer(Dashboard([listener], WebOptions(port=PAGE_PORT)))
-    except OSError:  # that port is taken
+    except OSError:  # the port is in use
         server = WebServer(Dashboard([listener], WebOptions(port=0)))
     with server:
-        print(f"The dashboard: {server.url}", flush=True)
+        print(f"Dashboard: {server.url}", flush=True)
         yield
 
 
@@ -94,7 +94,7 @@ def _has_dashboard() -> bool:
 
 
 def _show_top(listener: "Listener") -> None:
-    """The dashboard, until the user has seen enough."""
+    """Show the terminal dashboard until the user quits."""
     from celery_gossip.tui import run_top
 
     limit = threading.Timer(DURATION, os.kill, (os.getpid(), signal.SIGTERM))
@@ -107,49 +107,36 @@ def _show_top(listener: "Listener") -> None:
 
 
 def _show_lines(app: "Celery") -> None:
-    """A line per gossip."""
+    """Print one line per report."""
     from celery_gossip import signals
-    from celery_gossip.report import gossip_line
+    from celery_gossip.console.line import gossip_line
 
     def on_gossip(sender: object, gossip: "Gossip") -> None:
         print(gossip_line(gossip, time.time()), flush=True)
 
-    print("By queue: active/reserved/scheduled. Ctrl-C ends.\n", flush=True)
+    print("Reports, by queue: active/reserved/scheduled. Press Ctrl-C to quit.\n", flush=True)
     with signals.gossip_received.connected_to(on_gossip, sender=app):
         time.sleep(DURATION)
 
 
 @contextlib.contextmanager
 def _traffic() -> Iterator[None]:
-    """Customers, as long as this lasts."""
-    is_over = threading.Event()
-    traffic = threading.Thread(target=_send_orders, args=(is_over,), daemon=True)
+    """Send tasks while the context is entered."""
+    from example_project.traffic import send_orders
+
+    stop = threading.Event()
+    traffic = threading.Thread(target=send_orders, args=(stop,), daemon=True)
     traffic.start()
     try:
         yield
     finally:
-        is_over.set()
+        stop.set()
         traffic.join(timeout=5)
-
-
-def _send_orders(is_over: threading.Event) -> None:
-    """A customer now and then; a report now and then."""
-    from example_project.tasks import build_report, remind, send_mail, take_order
-
-    order_id = 0
-    while not is_over.wait(0.35):
-        order_id += 1
-        take_order.delay(order_id)
-        send_mail.delay(order_id)
-        if order_id % 4 == 0:
-            remind.apply_async((order_id,), countdown=6)
-        if order_id % 8 == 0:
-            build_report.delay(order_id)
 
 
 @contextlib.contextmanager
 def _worker(name: str, arguments: list[str], folder: str) -> Iterator[None]:
-    """A worker process, stopped at the end: warmly if it hurries."""
+    """Run a worker process; stop it at the end, by SIGKILL if a warm shutdown takes more than 10 s."""
     command = [sys.executable, "-m", "celery", "-A", "example_project", "worker", "-n", f"{name}@%h", "-c", "2"]
     with open(os.path.join(folder, f"{name}.log"), "ab") as log:
         process = subprocess.Popen([*command, *arguments], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)

@@ -1,4 +1,4 @@
-"""Three queues, and the broker of BROKER_URL; the demo sets BROKER_FOLDER for Kombu's filesystem transport."""
+"""Settings: three queues on the broker of BROKER_URL. The demo sets BROKER_FOLDER for Kombu's filesystem transport."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the shop does: short, long, failing and scheduled work."""
+"""Tasks of the shop: short, long, failing and scheduled ones."""
 
 import random
 import time
@@ -7,12 +7,12 @@ from example_project.celery import app
 
 
 class OutOfStockError(Exception):
-    """The shelf is empty."""
+    """The ordered product is out of stock."""
 
 
 @app.task
 def take_order(order_id: int) -> None:
-    """Short, on the default queue; one in ten fails."""
+    """Run for a short time on the default queue; one in ten orders fails."""
     time.sleep(random.uniform(0.1, 0.6))
     if order_id % 10 == 9:
         raise OutOfStockError(order_id)
@@ -20,17 +20,17 @@ def take_order(order_id: int) -> None:
 
 @app.task
 def send_mail(order_id: int) -> None:
-    """Short, on the queue for mail."""
+    """Run for a short time on the queue `mail`."""
     time.sleep(random.uniform(0.2, 1.0))
 
 
 @app.task
 def remind(order_id: int) -> None:
-    """Sent with an ETA, on the queue for mail."""
+    """Run on the queue `mail`; sent with an ETA."""
     time.sleep(0.1)
 
 
 @app.task
 def build_report(month: int) -> None:
-    """Long, on the queue for reports."""
+    """Run for a long time on the queue `reports`."""
     time.sleep(random.uniform(3.0, 6.0))

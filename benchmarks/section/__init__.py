@@ -1,1 +1,1 @@
-"""The sections of the price list, in the order of the page."""
+"""Sections of docs/explanation/benchmarks.md, a module each."""

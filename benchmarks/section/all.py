@@ -1,8 +1,9 @@
-"""Every section of the price list, in the order of the page. Read by the runner."""
+"""List of all sections, in the order of the page. Read by the runner."""
 
-from benchmarks.price.result import Section
+from benchmarks.report.result import Section
 from benchmarks.section import (
     broker,
+    defence,
     fault,
     fleet,
     freshness,
@@ -32,5 +33,6 @@ SECTIONS: list[Section] = [
     paint.SECTION,
     health.SECTION,
     fault.SECTION,
+    defence.SECTION,
     improvement.SECTION,
 ]

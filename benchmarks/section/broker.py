@@ -1,9 +1,9 @@
-"""What lies on the broker: messages and bytes."""
+"""Load on the broker: messages and bytes."""
 
 from collections.abc import Iterator
 
 from benchmarks import traffic
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 
 __all__ = ["SECTION"]
 
@@ -13,31 +13,31 @@ LABELS = {"plain": "plain", "gossip": "this package", "-E": "`-E`"}
 
 def measure(scale: Scale) -> Result:
     seconds = scale.pick(full=15.0, quick=4.0)
-    seen = {kind: traffic.measure(kind, RATE, seconds) for kind in ("redis", "rabbitmq")}
-    columns = ("broker", "worker", "messages/s", "in, KB/s", "out, KB/s", "beyond plain: messages/s", "in", "out")
+    traffics = {kind: traffic.measure(kind, RATE, seconds) for kind in ("redis", "rabbitmq")}
+    columns = ("broker", "worker", "messages/s", "in, KB/s", "out, KB/s", "added: messages/s", "in", "out")
     return Result(
         tables=(
             Table(
-                (*columns, "out, of plain's"),
-                tuple(row for kind, each in seen.items() for row in _rows(kind, each)),
-                f"One worker, {RATE:.0f} no-op tasks a second, one who listens, {seconds:.0f} s each:",
+                (*columns, "out, ratio to plain"),
+                tuple(row for kind, each in traffics.items() for row in _rows(kind, each)),
+                f"One worker, {RATE:.0f} no-op tasks per second, one listener, {seconds:.0f} s each:",
             ),
         ),
-        notes=tuple(f"On {kind}: {_compared(each)}" for kind, each in seen.items()),
+        notes=tuple(f"On {kind}: {_compared(each)}" for kind, each in traffics.items()),
     )
 
 
 def _rows(kind: str, seen: dict[str, traffic.Traffic]) -> Iterator[tuple[Cell, ...]]:
     plain = seen["plain"]
     for name, each in seen.items():
-        figures = each.published, each.incoming, each.outgoing
-        beyond = figures[0] - plain.published, figures[1] - plain.incoming, figures[2] - plain.outgoing
+        rates = each.published, each.incoming, each.outgoing
+        added = rates[0] - plain.published, rates[1] - plain.incoming, rates[2] - plain.outgoing
         is_plain = each is plain
         yield (
             kind,
             LABELS[name],
-            *figures,
-            *(None if is_plain else more for more in beyond),
+            *rates,
+            *(None if is_plain else rate for rate in added),
             None if is_plain else f"{each.outgoing / plain.outgoing:.2f}",
         )
 
@@ -47,25 +47,24 @@ def _compared(seen: dict[str, traffic.Traffic]) -> str:
     kept = ", ".join(f"{each.tasks:.0f}" for each in seen.values())
     behind = max(each.waiting for each in seen.values())
     return (
-        f"events put {theirs.published - plain.published:.0f} messages a second on the broker beyond the tasks, this "
-        f"package {ours.published - plain.published:.1f}; tasks a second were {kept}, and at most {behind} waited when "
-        "a window ended."
+        f"events add {theirs.published - plain.published:.0f} messages per second to the tasks, this package "
+        f"{ours.published - plain.published:.1f}. Tasks per second were {kept}; at most {behind} were waiting at the "
+        "end of a window."
     )
 
 
 SECTION = Section(
     name="broker",
-    title="What is on the broker",
+    title="Load on the broker",
     method="""\
-A broker of its own, so that nothing else counts; one worker, plain, with this package and `celery gossip watch`, and
-with `-E` and `celery events --dump`. Messages are all that is published: tasks, gossip, the listener's echo, events,
-Celery's own heartbeats. Redis tells them by `INFO` (PUBLISH and LPUSH, bytes of the network), RabbitMQ by its global
-counters and by the bytes of its connections, which needs no plugin. (`python -m benchmarks.traffic`)""",
+A separate broker, so that nothing else is counted. One worker: plain, then with this package and `celery gossip watch`,
+then with `-E` and `celery events --dump`. Messages are everything that is published: tasks, gossip, the listener's
+echo, events, Celery's own heartbeats. The figures come from Redis' `INFO` (PUBLISH and LPUSH calls, network bytes), and
+from RabbitMQ's global counters and the bytes of its connections, without a plugin. (`python -m benchmarks.traffic`)""",
     measure=measure,
     caveats="""\
-What is beyond plain grows with the task rate for events, and with workers and listeners for gossip: one message per
-worker and second in, as many out for each listener, and one echo per listener. The bytes of the tasks themselves
-differ from window to window by more than gossip takes, so a small or negative difference means nothing but "small"; a
-gossip of this worker is a few KB. Bytes of connections that were closed before a window ended are not in RabbitMQ's
-figures.""",
+The added load grows with the task rate for events, and with workers and listeners for gossip: one message in per worker
+and second, one message out per worker, second and listener, and one echo per listener. The bytes of the tasks vary
+between windows by more than gossip takes, so a small or negative difference only means "small"; one gossip message of
+this worker has a few KB. RabbitMQ's figures do not include connections that were closed before the end of a window.""",
 )

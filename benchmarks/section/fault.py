@@ -1,10 +1,10 @@
-"""What a broken gossip broker costs the tasks."""
+"""Effect of a failed gossip broker on the tasks."""
 
 from collections.abc import Iterator
 from math import isinf
 
 from benchmarks import broker_faults
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from tests.support.brokers import REDIS_URL, require
 
 __all__ = ["SECTION"]
@@ -16,7 +16,7 @@ def measure(scale: Scale) -> Result:
     every = [(fault, kind) for fault, kinds in broker_faults.FAULTS.items() for kind in kinds]
     chosen, seconds = scale.pick(full=(every, 8.0), quick=(QUICK, 4.0))
     rows = tuple(_rows(chosen, seconds))
-    columns = ("fault", "gossip broker", "without, tasks/s", "with", "ratio", "stop without, s", "stop with, s")
+    columns = ("fault", "gossip broker", "without, tasks/s", "with", "ratio", "shutdown without, s", "shutdown with, s")
     return Result(tables=(Table(columns, rows, f"One window of {seconds:.0f} s each:"),))
 
 
@@ -30,16 +30,16 @@ def _rows(chosen: list[tuple[str, str]], seconds: float) -> Iterator[tuple[Cell,
 
 SECTION = Section(
     name="fault",
-    title="What a broken gossip broker costs the tasks",
+    title="Effect of a failed gossip broker on the tasks",
     method="""\
-Two workers side by side, one without the step; tasks on Redis, gossip on a broker of its own that is then killed
-(refused), frozen by SIGSTOP, or blocked by RabbitMQ's memory alarm. At the end both are stopped warmly. "none" is
-what two such workers show where nothing is wrong. (`python -m benchmarks.broker_faults`; each fault at its full
-length, with its target: [faults.md](faults.md))""",
+Two workers run at the same time, one without the bootstep. Tasks are on Redis, gossip is on a separate broker that is
+then killed (refused), stopped by SIGSTOP (frozen), or blocked by RabbitMQ's memory alarm (alarm). At the end both
+workers shut down warmly. "none" is the same comparison without a fault. (`python -m benchmarks.broker_faults`; each
+fault in full length, with its target: [faults.md](faults.md))""",
     measure=measure,
     caveats="""\
-A worker that does not end within 30 s is Celery 5.7's own prefork pool: stopped while no-op tasks flow, it can wait
-for ever in billiard's `Pool.join`. The worker without the step does so too, with the same stack, in 1 of 5 stops of a
-run made for it, as did 1 of 5 with the step; our sender was idle. On gevent and eventlet a frozen gossip broker may
-add a second to a warm stop, the wait for the last word.""",
+A worker that does not end within 30 s is caused by Celery 5.7's own prefork pool: if it is stopped while no-op tasks
+are arriving, it can wait forever in billiard's `Pool.join`. In a run made to check this, 1 of 5 shutdowns without the
+bootstep and 1 of 5 with it had the same stack; the sender thread was idle. On gevent and eventlet a frozen gossip
+broker can add one second to a warm shutdown, the wait for the last report.""",
 )

@@ -1,4 +1,4 @@
-"""What a listener to a large fleet costs, and its steps by themselves."""
+"""Cost of a listener to a large fleet, and of its steps."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from benchmarks.listening import Heard
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
 from benchmarks.process import python
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from tests.support.brokers import RABBITMQ_URL, REDIS_URL, require
 from tests.support.workers import REPOSITORY
 
@@ -53,21 +53,21 @@ def measure(scale: Scale) -> Result:
             Table(
                 ("fleet", "broker", "tasks", "KB per gossip", "CPU, % of a core", "memory, MB", *ages, "refused"),
                 tuple(_row(size, heard) for size, heard in seen.items()),
-                f"Ten queues each, {seconds:.0f} s of listening and {seconds:.0f} s of looking:",
+                f"Ten queues each, {seconds:.0f} s of listening, then {seconds:.0f} s of reading the view:",
             ),
             Table(
                 ("fleet", "tasks", *_steps(next(iter(seen.values())))),
                 tuple(_pure_row(size, heard) for size, heard in seen.items() if size.broker == REDIS_URL),
-                "The steps by themselves, CPU in one process without a broker; the first two are paid per message, the "
-                "others for one look at the whole fleet:",
+                "CPU time of single steps, in one process without a broker; the first two are per message, the others "
+                "per call for the whole fleet:",
             ),
         ),
-        notes=tuple(_complaints(seen)),
+        notes=tuple(_anomalies(seen)),
     )
 
 
 def listened(size: Size, seconds: float) -> Heard:
-    """In a process of its own, for its memory's sake."""
+    """Measure in a separate process, so that its memory is not shared."""
     require(size.broker)
     names = ("workers", "interval", "tasks_per_queue", "rate", "broker")
     options = [f"--{name.replace('_', '-')}={getattr(size, name)}" for name in names]
@@ -76,7 +76,7 @@ def listened(size: Size, seconds: float) -> Heard:
 
 
 def figures_of(module: str, *options: str) -> bytes:
-    """The last line that the benchmark prints, as a command with --json."""
+    """Run a benchmark with --json in a separate process and return the last line that it prints."""
     done = subprocess.run(
         python(module, *options, "--json"), cwd=REPOSITORY, stdout=subprocess.PIPE, timeout=300, check=True
     )
@@ -85,7 +85,7 @@ def figures_of(module: str, *options: str) -> bytes:
 
 def _row(size: Size, heard: Heard) -> tuple[Cell, ...]:
     ages, broker = heard.since_sent, "RabbitMQ" if size.broker == RABBITMQ_URL else "Redis"
-    rate = f", {size.rate:g} more a second" if size.rate else ""
+    rate = f", {size.rate:g} more per second" if size.rate else ""
     return (
         size.name, broker, size.tasks + rate, heard.pure.size / 1e3, heard.cpu * 100, round(heard.memory),
         ages.p50, ages.p99, ages.most, heard.refused,
@@ -102,34 +102,35 @@ def _steps(heard: Heard) -> Iterator[str]:
 
 def _pure_row(size: Size, heard: Heard) -> tuple[Cell, ...]:
     per_message = [cost for name, cost in heard.pure.per_message.items() if name != "encode()"]
-    rate = f", {size.rate:g} more a second" if size.rate else ""
+    rate = f", {size.rate:g} more per second" if size.rate else ""
     return size.name, size.tasks + rate, *per_message, *heard.pure.per_look.values()
 
 
-def _complaints(seen: dict[Size, Heard]) -> Iterator[str]:
+def _anomalies(seen: dict[Size, Heard]) -> Iterator[str]:
     for size, heard in seen.items():
         if heard.states != "online 100.00%":
-            yield f"{size.name}, tasks {size.tasks}: seen {heard.states}; the fleet: {heard.fleet}."
+            yield f"{size.name}, tasks {size.tasks}: states {heard.states}; output of the fleet: {heard.fleet}."
 
 
 SECTION = Section(
     name="fleet",
-    title="What a listener to a large fleet costs",
+    title="Cost of a listener to a large fleet",
     method="""\
-A fleet of synthetic workers (`benchmarks.fleet`, a process of its own) speaks on the broker with the bytes that real
-workers send. CPU and memory are those of a process that does nothing but listen (34 MB of it before it begins); the
-age is that of every worker's latest gossip, looked at every 50 ms, since it was *sent*. Where tasks are counted each
-worker has one task in each queue and begins up to three in each interval, with a `Meter` as real ones have; "10 more
-a second" are short ones beside them. Fleet, broker and listener share the cores. (`python -m benchmarks.listening`)""",
+A fleet of synthetic workers (`benchmarks.fleet`, a separate process) publishes the same bytes as real workers. CPU and
+memory are those of a process that only listens (34 MB of it before it starts to listen). The age is the time since the
+latest gossip of each worker was *sent*, read every 50 ms. Where tasks are counted, each worker has one task per queue
+and starts up to three per interval, with a `Meter` as in real workers; "10 more per second" are additional short tasks.
+Fleet, broker and listener share the cores. (`python -m benchmarks.listening`)""",
     measure=measure,
     caveats="""\
-The fleet speaks evenly. Real workers jitter by a tenth of their interval, so their gossip is up to 1.1 intervals old
-when the next one comes. A view keeps 2,000 hostnames; for larger fleets the bound was raised for the measurement.
+The synthetic fleet publishes evenly. Real workers add 10 % jitter to their interval, so their gossip is up to 1.1
+intervals old when the next one arrives. A view keeps 2,000 hostnames; for larger fleets this bound was raised for the
+measurement.
 
-**What 10,000 workers need** is a longer interval, or several exchanges, each with some thousands of workers and a
-listener: at 1 s the messages alone would need more than the one core that a Python process has. Measured by hand at
-commit f5196d6, without tasks on Redis: 2,000 workers at 1 s took 28 % of a core and 58 MB, 3,000 took 41 % and 65
-MB, 10,000 at 10 s took 35 % and 96 MB; a fit through such rows gave 110 µs per message and 23 µs per worker and
-second, half of it spent in Kombu and redis-py. With a longer interval suspect and lost come later; they are 3.5 and
-10 intervals. Memory, some KB per worker without tasks, is no obstacle.""",
+**10,000 workers** need a longer interval, or several exchanges with a few thousand workers and a listener each: at 1 s
+the messages alone would need more than the one core that a Python process can use. Measured manually at commit f5196d6,
+without tasks, on Redis: 2,000 workers at 1 s took 28 % of a core and 58 MB, 3,000 took 41 % and 65 MB, 10,000 at 10 s
+took 35 % and 96 MB. A fit through such rows gave 110 µs per message and 23 µs per worker and second, half of it in
+Kombu and redis-py. With a longer interval the states suspect and lost are entered later, because they are 3.5 and 10
+intervals. Memory, a few KB per worker without tasks, is not a limit.""",
 )

@@ -1,8 +1,8 @@
-"""How fresh what one sees is."""
+"""Delay until a change is visible."""
 
 from benchmarks import freshness
 from benchmarks.figure import Quantiles
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from tests.support.brokers import REDIS_URL, require
 
 __all__ = ["SECTION"]
@@ -12,17 +12,17 @@ def measure(scale: Scale) -> Result:
     tasks, switches = scale.pick(full=(60, 16), quick=(10, 3))
     seen = freshness.measure(require(REDIS_URL), tasks, switches)
     rows = (
-        _row("a task starts → it is in the view", seen.started),
-        _row("a queue is cancelled or consumed again → the view says so", seen.paused),
-        _row("a task starts → an answer of `inspect active` has it, asked without a pause", seen.asked),
-        _row("one call of `inspect active` to everybody", seen.call),
+        _row("a task starts → the view contains it", seen.started),
+        _row("a queue is cancelled or consumed again → the view shows it", seen.paused),
+        _row("a task starts → a reply of `inspect active` contains it, called without a pause", seen.asked),
+        _row("one call of `inspect active` to all workers", seen.call),
         _row("one call of `inspect active` to one worker by name", seen.call_of_one),
     )
     return Result(
         tables=(Table(("", "times", "p50, s", "p95", "max"), rows),),
         notes=(
-            "Asked every 5 s, as an exporter would, such an answer is as old as its call took when it comes, and "
-            f"{5 + seen.call.p50:.1f} s when the next one does.",
+            "If it is called every 5 s, as by an exporter, a reply is as old as its call took when it arrives, and "
+            f"{5 + seen.call.p50:.1f} s old when the next one arrives.",
         ),
     )
 
@@ -33,16 +33,16 @@ def _row(name: str, seen: Quantiles) -> tuple[Cell, ...]:
 
 SECTION = Section(
     name="freshness",
-    title="How fresh it is",
+    title="Delay until a change is visible",
     method="""\
-One prefork worker with the default interval of 1 s, on Redis. Tasks start at random moments, and the worker's child
-notes when; the view of a listener is looked at every 2 ms, while a thread asks `inspect().active()` again and again.
-Then a queue is cancelled and consumed again at random moments, timed from the sending of the command.
+One prefork worker with the default interval of 1 s, on Redis. Tasks start at random moments, which the pool process
+records; the view of a listener is read every 2 ms, while a thread calls `inspect().active()` in a loop. Then a queue is
+cancelled and consumed again at random moments, measured from the sending of the command.
 (`python -m benchmarks.freshness`)""",
     measure=measure,
     caveats="""\
-A change waits for the next round: half an interval on average, 1.1 of one at most, and the loop. A shorter
-`gossip_interval` makes it so much fresher. `inspect` to everybody waits a whole second for whoever may still answer,
-so what it tells is a second old when it arrives; asked by name it returns at once, but then one has to know who is
-there, and a dead worker costs the second again.""",
+A change is reported at the next tick: after half an interval on average, 1.1 intervals at most, plus the delay of the
+event loop. A shorter `gossip_interval` shortens it in proportion. `inspect` to all workers waits a full second for
+further replies, so its result is a second old when it arrives. With names of workers it returns at once, but the names
+have to be known, and a dead worker costs the full second.""",
 )

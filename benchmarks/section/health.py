@@ -1,9 +1,9 @@
-"""What a health probe costs as a command."""
+"""Cost of a health probe as a command."""
 
 import statistics
 
 from benchmarks import health
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from tests.support.brokers import REDIS_URL, require
 
 __all__ = ["SECTION"]
@@ -16,7 +16,7 @@ def measure(scale: Scale) -> Result:
     return Result(
         tables=(Table(columns, tuple(_row(name, calls) for name, calls in spent.items())),),
         notes=(
-            f"Turn by turn `inspect ping` takes {statistics.median(ratios):.1f} times the CPU "
+            f"In pairs of consecutive calls `inspect ping` takes {statistics.median(ratios):.1f} times the CPU "
             f"({min(ratios):.1f} to {max(ratios):.1f}).",
         ),
     )
@@ -29,12 +29,12 @@ def _row(name: str, calls: list[tuple[float, float]]) -> tuple[Cell, ...]:
 
 SECTION = Section(
     name="health",
-    title="What a health probe costs",
+    title="Cost of a health probe",
     method="""\
-The command that an exec probe of Kubernetes runs, one of each in turn, beside one idle worker; CPU is the command's
-own, user and system. (`python -m benchmarks.health`)""",
+The commands that an exec probe of Kubernetes could run, called in turn, with one idle worker running; CPU is user and
+system time of the command. (`python -m benchmarks.health`)""",
     measure=measure,
     caveats="""\
-`celery inspect ping` also imports the project, which here has next to nothing to import, and makes the broker and the
-worker work. Most of what the health probe costs is Python's own start.""",
+`celery inspect ping` also imports the project, which is very small here, and causes work in the broker and in the
+worker. Most of the cost of the health probe is the start of Python.""",
 )

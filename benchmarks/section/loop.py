@@ -1,10 +1,10 @@
-"""How late a worker's event loop becomes."""
+"""Delay of a worker's event loop."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks import loop
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from benchmarks.workload import kind_of
 from tests.support.brokers import RABBITMQ_URL, REDIS_URL, require
 from tests.support.lateness import quantile
@@ -25,9 +25,9 @@ def measure(scale: Scale) -> Result:
 
 
 def _rows(kind: str, rate: float, seen: loop.Stall) -> Iterator[tuple[Cell, ...]]:
-    yield kind, int(rate), "late, without the step", *_quantiles(seen.without.late)
-    yield kind, int(rate), "late, with it", *_quantiles(seen.gossiping.late)
-    yield kind, int(rate), "held by our tick", *_quantiles(seen.gossiping.held)
+    yield kind, int(rate), "timer delay without the bootstep", *_quantiles(seen.without.late)
+    yield kind, int(rate), "timer delay with it", *_quantiles(seen.gossiping.late)
+    yield kind, int(rate), "duration of our tick", *_quantiles(seen.gossiping.held)
 
 
 def _quantiles(histogram: Counter[int]) -> tuple[Cell, ...]:
@@ -36,14 +36,14 @@ def _quantiles(histogram: Counter[int]) -> tuple[Cell, ...]:
 
 SECTION = Section(
     name="loop",
-    title="How long it holds up a worker's event loop",
+    title="Delay of the worker's event loop",
     method="""\
-A timer of 5 ms on the event loops of two prefork workers side by side, one without the step: by how much it comes
-late, which is what anything else on that loop would wait. Beside it, for how long each of our ticks held the loop, by
-the wall clock. (`python -m benchmarks.loop`)""",
+A timer of 5 ms on the event loops of two prefork workers that run at the same time, one without the bootstep. Its delay
+is the time that any other event on that loop would wait. In addition, the wall time that each of our ticks takes on the
+loop. (`python -m benchmarks.loop`)""",
     measure=measure,
     caveats="""\
-The lateness of a timer is that of the machine first: with two cores and some ten processes a millisecond or two is
-what the scheduler does to anybody, so the two workers are to be compared, not read alone. A tick that is preempted
-counts with the time for which others ran. Bounds of the histogram are 5 % apart.""",
+The delay of a timer depends mostly on the machine: with two cores and about ten processes the scheduler delays every
+process by a millisecond or two. Compare the two workers with each other. The duration of a tick includes the time for
+which it was preempted. Bounds of the histogram are 5 % apart.""",
 )

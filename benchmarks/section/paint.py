@@ -1,21 +1,21 @@
-"""How soon the dashboard's pages stand in a browser, and whether they move smoothly."""
+"""Load time and smoothness of the dashboard's pages in a browser."""
 
 from collections.abc import Iterator
 
 from benchmarks import painting
 from benchmarks.figure import quantile
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 
 __all__ = ["SECTION"]
 
 _COLUMNS = (
     "server",
     "page",
-    "drawn after, p50, s",
-    "at most, s",
-    "then busy, % of a core",
+    "load time, p50, s",
+    "max, s",
+    "CPU of the open tab, % of a core",
     "tasks above 50 ms",
-    "the longest, ms",
+    "longest task, ms",
 )
 
 
@@ -23,7 +23,9 @@ def measure(scale: Scale) -> Result:
     opens = scale.pick(full=9, quick=3)
     seconds = scale.pick(full=20.0, quick=5.0)
     rows = tuple(_rows(opens, seconds))
-    return Result(tables=(Table(_COLUMNS, rows, f"Opened {opens} times, then watched for {seconds:.0f} s:"),))
+    return Result(
+        tables=(Table(_COLUMNS, rows, f"Each page opened {opens} times, then left open for {seconds:.0f} s:"),)
+    )
 
 
 def _rows(opens: int, seconds: float) -> Iterator[tuple[Cell, ...]]:
@@ -34,14 +36,14 @@ def _rows(opens: int, seconds: float) -> Iterator[tuple[Cell, ...]]:
 
 SECTION = Section(
     name="paint",
-    title="How soon the dashboard's pages stand",
+    title="Load time of the dashboard's pages",
     method="""\
-1,000 synthetic workers with 10 queues each, on a Redis of their own, as for its viewers. Debian's Chromium, headless,
-on the same two cores as the server and the fleet, opens each page with an empty cache; "drawn" is the second frame
-after a table's first row was there, from the navigation's start. Then it is left open: what its tab does is a part
-of a core, and a task above 50 ms is what a reader may feel. Flower's page of workers beside it.
-(`python -m benchmarks.painting`)""",
+1,000 synthetic workers with 10 queues each on a separate Redis, as in the section on viewers. Debian's headless
+Chromium, on the same two cores as the server and the fleet, opens each page with an empty cache. The load time is
+measured from the start of the navigation to the second frame after the first row of a table exists. Then the page is
+left open: the CPU time of its tab is a share of a core, and a task above 50 ms can be noticeable. Flower's page of
+workers is measured for comparison. (`python -m benchmarks.painting`)""",
     measure=measure,
     caveats="""\
-Flower's workers have no queues and no tasks here; its page asks for the whole table again every second.""",
+Flower's workers have no queues and no tasks here; its page requests the whole table every second.""",
 )

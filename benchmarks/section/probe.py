@@ -1,7 +1,7 @@
-"""What a round costs a worker with many queues and many tasks."""
+"""Cost of a report in a worker with many queues and many tasks."""
 
 from benchmarks import probing
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 
 __all__ = ["SECTION"]
 
@@ -20,13 +20,13 @@ def measure(scale: Scale) -> Result:
         for held in HELD
         for transport in ("redis", "rabbitmq")
     ]
-    columns = ("queues", "reserved", "active", "deliveries of", "event loop, ms: wall p50", "max", "CPU p50")
+    columns = ("queues", "reserved", "active", "transport", "event loop, ms: wall p50", "max", "CPU p50")
     return Result(
         tables=(
             Table(
-                (*columns, "sender's thread, ms: wall p50", "max", "bytes"),
+                (*columns, "sender thread, ms: wall p50", "max", "bytes"),
                 tuple(rows),
-                f"{rounds} rounds each:",
+                f"{rounds} reports each:",
             ),
         )
     )
@@ -42,14 +42,14 @@ def row(held: probing.Held, transport: str, seen: probing.Round) -> tuple[Cell, 
 
 SECTION = Section(
     name="probe",
-    title="What a round costs a worker that holds many tasks",
+    title="Cost of a report in a worker that holds many tasks",
     method="""\
-One round in one process, without a broker: Celery's own `Request` objects on Celery's own lists, the consumer around
-them a fake. The worker reads its lists and composes the gossip on its event loop, once a second; it completes and
-encodes it on the sender's thread. (`python -m benchmarks.probing`)""",
+One report in one process, without a broker: Celery's own `Request` objects in Celery's own lists, with a fake consumer.
+A worker reads its lists and builds the gossip on its event loop, once per second; it completes and encodes it on the
+sender thread. (`python -m benchmarks.probing`)""",
     measure=measure,
     caveats="""\
-Nobody sets out to reserve 10,000 tasks in one worker; a prefetch multiplier of 0 does it. Then a round has to look at
-each of them; in the first round that sees a task it is asked for its queue, which takes a microsecond (see "What was
-improved"). The gossip itself does not grow: it tells counts, and ids of running tasks alone.""",
+A worker reserves 10,000 tasks with a prefetch multiplier of 0. Then a report has to examine each of them; the first
+report that contains a task finds its queue, which takes a microsecond (see "Improvements"). The gossip itself does not
+grow, because it contains counts, and ids of running tasks only.""",
 )

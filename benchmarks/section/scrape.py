@@ -1,8 +1,8 @@
-"""How long a scrape of the exporter takes."""
+"""Duration of a scrape of the exporter."""
 
 import msgspec
 
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from benchmarks.scraping import Scraped
 from benchmarks.section.fleet import figures_of
 from tests.support.brokers import REDIS_URL, require
@@ -24,9 +24,9 @@ def measure(scale: Scale) -> Result:
     chosen = scale.pick(full=list(FLEETS), quick=list(FLEETS)[1:2])
     rows = []
     for name in chosen:
-        said = figures_of("benchmarks.scraping", "--every=0.1", f"--seconds={seconds}", *FLEETS[name])
-        rows.append(_row(name, msgspec.json.decode(said, type=Scraped)))
-    columns = ("fleet", "time series on the page", "MB", "scrapes", "p50, ms", "p99", "max")
+        output = figures_of("benchmarks.scraping", "--every=0.1", f"--seconds={seconds}", *FLEETS[name])
+        rows.append(_row(name, msgspec.json.decode(output, type=Scraped)))
+    columns = ("fleet", "time series", "MB", "scrapes", "p50, ms", "p99", "max")
     return Result(
         tables=(
             Table((*columns, "rendering, s", "CPU, % of a core", "memory, MB"), tuple(rows), f"{seconds:.0f} s each:"),
@@ -44,13 +44,14 @@ def _row(name: str, seen: Scraped) -> tuple[Cell, ...]:
 
 SECTION = Section(
     name="scrape",
-    title="How long a scrape takes",
+    title="Duration of a scrape",
     method="""\
-The same fleet on Redis, with a `celery gossip exporter` in the listener's place; a process of its own scrapes ten
-times a second, compressed, from connecting to the last byte. (`python -m benchmarks.scraping`)""",
+The same fleet on Redis, with `celery gossip exporter` as the listener. A separate process scrapes ten times per second
+with compression; a scrape is measured from connecting to the last byte. (`python -m benchmarks.scraping`)""",
     measure=measure,
     caveats="""\
-A scrape hands out what is ready, so it does not grow with the fleet; what is left of the tail is waiting for the
-interpreter's lock, and for a core. Rendering, on a thread of its own, is what grows. Listening takes most of the CPU.
-Two calls of `inspect`, as celery-exporter makes them in each scrape, take two seconds: each awaits answers for one.""",
+A scrape returns an exposition that is rendered in advance, so its duration does not grow with the fleet; its slowest
+values are waits for the GIL and for a core. Rendering, on a thread of its own, grows with the fleet. Listening takes
+most of the CPU. Two calls of `inspect`, as celery-exporter makes them in each scrape, take two seconds: each waits one
+second for replies.""",
 )

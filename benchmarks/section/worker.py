@@ -1,17 +1,17 @@
-"""What a worker pays: CPU of its main process, plain, with this package, and with `-E`."""
+"""CPU of a worker's main process: plain, with this package, and with `-E`."""
 
 import statistics
 from collections.abc import Iterator
 
 from benchmarks import events, overhead
-from benchmarks.price.result import Cell, Result, Scale, Section, Table
-from benchmarks.tapping import Pure, pure_cost
+from benchmarks.instrumentation import Pure, pure_cost
+from benchmarks.report.result import Cell, Result, Scale, Section, Table
 from benchmarks.workload import kind_of
 from tests.support.brokers import RABBITMQ_URL, REDIS_URL, require
 
 __all__ = ["SECTION"]
 
-AIM = 1.03  #: ratio to plain Celery
+TARGET_RATIO = 1.03  #: ratio to plain Celery
 LABELS = {"plain": "plain", "again": "plain, again", "gossip": "this package", "-E": "`-E`"}
 
 
@@ -25,20 +25,20 @@ def measure(scale: Scale) -> Result:
     return Result(
         tables=(
             Table(
-                ("broker", "worker", "ms per 1000 tasks", "ratio to plain, median", "middle half", "all"),
+                ("broker", "worker", "ms per 1000 tasks", "ratio to plain, median", "interquartile range", "all"),
                 tuple(row for kind in rounds for row in _rows(kind, rounds[kind])),
                 f"{plan.pairs * plan.restarts} rounds of {plan.tasks:,} no-op tasks on each broker:",
             ),
             Table(
-                ("deliveries of", "Celery's Request, µs", "counted, µs", "added, µs", "of what plain Celery spends"),
+                ("transport", "Celery's Request, µs", "counted, µs", "added, µs", "share of plain Celery's CPU"),
                 tuple(_pure_row(kind, pure[kind], rounds[kind]) for kind in rounds),
-                "The pure cost of counting a task, both classes driven in turns in one process with fakes around them:",
+                "Cost of counting a task, with both classes called in turn in one process with fakes around them:",
             ),
         ),
         notes=(
-            f"Two idle workers side by side spend {idle.without:.2f} ms of CPU a second without gossip and "
-            f"{idle.gossiping:.2f} with it: {idle.gossiping - idle.without:.2f} ms a second, "
-            f"{(idle.gossiping - idle.without) / 1e3:.2%} of a core, whatever the tasks are.",
+            f"Of two idle workers, the one without gossip uses {idle.without:.2f} ms of CPU per second, the one with "
+            f"it {idle.gossiping:.2f}: {idle.gossiping - idle.without:.2f} ms per second more, "
+            f"{(idle.gossiping - idle.without) / 1e3:.2%} of a core, independent of the tasks.",
             _verdict({kind: events.summarised(each) for kind, each in rounds.items()}),
         ),
     )
@@ -56,31 +56,31 @@ def _pure_row(kind: str, pure: Pure, rounds: list[events.Costs]) -> tuple[Cell, 
 
 
 def _verdict(seen: dict[str, dict[str, events.Summary]]) -> str:
-    """Beside what the machine can tell: the ratio of plain Celery to itself."""
-    said = [
-        f"{'met' if summary['gossip'].ratio <= AIM else '**not shown**'} on {kind}: {summary['gossip'].ratio:.3f}, "
-        f"where plain Celery beside itself was {summary['again'].ratio:.3f}"
-        for kind, summary in seen.items()
-    ]
-    return f"The aim, a ratio of {AIM}, is {'; it is '.join(said)}."
+    """Compare with the noise of the machine, the ratio of plain Celery to itself."""
+    verdicts = []
+    for kind, summary in seen.items():
+        verdict = "met" if summary["gossip"].ratio <= TARGET_RATIO else "**not shown**"
+        ratios = f"{summary['gossip'].ratio:.3f}, where the second plain worker has {summary['again'].ratio:.3f}"
+        verdicts.append(f"{verdict} on {kind}: {ratios}")
+    return f"The target, a ratio of {TARGET_RATIO}, is {'; it is '.join(verdicts)}."
 
 
 SECTION = Section(
     name="worker",
-    title="What it costs a worker",
+    title="Cost in a worker",
     method="""\
-CPU of the worker's main process per 1000 no-op tasks, prefork. Four workers stand side by side and take turns at a
-batch each: plain Celery twice, with this package, and plain with `-E` (task events). A ratio is taken within a round,
-to the mean of the two plain ones; "plain, again" is the second by the first, so it tells what this machine can tell.
-All are started anew now and then, for no two processes are equal. (`python -m benchmarks.events`,
-`benchmarks.overhead`)""",
+CPU time of the worker's main process per 1000 no-op tasks, prefork. Four workers run at the same time and process a
+batch each in turn: plain Celery twice, with this package, and plain with `-E` (task events). Ratios are computed within
+a round, to the mean of the two plain workers; "plain, again" is the ratio of the second plain worker to the first,
+which shows the noise of this machine. All workers are restarted several times, because no two processes are equal.
+(`python -m benchmarks.events`, `benchmarks.overhead`)""",
     measure=measure,
     caveats="""\
-These tasks do nothing and come as fast as the worker takes them, which is where counting weighs most: a real task
-costs its worker more, and this package the same. On RabbitMQ, where plain Celery needs a third of the CPU per task,
-the same microseconds are a larger part. Leaving parts out in workers showed that the gossip itself cannot be seen
-(1.00), nor can the cyclic collector: what there is is the counting. Between Celery's own steps its code finds the
-caches cold, so in workers it is somewhat more than the pure cost. A variant that notes without a lock and counts when
-it is told has a lower pure cost and the same ratios within the noise, and it counts in bursts that hold up the event
-loop; it was not taken.""",
+These tasks do nothing and arrive as fast as the worker can take them, which is the worst case for counting: a real task
+costs its worker more, and this package the same. On RabbitMQ plain Celery needs a third of the CPU per task, so the
+same microseconds are a larger share. Workers with parts of the package switched off showed that neither the gossip
+itself (1.00) nor the cyclic garbage collector has a measurable cost: the cost is the counting. In a worker it is higher
+than in the isolated measurement, because the CPU caches are cold between Celery's own steps. A variant that records
+events without a lock and counts them when a report is made has a lower isolated cost and the same ratios within the
+noise, but it counts in bursts that delay the event loop; it was rejected.""",
 )

@@ -1,4 +1,4 @@
-"""Family: the name, help, type and labels of one metric, and the client's own family that begins empty. Pure."""
+"""Family: name, help text and labels of one metric, and the client's family without samples. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ __all__ = ["Family"]
 
 @dataclass(frozen=True)
 class Family:
-    """One metric as it is documented; a counter's name ends in `_total`."""
+    """Define one metric. docs/reference/metrics.md repeats name, labels and help text, and a test compares them."""
 
-    name: str
+    name: str  #: ends in `_total` if it is a counter
     help: str
-    labels: tuple[str, ...] = ()  #: `hostname` first, where there is one
+    labels: tuple[str, ...] = ()  #: `hostname` first, if the metric has it
 
     def gauge(self, *, by_hostname: bool = True) -> GaugeMetricFamily:
         return GaugeMetricFamily(self.name, self.help, labels=self.labels_for(by_hostname=by_hostname))

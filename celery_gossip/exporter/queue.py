@@ -1,7 +1,7 @@
-"""The metrics of queues. Pure.
+"""Metric families of queues. Pure.
 
-A queue that only workers serve who are gone is told with zeros for as long as those are in the view: an alert on
-"nobody consumes this" needs a zero to find.
+A queue whose workers are all offline or lost is exported with zeros for as long as these workers are in the view: an
+alert on queues without a consumer needs a series with the value 0.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from prometheus_client import Metric
 
+from celery_gossip.cluster.view import QueueView, View
 from celery_gossip.exporter.family import Family
-from celery_gossip.messages import plain
-from celery_gossip.view import QueueView, View
+from celery_gossip.wire.messages import sanitize_name
 
 __all__ = ["FAMILIES", "queue_families"]
 
@@ -19,34 +19,34 @@ _QUEUE = ("queue_name",)
 
 
 @dataclass
-class _Service:
-    """Who takes messages from one queue: neither gone, nor draining, nor paused there."""
+class _Consumers:
+    """Consumers of one queue. Those of workers that are offline, lost or draining are not counted."""
 
     workers: int = 0
     consumers: int = 0
-    processes: int = 0
-    paused: int = 0
+    slots: int = 0
+    paused: int = 0  #: not in any of the other counts
 
 
-_SERVED: tuple[tuple[Family, Callable[[_Service], float]], ...] = (
+_CONSUMER_METRICS: tuple[tuple[Family, Callable[[_Consumers], float]], ...] = (
     (
         Family("celery_active_worker_count", "Workers that take messages from a queue.", _QUEUE),
-        lambda service: service.workers,
+        lambda consumers: consumers.workers,
     ),
     (
         Family("celery_active_process_count", "Slots of these workers: processes, threads or greenlets.", _QUEUE),
-        lambda service: service.processes,
+        lambda consumers: consumers.slots,
     ),
     (
-        Family("celery_active_consumer_count", "Consumers of a queue that gossip.", _QUEUE),
-        lambda service: service.consumers,
+        Family("celery_active_consumer_count", "Consumers of a queue in workers that report.", _QUEUE),
+        lambda consumers: consumers.consumers,
     ),
     (
-        Family("celery_gossip_queue_paused_consumers", "Consumers that have stopped, by cancel_consumer.", _QUEUE),
-        lambda service: service.paused,
+        Family("celery_gossip_queue_paused_consumers", "Consumers that cancel_consumer has paused.", _QUEUE),
+        lambda consumers: consumers.paused,
     ),
 )
-_TOLD: tuple[tuple[Family, Callable[[QueueView], float]], ...] = (
+_QUEUE_METRICS: tuple[tuple[Family, Callable[[QueueView], float]], ...] = (
     (Family("celery_gossip_queue_tasks_active", "Tasks of a queue that run.", _QUEUE), lambda queue: queue.active),
     (
         Family("celery_gossip_queue_tasks_reserved", "Tasks of a queue that wait for a slot in a worker.", _QUEUE),
@@ -57,58 +57,57 @@ _TOLD: tuple[tuple[Family, Callable[[QueueView], float]], ...] = (
         lambda queue: queue.scheduled,
     ),
     (
-        Family(
-            "celery_gossip_queue_slots", "Slots of the workers that would take its tasks; shared by queues.", _QUEUE
-        ),
+        Family("celery_gossip_queue_slots", "Slots of the workers that serve a queue; shared by queues.", _QUEUE),
         lambda queue: queue.slots,
     ),
     (
-        Family("celery_gossip_queue_free_slots", "Those of them without a task; shared by queues.", _QUEUE),
+        Family("celery_gossip_queue_free_slots", "Slots of these workers without a task; shared by queues.", _QUEUE),
         lambda queue: queue.free_slots,
     ),
     (
-        Family("celery_gossip_queue_load", "(active + reserved + backlog) / slots; slots count as 1 at least.", _QUEUE),
+        Family("celery_gossip_queue_load", "(active + reserved + backlog) / slots; slots count as at least 1.", _QUEUE),
         lambda queue: queue.load,
     ),
 )
-_LENGTH = Family("celery_queue_length", "Messages that wait on the broker; absent where that is not known.", _QUEUE)
+_LENGTH = Family("celery_queue_length", "Messages that wait on the broker; absent if the number is unknown.", _QUEUE)
 
-FAMILIES = (_LENGTH, *(family for family, _ in (*_SERVED, *_TOLD)))
+FAMILIES = (_LENGTH, *(family for family, _ in (*_CONSUMER_METRICS, *_QUEUE_METRICS)))
 
 
 def queue_families(view: View) -> Iterator[Metric]:
+    """Yield the families of this module."""
     length = _LENGTH.gauge()
     for queue in view.queues:
         if queue.backlog is not None:
-            length.add_metric((plain(queue.queue),), queue.backlog)
+            length.add_metric((sanitize_name(queue.queue),), queue.backlog)
     yield length
-    services = _services(view)
-    for family, read_service in _SERVED:
+    by_queue = _consumers_by_queue(view)
+    for family, read_consumers in _CONSUMER_METRICS:
         metric = family.gauge()
-        for name, service in services.items():
-            metric.add_metric((plain(name),), read_service(service))
+        for name, consumers in by_queue.items():
+            metric.add_metric((sanitize_name(name),), read_consumers(consumers))
         yield metric
-    for family, read_queue in _TOLD:
+    for family, read_queue in _QUEUE_METRICS:
         metric = family.gauge()
         for queue in view.queues:
-            metric.add_metric((plain(queue.queue),), read_queue(queue))
+            metric.add_metric((sanitize_name(queue.queue),), read_queue(queue))
         yield metric
 
 
-def _services(view: View) -> dict[str, _Service]:
-    services = {queue.queue: _Service() for queue in view.queues}
+def _consumers_by_queue(view: View) -> dict[str, _Consumers]:
+    by_queue = {queue.queue: _Consumers() for queue in view.queues}
     for worker in view.workers:
-        served: dict[str, None] = {}
+        consumed: dict[str, None] = {}
         for gossip in worker.gossips:
-            for check in {check.queue: check for check in gossip.checks}.values():  # whoever says a queue twice
-                service = services.setdefault(check.queue, _Service())
+            for check in {check.queue: check for check in gossip.checks}.values():  # a report may name a queue twice
+                consumers = by_queue.setdefault(check.queue, _Consumers())
                 if worker.is_gone or gossip.state != "online":
                     continue
-                service.paused += check.paused
+                consumers.paused += check.paused
                 if not check.paused:
-                    service.consumers += 1
-                    service.processes += gossip.concurrency
-                    served[check.queue] = None
-        for name in served:
-            services[name].workers += 1
-    return services
+                    consumers.consumers += 1
+                    consumers.slots += gossip.concurrency
+                    consumed[check.queue] = None
+        for name in consumed:
+            by_queue[name].workers += 1
+    return by_queue

@@ -1,7 +1,7 @@
-"""The metrics of workers: one value for each, or one for all of them. Pure.
+"""Metric families of workers: one value for each worker, or one for all workers together. Pure.
 
-A worker that is gone has `up` 0, no active tasks, its state and its age, and nothing else; the rivals of a conflict
-count under their one hostname.
+A worker that is offline or lost has `celery_worker_up` 0, no active tasks, its state and its age, and no other metric.
+Instances in a conflict are summed under the hostname that they share.
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from prometheus_client import Metric
 
+from celery_gossip.cluster.view import STATES, WorkerView
 from celery_gossip.exporter.family import Family
-from celery_gossip.messages import Gossip
-from celery_gossip.view import STATES, WorkerView
+from celery_gossip.wire.messages import Gossip
 
 __all__ = ["FAMILIES", "worker_families"]
 
@@ -20,22 +20,23 @@ _HOSTNAME = ("hostname",)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A family and its value: of each worker, and of all of them from those."""
+class _WorkerMetric:
+    """A family, its value for one worker, and the aggregate of these values over all workers."""
 
     family: Family
     value: Callable[[WorkerView], float]
-    together: Callable[[Iterable[float]], float] = sum
-    is_of_the_gone: bool = False
+    aggregate: Callable[[Iterable[float]], float] = sum
+    includes_gone: bool = False  #: exported for offline and lost workers too
     is_counter: bool = False
 
 
 def _sum(read: Callable[[Gossip], float]) -> Callable[[WorkerView], float]:
-    """Of every boot that speaks under the hostname."""
+    """Sum over all instances that report under the hostname."""
     return lambda worker: sum(map(read, worker.gossips))
 
 
-def _most(read: Callable[[Gossip], float]) -> Callable[[WorkerView], float]:
+def _max(read: Callable[[Gossip], float]) -> Callable[[WorkerView], float]:
+    """Take the maximum over all instances that report under the hostname."""
     return lambda worker: max(map(read, worker.gossips))
 
 
@@ -43,83 +44,105 @@ def _largest(values: Iterable[float]) -> float:
     return max(values, default=0.0)
 
 
-_TOLD = (
-    _Told(
-        Family("celery_worker_up", "1 while a worker is neither offline nor lost.", _HOSTNAME),
+_METRICS = (
+    _WorkerMetric(
+        Family("celery_worker_up", "1 unless a worker is offline or lost.", _HOSTNAME),
         lambda worker: not worker.is_gone,
-        is_of_the_gone=True,
+        includes_gone=True,
     ),
-    _Told(
-        Family("celery_worker_tasks_active", "Tasks that a worker runs; 0 of one that is gone.", _HOSTNAME),
+    _WorkerMetric(
+        Family("celery_worker_tasks_active", "Tasks that a worker runs; 0 if it is offline or lost.", _HOSTNAME),
         lambda worker: 0 if worker.is_gone else sum(gossip.active for gossip in worker.gossips),
-        is_of_the_gone=True,
+        includes_gone=True,
     ),
-    _Told(
-        Family("celery_gossip_worker_age_seconds", "Seconds since a worker was last heard.", _HOSTNAME),
+    _WorkerMetric(
+        Family("celery_gossip_worker_age_seconds", "Seconds since the last report of a worker.", _HOSTNAME),
         lambda worker: worker.age,
-        together=_largest,
-        is_of_the_gone=True,
+        aggregate=_largest,
+        includes_gone=True,
     ),
-    _Told(
-        Family("celery_gossip_worker_loop_lag_seconds", "By how much a worker's last tick was late.", _HOSTNAME),
-        _most(lambda gossip: gossip.loop_lag),
-        together=_largest,
+    _WorkerMetric(
+        Family("celery_gossip_worker_loop_lag_seconds", "Seconds by which the last timer tick was late.", _HOSTNAME),
+        _max(lambda gossip: gossip.loop_lag),
+        aggregate=_largest,
     ),
-    _Told(
+    _WorkerMetric(
         Family(
             "celery_gossip_worker_stalled_seconds",
-            "For how long a worker's event loop has not ticked; 0 while it ticks.",
+            "Seconds since the event loop of a worker last ticked; 0 while it ticks.",
             _HOSTNAME,
         ),
-        _most(lambda gossip: gossip.stalled_for),
-        together=_largest,
+        _max(lambda gossip: gossip.stalled_for),
+        aggregate=_largest,
     ),
-    _Told(
+    _WorkerMetric(
         Family("celery_gossip_worker_slots", "Tasks that a worker can run at once, in any pool.", _HOSTNAME),
         _sum(lambda gossip: gossip.concurrency),
     ),
-    _Told(
-        Family("celery_gossip_worker_tasks_reserved", "Tasks prefetched that wait for a slot.", _HOSTNAME),
+    _WorkerMetric(
+        Family("celery_gossip_worker_tasks_reserved", "Prefetched tasks that wait for a slot.", _HOSTNAME),
         _sum(lambda gossip: gossip.reserved),
     ),
-    _Told(
+    _WorkerMetric(
         Family("celery_gossip_worker_tasks_scheduled", "Tasks that a worker holds until their ETA.", _HOSTNAME),
         _sum(lambda gossip: gossip.scheduled),
     ),
-    _Told(
-        Family("celery_gossip_worker_tasks_unattributed", "Active tasks whose queue could not be told.", _HOSTNAME),
+    _WorkerMetric(
+        Family("celery_gossip_worker_tasks_limited", "Tasks that wait for their rate limit.", _HOSTNAME),
+        _sum(lambda gossip: gossip.limited),
+    ),
+    _WorkerMetric(
+        Family(
+            "celery_gossip_worker_messages_batched",
+            "Messages held by tasks with a custom strategy, buffered or running as a batch.",
+            _HOSTNAME,
+        ),
+        _sum(lambda gossip: gossip.batched),
+    ),
+    _WorkerMetric(
+        Family("celery_gossip_worker_tasks_unattributed", "Active tasks whose queue is unknown.", _HOSTNAME),
         _sum(lambda gossip: gossip.unattributed),
     ),
-    _Told(
+    _WorkerMetric(
         Family(
             "celery_gossip_worker_overflowed_tasks_total",
-            "Tasks received that a worker counts under the name 'other', for it has too many names.",
+            "Tasks received that a worker counts as task 'other' because it has too many names.",
             _HOSTNAME,
         ),
         lambda worker: worker.gossip.overflowed,
         is_counter=True,
     ),
-    _Told(
+    _WorkerMetric(
+        Family(
+            "celery_gossip_worker_undecodable_messages_total",
+            "Messages received that are not tasks: not decodable, of an unknown format, or invalid.",
+            _HOSTNAME,
+        ),
+        lambda worker: worker.gossip.undecodable,
+        is_counter=True,
+    ),
+    _WorkerMetric(
         Family(
             "celery_gossip_worker_skewed_waits_total",
-            "Waits that count as 0, for they were negative: the clocks of sender and worker disagree.",
+            "Negative waits, counted as 0: the clocks of sender and worker differ.",
             _HOSTNAME,
         ),
         lambda worker: worker.gossip.skewed,
         is_counter=True,
     ),
 )
-_UNVERIFIED = Family("celery_gossip_unverified_workers", "Workers whose gossip is not signed, where a secret is set.")
-_STATE = Family("celery_gossip_worker_state", "1 for the state that a worker is in.", (*_HOSTNAME, "state"))
+_UNVERIFIED = Family("celery_gossip_unverified_workers", "Workers with unsigned reports, if a secret is set.")
+_STATE = Family("celery_gossip_worker_state", "1 for the current state of a worker.", (*_HOSTNAME, "state"))
 _WORKERS = Family("celery_gossip_workers", "Workers in each state.", ("state",))
 
-FAMILIES = (*(told.family for told in _TOLD), _STATE, _WORKERS, _UNVERIFIED)
+FAMILIES = (*(metric.family for metric in _METRICS), _STATE, _WORKERS, _UNVERIFIED)
 
 
 def worker_families(workers: Sequence[WorkerView], *, by_hostname: bool) -> Iterator[Metric]:
-    here = [worker for worker in workers if not worker.is_gone]
-    for told in _TOLD:
-        yield from _family(told, workers if told.is_of_the_gone else here, by_hostname=by_hostname)
+    """Yield the families of this module that are exported with, or without, the label `hostname`."""
+    present = [worker for worker in workers if not worker.is_gone]
+    for metric in _METRICS:
+        yield from _family(metric, workers if metric.includes_gone else present, by_hostname=by_hostname)
     if by_hostname:
         state = _STATE.gauge()
         for worker in workers:
@@ -134,13 +157,13 @@ def worker_families(workers: Sequence[WorkerView], *, by_hostname: bool) -> Iter
     yield unverified
 
 
-def _family(told: _Told, workers: Sequence[WorkerView], *, by_hostname: bool) -> Iterator[Metric]:
-    if told.is_counter and not by_hostname:
-        return  # the sum would fall whenever a worker leaves
-    family = told.family.counter() if told.is_counter else told.family.gauge(by_hostname=by_hostname)
+def _family(metric: _WorkerMetric, workers: Sequence[WorkerView], *, by_hostname: bool) -> Iterator[Metric]:
+    if metric.is_counter and not by_hostname:
+        return  # the sum would decrease whenever a worker leaves the view
+    family = metric.family.counter() if metric.is_counter else metric.family.gauge(by_hostname=by_hostname)
     if by_hostname:
         for worker in workers:
-            family.add_metric((worker.gossip.hostname,), float(told.value(worker)))
+            family.add_metric((worker.gossip.hostname,), float(metric.value(worker)))
     else:
-        family.add_metric((), float(told.together(map(told.value, workers))))
+        family.add_metric((), float(metric.aggregate(map(metric.value, workers))))
     yield family

@@ -8,29 +8,29 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from celery_gossip.foreground import ENDING, handlers_kept
 from celery_gossip.log import logger
-from celery_gossip.tui.app import Top
-from celery_gossip.tui.frame import Source
+from celery_gossip.process import EXIT_SIGNALS, restore_signal_handlers
+from celery_gossip.tui.app import TopApp
+from celery_gossip.tui.snapshot import Source
 
 __all__ = ["Source", "run_top"]
 
-_SIGNALS = (*ENDING, signal.SIGHUP)  #: the event loop leaves their defaults behind
+_SIGNALS = (*EXIT_SIGNALS, signal.SIGHUP)  #: the event loop resets their handlers to the defaults when it ends
 
 
 def run_top(source: Source) -> None:
-    """Show the source until the user quits; blocks, on the main thread. SystemExit if the dashboard failed."""
+    """Show the source until the user quits. Blocks the main thread. Raise SystemExit if the dashboard failed."""
     if os.environ.get("TERM") == "dumb":
         os.environ["NO_COLOR"] = "1"
-    top = _Signalled(source)
-    with _silence(), handlers_kept(_SIGNALS):
+    top = _TopAppWithSignals(source)
+    with _logging_suppressed(), restore_signal_handlers(_SIGNALS):
         top.run()
     if top.return_code:
         sys.exit(top.return_code)
 
 
-class _Signalled(Top):
-    """Leaves the terminal as it was, whichever signal ends it."""
+class _TopAppWithSignals(TopApp):
+    """Exit through Textual on a signal, so that the terminal is restored."""
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -39,13 +39,13 @@ class _Signalled(Top):
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep log lines off the screen: handlers of our own logger stay, those of the root do not hear it."""
-    propagates, last_resort, nothing = logger.propagate, logging.lastResort, logging.NullHandler()
-    logger.propagate, logging.lastResort = False, nothing
-    logger.addHandler(nothing)
+def _logging_suppressed() -> Iterator[None]:
+    """Keep log lines off the screen: this package's logger keeps its handlers and does not propagate to the root."""
+    propagates, last_resort, null_handler = logger.propagate, logging.lastResort, logging.NullHandler()
+    logger.propagate, logging.lastResort = False, null_handler
+    logger.addHandler(null_handler)
     try:
         yield
     finally:
-        logger.removeHandler(nothing)
+        logger.removeHandler(null_handler)
         logger.propagate, logging.lastResort = propagates, last_resort

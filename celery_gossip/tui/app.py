@@ -1,4 +1,7 @@
-"""Top: the dashboard itself. It takes a frame a second and hands it to the panes; runs on Textual's event loop."""
+"""TopApp: the Textual application of `celery gossip top`. Shows one snapshot of the source per second.
+
+Runs on Textual's event loop, on the main thread.
+"""
 
 import time
 from collections.abc import Callable
@@ -11,27 +14,27 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
 from textual.widgets import Input
 
-from celery_gossip.tui.board import Board, Detail
-from celery_gossip.tui.column import Order
+from celery_gossip.cluster.view import QueueView, WorkerView
+from celery_gossip.tui.column import SortOrder
 from celery_gossip.tui.detail import detail_lines, finding_key
-from celery_gossip.tui.frame import Frame, Recorder, Source
-from celery_gossip.tui.manual import Manual
+from celery_gossip.tui.help import HelpScreen
+from celery_gossip.tui.layout import pane_heights
 from celery_gossip.tui.row import FINDINGS, QUEUES, WORKERS
 from celery_gossip.tui.search import Search
-from celery_gossip.tui.share import share
-from celery_gossip.tui.summary import Banner, banner, head_lines, keys_line
+from celery_gossip.tui.snapshot import Snapshot, SnapshotRecorder, Source
+from celery_gossip.tui.summary import ListenerAlert, header_lines, key_hints_line, listener_alert, no_findings_text
 from celery_gossip.tui.table import Table
 from celery_gossip.tui.text import Cell
-from celery_gossip.view import QueueView, WorkerView
+from celery_gossip.tui.widgets import DetailPane, StaticLines
 
-__all__ = ["Top"]
+__all__ = ["TopApp"]
 
-REFRESH = 1.0  #: seconds between two frames
-_WIDE = 140  #: cells from which on the detail stands beside the tables
+REFRESH = 1.0  #: seconds between two snapshots
+_WIDE = 140  #: cells; from this width on the detail is shown beside the tables
 
 
-class Top(App[None]):
-    """Findings, queues and workers of a source, live."""
+class TopApp(App[None]):
+    """Show findings, queues and workers of a source."""
 
     CSS_PATH = "style.tcss"
     TITLE = "celery gossip top"
@@ -45,36 +48,35 @@ class Top(App[None]):
         Binding("s", "sort", show=False),
         Binding("S", "reverse", show=False),
         Binding("slash", "search", show=False),
-        Binding("escape", "leave", show=False),
+        Binding("escape", "close", show=False),
         Binding("space", "pause", show=False),
         Binding("z", "zoom", show=False),
     ]
 
     def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(ansi_color=True)
-        self._recorder = Recorder(source, clock)
+        self._recorder = SnapshotRecorder(source, clock)
         self._clock = clock
-        self._frame = self._recorder.take()
+        self._snapshot = self._recorder.record()
         self._search = Search()
         self._paused_at: float | None = None
-        self._subject: tuple[str, str] | None = None  #: of the detail: the pane and the key of its row
+        self._subject: tuple[str, str] | None = None  #: the row that the detail shows: id of its table, key of the row
         self._is_zoomed = False
-        self._head, self._banner, self._keys = Board("head"), Board("banner"), Board("keys")
-        self._detail = Detail()
-        self._slash = Board("slash")
-        self._input = Input(id="search", placeholder="hostname, queue or state; enter keeps, esc clears")
-        self._search_line = Horizontal(self._slash, self._input, id="search-line")
-        by_name = Order("QUEUES", is_descending=False), Order("WORKERS", is_descending=False)
+        self._header, self._alert, self._keys = StaticLines("header"), StaticLines("alert"), StaticLines("keys")
+        self._detail = DetailPane()
+        self._search_prompt = StaticLines("search-prompt")
+        self._input = Input(id="search", placeholder="hostname, queue or state; enter applies, esc clears")
+        self._search_line = Horizontal(self._search_prompt, self._input, id="search-line")
         self._finding_table = Table("findings", FINDINGS, finding_key, None)
-        self._queue_table = Table("queues", QUEUES, queue_key, by_name[0])
-        self._worker_table = Table("workers", WORKERS, worker_key, by_name[1])
+        self._queue_table = Table("queues", QUEUES, queue_key, SortOrder("QUEUES", is_descending=False))
+        self._worker_table = Table("workers", WORKERS, worker_key, SortOrder("WORKERS", is_descending=False))
         self._tables = (self._finding_table, self._queue_table, self._worker_table)
         self._panes = Vertical(*self._tables, id="panes")
         self._current = self._worker_table
 
     def compose(self) -> ComposeResult:
-        yield self._head
-        yield self._banner
+        yield self._header
+        yield self._alert
         with Horizontal(id="body"):
             yield self._panes
             yield self._detail
@@ -83,62 +85,62 @@ class Top(App[None]):
 
     def on_mount(self) -> None:
         self.set_interval(REFRESH, self.tick)
-        self._lay_out()
+        self._update_layout()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._lay_out(event.size)
+        self._update_layout(event.size)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, Table):
             self._current = event.widget
-            self._lay_out()
+            self._update_layout()
 
     def tick(self) -> None:
-        """Take the next frame. While paused it only goes into the past that the sparklines show afterwards."""
-        frame = self._recorder.take()
+        """Record the next snapshot. While paused it is not shown, but its samples are kept for the sparklines."""
+        snapshot = self._recorder.record()
         if self._paused_at is None:
-            self._frame = frame
-        self._lay_out()
+            self._snapshot = snapshot
+        self._update_layout()
 
-    def _lay_out(self, size: Size | None = None) -> None:
-        """Put the frame into the panes, and the panes onto the screen."""
+    def _update_layout(self, size: Size | None = None) -> None:
+        """Show the current snapshot in all panes, and size the panes."""
         width, height = size or self.size
-        frame, search = self._frame, self._search
-        alarm = banner(frame, width)
-        self._show_head(alarm, width)
-        self._show_tables(frame, search)
-        self._arrange(width, height - 3 - (len(alarm.lines) if alarm else 0))
+        snapshot, search = self._snapshot, self._search
+        alert = listener_alert(snapshot, width)
+        self._show_header(alert, width)
+        self._show_tables(snapshot, search)
+        self._arrange_panes(width, height - 3 - (len(alert.lines) if alert else 0))
         self._show_detail()
 
-    def _show_head(self, alarm: Banner | None, width: int) -> None:
+    def _show_header(self, alert: ListenerAlert | None, width: int) -> None:
         paused_for = None if self._paused_at is None else self._clock() - self._paused_at
-        self._head.show(head_lines(self._frame, width, paused_for))
-        self._banner.display = alarm is not None
-        if alarm is not None:
-            self._banner.styles.height = len(alarm.lines)
-            self._banner.show([(Cell(f" {line}"),) for line in alarm.lines], over=alarm.style)
+        self._header.show(header_lines(self._snapshot, width, paused_for))
+        self._alert.display = alert is not None
+        if alert is not None:
+            self._alert.styles.height = len(alert.lines)
+            self._alert.show([(Cell(f" {line}"),) for line in alert.lines], style=alert.style)
         order = self._current.order
-        escape = "closes" if self._subject else "drops the filter" if self._search.text else ""
+        escape = "closes" if self._subject else "clears the filter" if self._search.text else ""
         sorting = "urgency" if order is None else order.title.lower()
-        self._keys.show([keys_line(width, self._search.text, sorting, escape)])
-        self._slash.show([(Cell("/", "strong"),)])
+        self._keys.show([key_hints_line(width, self._search.text, sorting, escape)])
+        self._search_prompt.show([(Cell("/", "strong"),)])
 
-    def _show_tables(self, frame: Frame, search: Search) -> None:
-        nothing = "nothing fits the filter"
-        calm = "nothing is wrong" if frame.view.workers and not frame.error else "none"
-        view = frame.view
-        for name, table, shown, known, empty in (
-            ("1 FINDINGS", self._finding_table, search.findings(frame.findings), frame.findings, calm),
+    def _show_tables(self, snapshot: Snapshot, search: Search) -> None:
+        no_match = "no row matches the filter"
+        no_findings = no_findings_text(snapshot)
+        view = snapshot.view
+        for name, table, matching, known, empty in (
+            ("1 FINDINGS", self._finding_table, search.findings(snapshot.findings), snapshot.findings, no_findings),
             ("2 QUEUES", self._queue_table, search.queues(view), view.queues, "none"),
             ("3 WORKERS", self._worker_table, search.workers(view), view.workers, "none"),
         ):
-            figure = f"{len(shown):,}" if len(shown) == len(known) else f"{len(shown):,}/{len(known):,}"
-            table.empty = empty if not known else nothing
-            table.show(shown, frame, f"{name} {figure}")
+            number = f"{len(known):,}" if len(matching) == len(known) else f"{len(matching):,}/{len(known):,}"
+            table.empty_text = empty if not known else no_match
+            table.show(matching, snapshot, f"{name} {number}")
 
-    def _arrange(self, width: int, height: int) -> None:
-        """How high each pane is, and where the detail stands."""
-        heights = share(height, self._finding_table.rows, self._queue_table.rows)
+    def _arrange_panes(self, width: int, height: int) -> None:
+        """Set the height of each pane, and the place of the detail."""
+        heights = pane_heights(height, self._finding_table.row_count, self._queue_table.row_count)
         for table, lines in zip(self._tables, heights, strict=True):
             table.display = table is self._current or not self._is_zoomed
             table.styles.height = height if self._is_zoomed else lines
@@ -146,46 +148,46 @@ class Top(App[None]):
         self._detail.set_class(width >= _WIDE, "beside")
         self._panes.display = self._subject is None or width >= _WIDE
 
-    def _show_detail(self, *, is_other: bool = False) -> None:
-        if self._subject is not None and self._detail.room:
-            lines = detail_lines(*self._subject, self._frame, self._detail.room)
-            self._detail.show(lines, is_other=is_other)
+    def _show_detail(self, *, is_new_subject: bool = False) -> None:
+        if self._subject is not None and self._detail.line_width:
+            lines = detail_lines(*self._subject, self._snapshot, self._detail.line_width)
+            self._detail.show(lines, is_new_subject=is_new_subject)
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
-        self._open(event.table)
+    def on_table_row_selected(self, event: Table.RowSelected) -> None:
+        self._open_detail(event.table)
         self.screen.set_focus(self._detail)
 
-    def on_table_moved(self) -> None:
-        """Beside the tables the detail follows the cursor."""
+    def on_table_row_highlighted(self) -> None:
+        """If the detail is shown beside the tables, show the row under the cursor in it."""
         if self._subject is not None and self.focused is self._current:
-            self._open(self._current)
-        self._lay_out()
+            self._open_detail(self._current)
+        self._update_layout()
 
-    def on_detail_sized(self) -> None:
+    def on_detail_pane_resized(self) -> None:
         self._show_detail()
 
-    def on_detail_closed(self) -> None:
-        self.action_leave()
+    def on_detail_pane_closed(self) -> None:
+        self.action_close()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._search = Search(event.value)
-        self._lay_out()
+        self._update_layout()
 
     def on_input_submitted(self) -> None:
         self._close_input()
 
     def action_help(self) -> None:
-        self.push_screen(Manual())
+        self.push_screen(HelpScreen())
 
     def action_pane(self, number: int) -> None:
         if self._subject is not None and self.size.width < _WIDE:
             self._close_detail()
         self._current = self._tables[number - 1]
-        self._lay_out()
+        self._update_layout()
         self._refocus()
 
     def action_sort(self) -> None:
-        self._current.turn_order()
+        self._current.sort_by_next_column()
 
     def action_reverse(self) -> None:
         self._current.reverse_order()
@@ -194,8 +196,8 @@ class Top(App[None]):
         self._search_line.display, self._keys.display = True, False
         self.screen.set_focus(self._input)
 
-    def action_leave(self) -> None:
-        """Out of what is open, the innermost first."""
+    def action_close(self) -> None:
+        """Close the detail if it is open and the filter is not being edited, else clear the filter."""
         if self._subject is not None and self.focused is not self._input:
             self._close_detail()
         else:
@@ -205,28 +207,28 @@ class Top(App[None]):
     def action_pause(self) -> None:
         if self._paused_at is None:
             self._paused_at = self._clock()
-            self._lay_out()
+            self._update_layout()
         else:
             self._paused_at = None
             self.tick()
 
     def action_zoom(self) -> None:
         self._is_zoomed = not self._is_zoomed
-        self._lay_out()
+        self._update_layout()
 
-    def _open(self, table: Table) -> None:
+    def _open_detail(self, table: Table) -> None:
         if table.key is not None and table.id is not None:
             self._subject = (table.id, table.key)
-            self._lay_out()
-            self._show_detail(is_other=True)
+            self._update_layout()
+            self._show_detail(is_new_subject=True)
 
     def _close_detail(self) -> None:
         self._subject = None
-        self._lay_out()
+        self._update_layout()
         self._refocus()
 
     def _refocus(self) -> None:
-        """At once, not when Textual is idle: keys that were typed ahead are meant for it."""
+        """Focus the current table at once, and not when Textual is idle: keys already typed are meant for it."""
         self.screen.set_focus(self._current)
 
     def _close_input(self) -> None:

@@ -1,154 +1,210 @@
-"""The detail pane: everything that is known of one queue, one worker or one finding, as lines. Pure.
+"""Lines of the detail pane: all known facts about one queue, worker or finding. Pure.
 
-Bounded: of ids and workers only the first hundreds are told, and how many more there are.
+Bounded: ids and workers beyond _MAX_LISTED are counted, not listed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from rich.cells import chop_cells
 
-from celery_gossip.diagnosis import Finding
-from celery_gossip.messages import Gossip, QueueCheck
-from celery_gossip.report import duration, percent
-from celery_gossip.throughput import Distribution, Throughput
-from celery_gossip.tui.frame import Frame
-from celery_gossip.tui.row import LEAST_FULL, UNVERIFIED, severity_cell, state_cell
-from celery_gossip.tui.spark import sparkline
-from celery_gossip.tui.text import Cell, Line, age, count, fit, shown, wrap
-from celery_gossip.view import STATES, QueueView, WorkerView
+from celery_gossip.cluster.task_view import TaskView, tasks_of
+from celery_gossip.cluster.throughput import Distribution, Throughput
+from celery_gossip.cluster.view import STATES, QueueView, WorkerView
+from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, severity_cell, state_cell
+from celery_gossip.tui.snapshot import Snapshot
+from celery_gossip.tui.sparkline import sparkline
+from celery_gossip.tui.text import Cell, Line, escape_text, fit, format_age, format_count, wrap
+from celery_gossip.units import format_duration, format_percent
+from celery_gossip.wire.messages import Gossip, QueueCheck, TaskCount
 
 __all__ = ["detail_lines", "finding_key"]
 
-_MOST = 300  #: ids, workers or checks told one by one
-_LABEL = 14  #: cells
+_MAX_LISTED = 300  #: ids, workers or checks listed
+_LABEL_WIDTH = 14  #: cells
 
 
-def detail_lines(pane: str, key: str, frame: Frame, width: int) -> list[Line]:
-    """Of the finding, queue or worker with this key; of one that has left the view just that."""
-    rows = {"findings": _finding_lines, "queues": _queue_lines, "workers": _worker_lines}[pane]
-    return list(rows(key, frame, width)) or [(Cell(f"{shown(key)} is not in the view any more.", "dim"),)]
+def detail_lines(pane: str, key: str, snapshot: Snapshot, width: int) -> list[Line]:
+    """Return the lines of the finding, queue or worker with this key, or one line if it has left the view."""
+    build = {"findings": _finding_lines, "queues": _queue_lines, "workers": _worker_lines}[pane]
+    return list(build(key, snapshot, width)) or [(Cell(f"{escape_text(key)} is no longer in the view.", "dim"),)]
 
 
 def finding_key(finding: Finding) -> str:
     return f"{finding.kind}\n{finding.subject}\n{finding.severity}"
 
 
-def _finding_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
-    for finding in frame.findings:
+def _finding_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    for finding in snapshot.findings:
         if finding_key(finding) == key:
             yield from _title("Finding", finding.kind, width)
             yield _fact("severity", severity_cell(finding))
             yield _fact("subject", finding.subject)
-            yield _fact("since", age(frame.now - finding.since))
+            yield _fact("since", format_age(snapshot.now - finding.since))
             yield ()
-            yield from ((Cell(line),) for line in wrap(shown(finding.text), width))
+            yield from ((Cell(line),) for line in wrap(escape_text(finding.text), width))
             for lines in (_queue_lines, _worker_lines):
-                about = list(lines(finding.subject, frame, width))
+                about = list(lines(finding.subject, snapshot, width))
                 yield from [(), *about] if about else ()
 
 
-def _queue_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
-    queue = next((queue for queue in frame.view.queues if queue.queue == key), None)
+def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    queue = next((queue for queue in snapshot.view.queues if queue.queue == key), None)
     if queue is None:
         return
-    past = frame.past.get(key, ())
+    history = snapshot.history.get(key, ())
     yield from _title("Queue", key, width)
     states = [f"{queue.states[state]:,} {state}" for state in STATES if queue.states.get(state)]
     yield from _facts("workers", ", ".join(states) or "none", width)
     yield _fact("paused", queue.paused)
-    yield _fact("slots", f"{count(queue.slots)}, {count(queue.free_slots)} free; shared with other queues")
-    yield _fact("reserved", f"{count(queue.reserved)}, scheduled {count(queue.scheduled)}")
-    bars = min(60, width - _LABEL - 12)
-    active = sparkline([sample.active for sample in past], bars, frame.taken, min(queue.slots, LEAST_FULL))
-    backlog = sparkline([sample.backlog for sample in past], bars, frame.taken, LEAST_FULL)
-    yield (*_fact("active", fit(count(queue.active), 11)), Cell(f" {active}", "info"))
-    yield (*_fact("backlog", fit(count(queue.backlog), 11)), Cell(f" {backlog}", "trace"))
-    yield from _pace_lines(frame.throughput.get(queue.queue), width)
-    yield from _servers(queue, frame, width)
-    yield from _ids("Running tasks", queue.active_ids, queue.active, frame)
-
-
-def _pace_lines(pace: Throughput | None, width: int) -> Iterator[Line]:
-    """How its tasks have fared in the last minute."""
-    if pace is None:
-        yield _fact("last minute", "no task was counted")
-        return
-    kinds = ", ".join(
-        f"{shown(kind)} {number:,}" for kind, number in sorted(pace.failures.items(), key=lambda one: -one[1])
+    yield _fact(
+        "slots", f"{format_count(queue.slots)}, {format_count(queue.free_slots)} free; shared with other queues"
     )
-    failed = f"{percent(pace.failure_rate)} failed{f' ({kinds})' if kinds else ''}"
-    others = f"{pace.retried:,} retried, {pace.revoked:,} revoked, {pace.rejected:,} rejected"
-    yield from _facts("last minute", f"{pace.per_second(pace.ended):.1f}/s done, {failed}, {others}", width)
-    yield from _facts("ran for", _times(pace.runtime), width)
-    yield from _facts("waited for", _times(pace.wait), width)
+    yield _fact("reserved", f"{format_count(queue.reserved)}, scheduled {format_count(queue.scheduled)}")
+    bars = min(60, width - _LABEL_WIDTH - 12)
+    active = sparkline(
+        [sample.active for sample in history], bars, snapshot.sample_count, min(queue.slots, MIN_BAR_SCALE)
+    )
+    backlog = sparkline([sample.backlog for sample in history], bars, snapshot.sample_count, MIN_BAR_SCALE)
+    yield (*_fact("active", Cell(fit(format_count(queue.active), 11))), Cell(f" {active}", "info"))
+    yield (*_fact("backlog", Cell(fit(format_count(queue.backlog), 11))), Cell(f" {backlog}", "trace"))
+    yield from _throughput_lines(snapshot.throughput.get(queue.queue), width)
+    yield from _worker_lines_of_queue(queue, snapshot, width)
+    yield from _task_lines("Running tasks", snapshot.view.tasks(queue=key), queue.active, snapshot)
 
 
-def _times(times: Distribution) -> str:
-    if not times.count:
-        return "not known"
-    figures = (("p50", times.p50), ("p75", times.p75), ("p95", times.p95), ("p99", times.p99), ("max", times.max))
-    return ", ".join(f"{name} {duration(seconds)}" for name, seconds in figures)
+def _throughput_lines(throughput: Throughput | None, width: int) -> Iterator[Line]:
+    """Yield lines about the tasks of the last minute."""
+    if throughput is None:
+        yield _fact("last minute", "no tasks counted")
+        return
+    failures = ", ".join(
+        f"{escape_text(kind)} {number:,}"
+        for kind, number in sorted(throughput.failures.items(), key=lambda item: -item[1])
+    )
+    failed = f"{format_percent(throughput.failure_rate)} failed{f' ({failures})' if failures else ''}"
+    others = f"{throughput.retried:,} retried, {throughput.revoked:,} revoked, {throughput.rejected:,} rejected"
+    yield from _facts("last minute", f"{throughput.per_second(throughput.ended):.1f}/s done, {failed}, {others}", width)
+    yield from _facts("runtime", _times(throughput.runtime), width)
+    yield from _facts("wait", _times(throughput.wait), width)
 
 
-def _servers(queue: QueueView, frame: Frame, width: int) -> Iterator[Line]:
-    served = [(worker, check) for worker in frame.view.workers for check in _checks_of(worker, queue.queue)]
-    yield from _headline(f"Workers ({len(served):,})", "active/reserved/scheduled here")
-    for worker, check in served[:_MOST]:
-        name = fit(shown(worker.gossip.hostname), max(12, min(40, width - 34)))
+def _times(distribution: Distribution) -> str:
+    if not distribution.count:
+        return "unknown"
+    statistics = (
+        ("p50", distribution.p50),
+        ("p75", distribution.p75),
+        ("p95", distribution.p95),
+        ("p99", distribution.p99),
+        ("max", distribution.max),
+    )
+    return ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in statistics)
+
+
+def _worker_lines_of_queue(queue: QueueView, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    serving = [(worker, check) for worker in snapshot.view.workers for check in _checks_of(worker, queue.queue)]
+    yield from _section_title(f"Workers ({len(serving):,})", "active/reserved/scheduled here")
+    for worker, check in serving[:_MAX_LISTED]:
+        name = fit(escape_text(worker.gossip.hostname), max(12, min(40, width - 34)))
         yield Cell("  "), Cell(name, "strong"), Cell(" "), _padded(worker.state), Cell(f" {_counts(check)}")
-    yield from _more(len(served) - _MOST, "workers")
+    yield from _more_line(len(serving) - _MAX_LISTED, "workers")
 
 
-def _worker_lines(key: str, frame: Frame, width: int) -> Iterator[Line]:
-    worker = next((worker for worker in frame.view.workers if worker.gossip.hostname == key), None)
+def _worker_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    worker = next((worker for worker in snapshot.view.workers if worker.gossip.hostname == key), None)
     if worker is None:
         return
     gossip = worker.gossip
     yield from _title("Worker", key, width)
-    yield (*_fact("state", state_cell(worker.state)), Cell(f" for {age(frame.now - worker.state_since)}"))
+    yield (*_fact("state", state_cell(worker.state)), Cell(f" for {format_age(snapshot.now - worker.state_since)}"))
     if worker.is_verified is not None:
-        trust = "signed with this listener's secret" if worker.is_verified else f"{UNVERIFIED} not signed: unverified"
-        yield _fact("gossip", trust)
-    yield _fact("last heard", f"{age(frame.now - worker.heard_at)} ago, speaks every {gossip.interval:g}s")
-    yield _fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {age(gossip.stalled_for)}")
-    yield from _facts("boot", f"{gossip.boot}, message {gossip.seq:,}, app {gossip.app}", width)
-    pool = f"{gossip.pool}, concurrency {count(gossip.concurrency)}, prefetch {_prefetch(gossip)}"
+        signature = (
+            "signed with this listener's secret" if worker.is_verified else f"{UNVERIFIED} not signed: unverified"
+        )
+        yield _fact("signature", signature)
+    yield _fact("last report", f"{format_age(snapshot.now - worker.heard_at)} ago, every {gossip.interval:g}s")
+    yield _fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {format_age(gossip.stalled_for)}")
+    yield from _facts("instance", f"{gossip.boot}, report {gossip.seq:,}, app {gossip.app}", width)
+    pool = f"{gossip.pool}, concurrency {format_count(gossip.concurrency)}, prefetch {_prefetch(gossip)}"
     yield from _facts("pool", pool, width)
     yield from _facts("tasks", _tasks(gossip), width)
-    yield from _other_boots(worker, frame)
-    yield from _headline(f"Queues ({len(gossip.checks):,})", "active/reserved/scheduled")
-    for check in gossip.checks[:_MOST]:
+    yield from _other_instances(worker, snapshot)
+    if worker.stack:
+        yield from _section_title("Blocked in", "module:function:line, innermost first")
+        yield from ((Cell("  "), Cell(escape_text(frame))) for frame in worker.stack)
+    yield from _section_title(f"Queues ({len(gossip.checks):,})", "active/reserved/scheduled")
+    for check in gossip.checks[:_MAX_LISTED]:
         yield (
             Cell("  "),
-            Cell(fit(shown(check.queue), max(12, min(40, width - 24))), "strong"),
+            Cell(fit(escape_text(check.queue), max(12, min(40, width - 24))), "strong"),
             Cell(f" {_counts(check)}"),
         )
-    yield from _more(len(gossip.checks[_MOST:]) + gossip.omitted, "idle queues")
-    title = "Tasks when last heard" if worker.is_gone else "Running tasks"
-    yield from _ids(title, _active_ids(worker.gossips), sum(gossip.active for gossip in worker.gossips), frame)
+    yield from _more_line(len(gossip.checks[_MAX_LISTED:]) + gossip.omitted, "idle queues")
+    title = "Tasks in its last report" if worker.is_gone else "Running tasks"
+    active = sum(gossip.active for gossip in worker.gossips)
+    yield from _task_lines(title, worker.tasks(), active, snapshot)
+    yield from _waiting_lines("Reserved tasks", gossip, gossip.reserved_tasks, gossip.reserved)
+    yield from _waiting_lines("Scheduled tasks", gossip, gossip.scheduled_tasks, gossip.scheduled)
 
 
-def _other_boots(worker: WorkerView, frame: Frame) -> Iterator[Line]:
+def _other_instances(worker: WorkerView, snapshot: Snapshot) -> Iterator[Line]:
     for rival in worker.rivals:
-        told = f"boot {shown(rival.boot)} speaks too: {shown(rival.state)}, {_tasks(rival)}"
-        yield _fact("rival", Cell(told, "bad"))
+        text = f"instance {escape_text(rival.boot)} reports too: {escape_text(rival.state)}, {_tasks(rival)}"
+        yield _fact("rival", Cell(text, "bad"))
     if worker.replaced is not None:
-        left = worker.replaced
-        yield _fact("replaced", Cell(f"boot {shown(left.boot)} left with {count(left.active)} running tasks", "warn"))
-        yield from _ids("Tasks that it left", _active_ids((left,)), left.active, frame)
+        replaced = worker.replaced
+        yield _fact(
+            "replaced",
+            Cell(
+                f"instance {escape_text(replaced.boot)} ended with {format_count(replaced.active)} running tasks",
+                "warn",
+            ),
+        )
+        yield from _task_lines("Tasks of the replaced instance", tasks_of(replaced), replaced.active, snapshot)
 
 
-def _ids(title: str, ids: Sequence[str], active: int, frame: Frame) -> Iterator[Line]:
-    yield from _headline(f"{title} ({active:,})", "age: since first seen by this dashboard")
-    for task_id in ids[:_MOST]:
-        first = frame.seen.get(task_id)
-        passed = "?" if first is None else age(frame.now - first)
-        yield Cell("  "), Cell(f"{passed:>7} "), Cell(shown(task_id))
-    yield from _more(active - min(len(ids), _MOST), "tasks")
+def _task_lines(title: str, tasks: Iterable[TaskView], active: int, snapshot: Snapshot) -> Iterator[Line]:
+    """Yield the tasks, the longest running first, with their age, id, name and what is unusual about them."""
+    aged = sorted(((_age_of(task, snapshot), task) for task in tasks), key=lambda pair: (-pair[0][0], pair[1].id))
+    yield from _section_title(f"{title} ({active:,})", "with the time for which they have run")
+    for (_, age), task in aged[:_MAX_LISTED]:
+        name = Cell(f" {escape_text(task.name)}", "strong") if task.name else Cell("")
+        yield Cell("  "), Cell(f"{age:>8} "), Cell(escape_text(task.id)), name, Cell(_notes(task), "dim")
+    yield from _more_line(active - min(len(aged), _MAX_LISTED), "tasks")
 
 
-def _active_ids(gossips: Iterable[Gossip]) -> list[str]:
-    return [task_id for gossip in gossips for check in gossip.checks for task_id in check.active]
+def _age_of(task: TaskView, snapshot: Snapshot) -> tuple[float, str]:
+    """Return the seconds for which a task has run, and their text: `>5s` if it may have run for longer."""
+    if task.age is not None:
+        return task.age, format_age(task.age)
+    since = snapshot.first_seen.get(task.id)
+    return (0.0, "?") if since is None else (snapshot.now - since, f">{format_age(snapshot.now - since)}")
+
+
+def _notes(task: TaskView) -> str:
+    notes = [f"retry {task.retries:,}"] if task.retries else []
+    notes += ["redelivered"] if task.is_redelivered else []
+    limit = task.time_limit or task.soft_time_limit
+    notes += [f"limit {format_duration(limit)}"] if limit else []
+    return f"  {', '.join(notes)}" if notes else ""
+
+
+def _waiting_lines(title: str, gossip: Gossip, counts: Iterable[TaskCount], total: int) -> Iterator[Line]:
+    """Yield the numbers of waiting tasks by name, the largest first, if the worker reports them."""
+    rows = list(counts)
+    if not rows:
+        return
+    yield from _section_title(f"{title} ({total:,})", "by name and queue")
+    for one in rows:
+        queue = escape_text(gossip.names[one.queue]) or "(unknown)"
+        yield (
+            Cell("  "),
+            Cell(f"{one.count:>7,} "),
+            Cell(escape_text(gossip.names[one.task]), "strong"),
+            Cell(f" {queue}"),
+        )
+    yield from _more_line(total - sum(one.count for one in rows), "tasks")
 
 
 def _checks_of(worker: WorkerView, queue: str) -> Iterable[QueueCheck]:
@@ -160,13 +216,13 @@ def _counts(check: QueueCheck) -> str:
 
 
 def _tasks(gossip: Gossip) -> str:
-    told = f"active {gossip.active:,}, reserved {gossip.reserved:,}, scheduled {gossip.scheduled:,}"
-    unknown = f", {gossip.unattributed:,} of unknown queue" if gossip.unattributed else ""
-    return f"{told}, processed {gossip.processed:,}{unknown}"
+    counts = f"active {gossip.active:,}, reserved {gossip.reserved:,}, scheduled {gossip.scheduled:,}"
+    unknown = f", {gossip.unattributed:,} with unknown queue" if gossip.unattributed else ""
+    return f"{counts}, processed {gossip.processed:,}{unknown}"
 
 
 def _prefetch(gossip: Gossip) -> str:
-    return "?" if gossip.prefetch_count is None else count(gossip.prefetch_count)
+    return "?" if gossip.prefetch_count is None else format_count(gossip.prefetch_count)
 
 
 def _padded(state: str) -> Cell:
@@ -175,28 +231,28 @@ def _padded(state: str) -> Cell:
 
 
 def _title(kind: str, name: str, width: int) -> Iterator[Line]:
-    """The whole name, here at least."""
-    first, *others = chop_cells(shown(name), max(2, width - len(kind) - 1)) or [""]
+    """Yield the name in full, in as many lines as it needs."""
+    first, *others = chop_cells(escape_text(name), max(2, width - len(kind) - 1)) or [""]
     yield Cell(f"{kind} "), Cell(first, "strong")
     for part in others:
         yield Cell(" " * (len(kind) + 1)), Cell(part, "strong")
 
 
 def _fact(label: str, value: str | Cell) -> Line:
-    return Cell(fit(label, _LABEL), "dim"), value if isinstance(value, Cell) else Cell(shown(value))
+    return Cell(fit(label, _LABEL_WIDTH), "dim"), value if isinstance(value, Cell) else Cell(escape_text(value))
 
 
 def _facts(label: str, text: str, width: int) -> Iterator[Line]:
-    """Likewise, in as many lines as it takes."""
-    for at, line in enumerate(wrap(shown(text), max(1, width - _LABEL))):
-        yield Cell(fit("" if at else label, _LABEL), "dim"), Cell(line)
+    """Yield a label and its text, in as many lines as it needs."""
+    for at, line in enumerate(wrap(escape_text(text), max(1, width - _LABEL_WIDTH))):
+        yield Cell(fit("" if at else label, _LABEL_WIDTH), "dim"), Cell(line)
 
 
-def _headline(text: str, remark: str) -> Iterator[Line]:
+def _section_title(text: str, note: str) -> Iterator[Line]:
     yield ()
-    yield Cell(text, "title"), Cell(f"  {remark}", "dim")
+    yield Cell(text, "title"), Cell(f"  {note}", "dim")
 
 
-def _more(number: int, of_what: str) -> Iterator[Line]:
+def _more_line(number: int, noun: str) -> Iterator[Line]:
     if number > 0:
-        yield (Cell(f"  and {number:,} more {of_what}", "dim"),)
+        yield (Cell(f"  and {number:,} more {noun}", "dim"),)

@@ -1,14 +1,14 @@
-"""The styles by name, and lines as Textual takes them. The terminal's own colours: they suit dark and light ones."""
+"""Named styles, and the conversion of lines to Textual's strips. Uses the terminal's own colours, dark or light."""
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from celery_gossip.tui.text import Line, cut, width_of
+from celery_gossip.tui.text import Line, cell_width, truncate
 
-__all__ = ["STYLES", "strip_of"]
+__all__ = ["STYLES", "render_strip"]
 
-#: No pair is told apart by red and green alone.
+#: No two meanings differ by red and green alone.
 STYLES = {
     "": Style(),
     "dim": Style(dim=True),
@@ -19,20 +19,20 @@ STYLES = {
     "bad": Style(color="red", bold=True),
     "title": Style(bold=True, underline=True),
     "current": Style(color="cyan", bold=True, reverse=True),
-    "chosen": Style(bold=True, reverse=True),
-    "alarm": Style(color="red", bold=True, reverse=True),
+    "selected": Style(bold=True, reverse=True),
+    "critical": Style(color="red", bold=True, reverse=True),
     "notice": Style(color="yellow", bold=True, reverse=True),
 }
 
 
-def strip_of(line: Line, width: int, over: str = "", base: Style | None = None) -> Strip:
-    """The line in exactly `width` cells, on the base style; the style `over`, if any, replaces that of every cell."""
-    room = width
+def render_strip(line: Line, width: int, override: str = "", base: Style | None = None) -> Strip:
+    """Return the line in exactly `width` cells on the base style. `override`, if set, is the style of every cell."""
+    remaining = width
     segments = []
     for text, style in line:
-        text = cut(text, room)  # noqa: PLW2901
-        room -= width_of(text)
-        segments.append(Segment(text, STYLES[over or style]))
-    segments.append(Segment(" " * room, STYLES[over]))
+        text = truncate(text, remaining)  # noqa: PLW2901
+        remaining -= cell_width(text)
+        segments.append(Segment(text, STYLES[override or style]))
+    segments.append(Segment(" " * remaining, STYLES[override]))
     strip = Strip(segments, width)
     return strip if base is None else strip.apply_style(base)

@@ -1,21 +1,21 @@
-"""The three tables of `top`: the columns of findings, queues and workers. Pure.
+"""Columns of the three tables of `top`: findings, queues and workers. Pure.
 
-What a colour says is also said by a symbol or a word.
+Every meaning that has a colour has a symbol or a word too.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from celery_gossip.diagnosis import CRITICAL, Finding
-from celery_gossip.report import duration, percent
-from celery_gossip.throughput import Distribution, Throughput
+from celery_gossip.cluster.throughput import Distribution, Throughput
+from celery_gossip.cluster.view import STATES, QueueView, WorkerView
+from celery_gossip.diagnosis.diagnosis import CRITICAL, Finding
 from celery_gossip.tui.column import Column
-from celery_gossip.tui.frame import Frame, Sample
-from celery_gossip.tui.spark import sparkline
-from celery_gossip.tui.text import Cell, age, count, shown, width_of
-from celery_gossip.view import STATES, QueueView, WorkerView
+from celery_gossip.tui.snapshot import Sample, Snapshot
+from celery_gossip.tui.sparkline import sparkline
+from celery_gossip.tui.text import Cell, cell_width, escape_text, format_age, format_count
+from celery_gossip.units import format_duration, format_percent
 
-__all__ = ["FINDINGS", "LEAST_FULL", "QUEUES", "WORKERS", "queue_names", "severity_cell", "state_cell"]
+__all__ = ["FINDINGS", "MIN_BAR_SCALE", "QUEUES", "WORKERS", "queue_names", "severity_cell", "state_cell"]
 
 R = TypeVar("R")
 
@@ -29,188 +29,220 @@ _SYMBOLS = {
     "offline": ("○", "dim"),
     "lost": ("✗", "bad"),
 }
-UNVERIFIED = "!"  #: beside the state of a worker whose gossip is not signed, though it could be told
-LEAST_FULL = 8  #: tasks or messages that fill a bar, at least: a few are not told as if they were many
-_FAILURES_TO_MENTION = 0.1  #: of a queue's tasks, in the last minute
-_NOTHING = Throughput(seconds=0.0)
-_LAG_TO_MENTION = 0.5  #: seconds of loop lag that are worth a colour
-_STALLED_WIDTH = 16  #: cells of a state that says for how long
-_MOST_NAMES = 12  #: queues named in a worker's row
+UNVERIFIED = "!"  #: marks a worker whose reports are not signed, if this listener has a secret
+MIN_BAR_SCALE = 8  #: smallest number of tasks or messages that fills a bar, so that a few do not look like many
+_HIGH_FAILURE_RATE = 0.1  #: of a queue's tasks in the last minute; coloured from here on
+_NO_TASKS = Throughput(seconds=0.0)
+_HIGH_LAG = 0.5  #: seconds of loop lag; coloured from here on
+_STALLED_WIDTH = 16  #: cells of the state with its duration
+_MAX_NAMES = 12  #: queues listed in a worker's row
 
 
 def state_cell(state: str, text: str = "") -> Cell:
-    """The state's symbol and word, or another text for the word."""
+    """Return the symbol of the state, and `text` or the name of the state."""
     symbol, style = _SYMBOLS.get(state, ("?", "warn"))
-    return Cell(f"{symbol} {text or shown(state)}", style)
+    return Cell(f"{symbol} {text or escape_text(state)}", style)
 
 
 def severity_cell(finding: Finding) -> Cell:
-    return Cell("✖ critical", "bad") if finding.severity == CRITICAL else Cell(f"! {shown(finding.severity)}", "warn")
+    if finding.severity == CRITICAL:
+        return Cell("✖ critical", "bad")
+    return Cell(f"! {escape_text(finding.severity)}", "warn")
 
 
-def queue_names(worker: WorkerView, most: int = _MOST_NAMES) -> str:
-    """The queues of a worker, as many as `most`."""
+def queue_names(worker: WorkerView, limit: int = _MAX_NAMES) -> str:
+    """Return the names of up to `limit` queues of a worker, and the number of the others."""
     checks = worker.gossip.checks
-    names = [f"{shown(check.queue)} (paused)" if check.paused else shown(check.queue) for check in checks[:most]]
-    left = len(checks) - len(names) + worker.gossip.omitted
-    return ", ".join([*names, f"+{left}"] if left else names)
+    names = [
+        f"{escape_text(check.queue)} (paused)" if check.paused else escape_text(check.queue) for check in checks[:limit]
+    ]
+    others = len(checks) - len(names) + worker.gossip.omitted
+    return ", ".join([*names, f"+{others}"] if others else names)
 
 
-def _trouble(worker: WorkerView) -> tuple[int, float]:
-    """The least welcome state first."""
-    known = STATES.index(worker.state) if worker.state in STATES else len(STATES)
-    return -known, -worker.gossip.stalled_for
+def _state_urgency(worker: WorkerView) -> tuple[int, float]:
+    """Return the sort key by which the worst states come first."""
+    position = STATES.index(worker.state) if worker.state in STATES else len(STATES)
+    return -position, -worker.gossip.stalled_for
 
 
-def _worker_state(worker: WorkerView, frame: Frame, width: int) -> Cell:
+def _worker_state(worker: WorkerView, snapshot: Snapshot, width: int) -> Cell:
     stalled_for = worker.gossip.stalled_for
     if worker.state == "stalled" and stalled_for >= 1 and width >= _STALLED_WIDTH:
-        return state_cell("stalled", f"stalled {age(stalled_for)}")
+        return state_cell("stalled", f"stalled {format_age(stalled_for)}")
     if worker.is_verified is False:
         return state_cell(worker.state, f"{worker.state} {UNVERIFIED}")
     return state_cell(worker.state)
 
 
 def _state_width(worker: WorkerView) -> int:
-    """The same whatever the seconds are: a column that changes with them would be restless."""
+    """Return a width that does not depend on the seconds, so that the column does not change at each refresh."""
     return _STALLED_WIDTH if worker.state == "stalled" else 10 if worker.is_verified is not False else 12
 
 
-def _slots(worker: WorkerView, frame: Frame, width: int) -> Cell:
+def _active_and_slots(worker: WorkerView, snapshot: Snapshot, width: int) -> Cell:
     active = sum(gossip.active for gossip in worker.gossips)
     concurrency = sum(gossip.concurrency for gossip in worker.gossips)
     style = "dim" if worker.is_gone else "strong" if active else ""
-    return Cell(f"{count(active, 5)}/{count(concurrency, 5)}", style)
+    return Cell(f"{format_count(active, 5)}/{format_count(concurrency, 5)}", style)
 
 
-def _lag(worker: WorkerView, frame: Frame, width: int) -> Cell:
+def _lag(worker: WorkerView, snapshot: Snapshot, width: int) -> Cell:
     lag = worker.gossip.loop_lag
-    text = f"{lag * 1000:.0f}ms" if lag < 1 else age(lag)
-    return Cell(text, "warn" if lag >= _LAG_TO_MENTION else "")
+    text = f"{lag * 1000:.0f}ms" if lag < 1 else format_age(lag)
+    return Cell(text, "warn" if lag >= _HIGH_LAG else "")
 
 
-def _queue_workers(queue: QueueView, frame: Frame, width: int) -> Cell:
-    return Cell(count(queue.workers, width), "" if queue.workers else "bad")
+def _queue_workers(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    return Cell(format_count(queue.workers, width), "" if queue.workers else "bad")
 
 
-def _paused(queue: QueueView, frame: Frame, width: int) -> Cell:
+def _paused(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
     return Cell(queue.paused, {"no": "dim", "partly": "warn"}.get(queue.paused, "bad"))
 
 
-def _backlog(queue: QueueView, frame: Frame, width: int) -> Cell:
-    return Cell(count(queue.backlog, width), "strong" if queue.backlog else "dim" if queue.backlog is None else "")
+def _backlog(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    return Cell(
+        format_count(queue.backlog, width), "strong" if queue.backlog else "dim" if queue.backlog is None else ""
+    )
 
 
-def _past(queue: QueueView, frame: Frame) -> Sequence[Sample]:
-    return frame.past.get(queue.queue, ())
+def _history(queue: QueueView, snapshot: Snapshot) -> Sequence[Sample]:
+    return snapshot.history.get(queue.queue, ())
 
 
-def _active_bars(queue: QueueView, frame: Frame, width: int) -> Cell:
-    samples = [sample.active for sample in _past(queue, frame)]
-    return Cell(sparkline(samples, width - 1, frame.taken, min(queue.slots, LEAST_FULL)), "info")
+def _active_sparkline(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    samples = [sample.active for sample in _history(queue, snapshot)]
+    return Cell(sparkline(samples, width - 1, snapshot.sample_count, min(queue.slots, MIN_BAR_SCALE)), "info")
 
 
-def _backlog_bars(queue: QueueView, frame: Frame, width: int) -> Cell:
-    samples = [sample.backlog for sample in _past(queue, frame)]
-    return Cell(sparkline(samples, width - 1, frame.taken, LEAST_FULL), "trace")
+def _backlog_sparkline(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    samples = [sample.backlog for sample in _history(queue, snapshot)]
+    return Cell(sparkline(samples, width - 1, snapshot.sample_count, MIN_BAR_SCALE), "trace")
 
 
-def _pace(queue: QueueView, frame: Frame) -> Throughput:
-    return frame.throughput.get(queue.queue, _NOTHING)
+def _throughput(queue: QueueView, snapshot: Snapshot) -> Throughput:
+    return snapshot.throughput.get(queue.queue, _NO_TASKS)
 
 
-def _done(queue: QueueView, frame: Frame) -> float:
-    pace = _pace(queue, frame)
-    return pace.per_second(pace.ended)
+def _done_per_second(queue: QueueView, snapshot: Snapshot) -> float:
+    throughput = _throughput(queue, snapshot)
+    return throughput.per_second(throughput.ended)
 
 
-def _done_cell(queue: QueueView, frame: Frame, width: int) -> Cell:
-    done = _done(queue, frame)
-    return Cell(f"{done:.1f}" if done < 1000 else count(int(done), width), "" if done else "dim")
+def _done_cell(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    rate = _done_per_second(queue, snapshot)
+    return Cell(f"{rate:.1f}" if rate < 1000 else format_count(int(rate), width), "" if rate else "dim")
 
 
-def _failed_cell(queue: QueueView, frame: Frame, width: int) -> Cell:
-    rate = _pace(queue, frame).failure_rate
-    return Cell(percent(rate), "dim" if not rate else "bad" if rate >= _FAILURES_TO_MENTION else "")
+def _failed_cell(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    rate = _throughput(queue, snapshot).failure_rate
+    return Cell(format_percent(rate), "dim" if not rate else "bad" if rate >= _HIGH_FAILURE_RATE else "")
 
 
-def _time(title: str, rank: int, of: Callable[[Throughput], Distribution]) -> Column[QueueView]:
-    """The 95th percentile of a time that the tasks of a queue took."""
+def _p95(title: str, hide_order: int, of: Callable[[Throughput], Distribution]) -> Column[QueueView]:
+    """Return a column of the 95th percentile of a duration."""
 
-    def p95(row: QueueView, frame: Frame) -> float | None:
-        return of(_pace(row, frame)).p95
+    def p95(row: QueueView, snapshot: Snapshot) -> float | None:
+        return of(_throughput(row, snapshot)).p95
 
-    def tell(row: QueueView, frame: Frame, width: int) -> Cell:
-        seconds = p95(row, frame)
-        return Cell(duration(seconds), "dim" if seconds is None else "")
+    def render_cell(row: QueueView, snapshot: Snapshot, width: int) -> Cell:
+        seconds = p95(row, snapshot)
+        return Cell(format_duration(seconds), "dim" if seconds is None else "")
 
-    return Column(title, tell, lambda row, frame: p95(row, frame) or 0.0, len(title) + 1, rank, is_number=True)
-
-
-def _name(title: str, name: Callable[[R], str], width: int, rank: int, most: int) -> Column[R]:
-    """A name, in as many cells as the longest one needs."""
-
-    def needed(row: R) -> int:
-        return width_of(shown(name(row)))
-
-    def tell(row: R, frame: Frame, width: int) -> Cell:
-        return Cell(shown(name(row)), "strong")
-
-    return Column(title, tell, lambda row, _: name(row), width, rank, most=most, measure=needed)
+    return Column(
+        title, render_cell, lambda row, snapshot: p95(row, snapshot) or 0.0, len(title) + 1, hide_order, is_number=True
+    )
 
 
-def _figure(title: str, value: Callable[[R], int], rank: int) -> Column[R]:
-    """A number of things; none of them is dim."""
+def _name(title: str, name: Callable[[R], str], width: int, hide_order: int, max_width: int) -> Column[R]:
+    """Return a column of names, as wide as the longest one up to `max_width`."""
 
-    def tell(row: R, frame: Frame, width: int) -> Cell:
+    def needed_width(row: R) -> int:
+        return cell_width(escape_text(name(row)))
+
+    def render_cell(row: R, snapshot: Snapshot, width: int) -> Cell:
+        return Cell(escape_text(name(row)), "strong")
+
+    return Column(
+        title, render_cell, lambda row, _: name(row), width, hide_order, max_width=max_width, content_width=needed_width
+    )
+
+
+def _number(title: str, value: Callable[[R], int], hide_order: int) -> Column[R]:
+    """Return a column of counts; zero is dim."""
+
+    def render_cell(row: R, snapshot: Snapshot, width: int) -> Cell:
         number = value(row)
-        return Cell(count(number, width), "" if number else "dim")
+        return Cell(format_count(number, width), "" if number else "dim")
 
-    return Column(title, tell, lambda row, _: value(row), len(title) + 1, rank, is_number=True)
+    return Column(title, render_cell, lambda row, _: value(row), len(title) + 1, hide_order, is_number=True)
 
 
-def _span(title: str, since: Callable[[R], float], width: int, rank: int) -> Column[R]:
-    """Seconds since then."""
+def _seconds_since(title: str, since: Callable[[R], float], width: int, hide_order: int) -> Column[R]:
+    """Return a column of the time that has passed since a moment."""
 
-    def passed(row: R, frame: Frame) -> float:
-        return frame.now - since(row)
+    def passed(row: R, snapshot: Snapshot) -> float:
+        return snapshot.now - since(row)
 
-    return Column(title, lambda row, frame, _: Cell(age(passed(row, frame))), passed, width, rank, is_number=True)
+    return Column(
+        title,
+        lambda row, snapshot, _: Cell(format_age(passed(row, snapshot))),
+        passed,
+        width,
+        hide_order,
+        is_number=True,
+    )
 
 
 FINDINGS: Sequence[Column[Finding]] = (
     Column("FINDINGS", lambda row, *_: severity_cell(row), lambda row, _: row.severity, 13, 0),
-    _span("SINCE", lambda row: row.since, 7, 3),
-    _name("SUBJECT", lambda row: row.subject, 12, 2, most=28),
-    Column(TEXT, lambda row, *_: Cell(shown(row.text)), lambda row, _: row.text, 30, 1, most=999),
+    _seconds_since("SINCE", lambda row: row.since, 7, 3),
+    _name("SUBJECT", lambda row: row.subject, 12, 2, max_width=28),
+    Column(TEXT, lambda row, *_: Cell(escape_text(row.text)), lambda row, _: row.text, 30, 1, max_width=999),
 )
 
 QUEUES: Sequence[Column[QueueView]] = (
-    _name("QUEUES", lambda row: row.queue, 12, 0, most=40),
+    _name("QUEUES", lambda row: row.queue, 12, 0, max_width=40),
     Column("WORKERS", _queue_workers, lambda row, _: row.workers, 8, 5, is_number=True),
     Column("PAUSED", _paused, lambda row, _: ("no", "partly", "yes").index(row.paused), 7, 8),
-    _figure("ACTIVE", lambda row: row.active, 1),
-    _figure("FREE", lambda row: row.free_slots, 4),
-    _figure("RESERVED", lambda row: row.reserved, 9),
-    _figure("SCHEDULED", lambda row: row.scheduled, 13),
+    _number("ACTIVE", lambda row: row.active, 1),
+    _number("FREE", lambda row: row.free_slots, 4),
+    _number("RESERVED", lambda row: row.reserved, 9),
+    _number("SCHEDULED", lambda row: row.scheduled, 13),
     Column("BACKLOG", _backlog, lambda row, _: -1 if row.backlog is None else row.backlog, 8, 2, is_number=True),
-    Column("DONE/s", _done_cell, _done, 7, 3, is_number=True),
-    Column("FAILED", _failed_cell, lambda row, frame: _pace(row, frame).failure_rate or 0.0, 7, 7, is_number=True),
-    _time("RUN p95", 10, lambda pace: pace.runtime),
-    _time("WAIT p95", 6, lambda pace: pace.wait),
-    Column("ACTIVE 2m", _active_bars, lambda row, _: row.active, 10, 12, most=31, is_number=True),
-    Column("BACKLOG 2m", _backlog_bars, lambda row, _: row.backlog or 0, 11, 11, most=31, is_number=True),
+    Column("DONE/s", _done_cell, _done_per_second, 7, 3, is_number=True),
+    Column(
+        "FAILED",
+        _failed_cell,
+        lambda row, snapshot: _throughput(row, snapshot).failure_rate or 0.0,
+        7,
+        7,
+        is_number=True,
+    ),
+    _p95("RUN p95", 10, lambda throughput: throughput.runtime),
+    _p95("WAIT p95", 6, lambda throughput: throughput.wait),
+    Column("ACTIVE 2m", _active_sparkline, lambda row, _: row.active, 10, 12, max_width=31, is_number=True),
+    Column("BACKLOG 2m", _backlog_sparkline, lambda row, _: row.backlog or 0, 11, 11, max_width=31, is_number=True),
 )
 
 WORKERS: Sequence[Column[WorkerView]] = (
-    _name("WORKERS", lambda row: row.gossip.hostname, 14, 0, most=40),
-    Column("STATE", _worker_state, lambda row, _: _trouble(row), 11, 1, most=_STALLED_WIDTH, measure=_state_width),
-    _span("AGE", lambda row: row.heard_at, 6, 3),
-    Column("POOL", lambda row, *_: Cell(shown(row.gossip.pool)), lambda row, _: row.gossip.pool, 8, 8),
-    Column("ACTIVE", _slots, lambda row, _: row.gossip.active, 8, 2, is_number=True),
-    _figure("RESERVED", lambda row: row.gossip.reserved, 5),
-    _figure("SCHEDULED", lambda row: row.gossip.scheduled, 9),
-    _figure("PROCESSED", lambda row: row.gossip.processed, 6),
+    _name("WORKERS", lambda row: row.gossip.hostname, 14, 0, max_width=40),
+    Column(
+        "STATE",
+        _worker_state,
+        lambda row, _: _state_urgency(row),
+        11,
+        1,
+        max_width=_STALLED_WIDTH,
+        content_width=_state_width,
+    ),
+    _seconds_since("AGE", lambda row: row.heard_at, 6, 3),
+    Column("POOL", lambda row, *_: Cell(escape_text(row.gossip.pool)), lambda row, _: row.gossip.pool, 8, 8),
+    Column("ACTIVE", _active_and_slots, lambda row, _: row.gossip.active, 8, 2, is_number=True),
+    _number("RESERVED", lambda row: row.gossip.reserved, 5),
+    _number("SCHEDULED", lambda row: row.gossip.scheduled, 9),
+    _number("PROCESSED", lambda row: row.gossip.processed, 6),
     Column("LAG", _lag, lambda row, _: row.gossip.loop_lag, 6, 7, is_number=True),
-    Column("QUEUES", lambda row, *_: Cell(queue_names(row)), lambda row, _: queue_names(row), 14, 4, most=999),
+    Column("QUEUES", lambda row, *_: Cell(queue_names(row)), lambda row, _: queue_names(row), 14, 4, max_width=999),
 )

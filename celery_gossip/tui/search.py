@@ -1,19 +1,19 @@
-"""Search: which rows the filter lets through. Pure.
+"""Search: select the rows that match a filter text. Pure.
 
-Every word must be found, in any case, in a worker's hostname, state or queues. A queue is found by its name, by a state
-of its workers, and by the hostnames of those who serve it; a finding by all that it says.
+Each word must occur, in any case, in the hostname, state or queues of a worker; in the name of a queue, the states of
+its workers or the hostname of a worker that serves it; in the kind, severity, subject or text of a finding.
 """
 
 from collections.abc import Iterable, Sequence
 
-from celery_gossip.diagnosis import Finding
-from celery_gossip.view import QueueView, View, WorkerView
+from celery_gossip.cluster.view import QueueView, View, WorkerView
+from celery_gossip.diagnosis.diagnosis import Finding
 
 __all__ = ["Search"]
 
 
 class Search:
-    """One filter text; the empty one finds everything."""
+    """One filter text; an empty text matches every row."""
 
     def __init__(self, text: str = "") -> None:
         self.text = text.strip()
@@ -22,34 +22,43 @@ class Search:
     def workers(self, view: View) -> Sequence[WorkerView]:
         if not self._words:
             return view.workers
-        return [worker for worker in view.workers if self._finds(_told_by_worker(worker))]
+        return [worker for worker in view.workers if self._matches(_texts_of_worker(worker))]
 
     def queues(self, view: View) -> Sequence[QueueView]:
         if not self._words:
             return view.queues
         served_by = self._queues_by_hostname(view.workers)
         return [
-            queue for queue in view.queues if queue.queue in served_by or self._finds([queue.queue, *_states_of(queue)])
+            queue
+            for queue in view.queues
+            if queue.queue in served_by or self._matches([queue.queue, *_states_of_queue(queue)])
         ]
 
     def findings(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         if not self._words:
             return findings
-        return [found for found in findings if self._finds([found.kind, found.severity, found.subject, found.text])]
+        return [
+            finding
+            for finding in findings
+            if self._matches([finding.kind, finding.severity, finding.subject, finding.text])
+        ]
 
-    def _finds(self, told: Iterable[str]) -> bool:
-        haystack = "\n".join(told).casefold()
+    def _matches(self, texts: Iterable[str]) -> bool:
+        haystack = "\n".join(texts).casefold()
         return all(word in haystack for word in self._words)
 
     def _queues_by_hostname(self, workers: Iterable[WorkerView]) -> set[str]:
         return {
-            check.queue for worker in workers if self._finds([worker.gossip.hostname]) for check in worker.gossip.checks
+            check.queue
+            for worker in workers
+            if self._matches([worker.gossip.hostname])
+            for check in worker.gossip.checks
         }
 
 
-def _told_by_worker(worker: WorkerView) -> list[str]:
+def _texts_of_worker(worker: WorkerView) -> list[str]:
     return [worker.gossip.hostname, worker.state, *(check.queue for check in worker.gossip.checks)]
 
 
-def _states_of(queue: QueueView) -> list[str]:
+def _states_of_queue(queue: QueueView) -> list[str]:
     return [state for state, workers in queue.states.items() if workers]

@@ -1,6 +1,6 @@
-"""Table: one pane of rows. It draws the rows that are visible and repaints the lines that changed, nothing else.
+"""Table: one pane of rows. Renders the visible rows only, and repaints only the lines that changed.
 
-A thousand rows cost a sort and a look-up a second; what is told of a row is made when the row is on the screen.
+A thousand rows cost one sort and one search for the cursor's row per second.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from celery_gossip.tui.column import Column, Order, Placed, header_line, place, row_line, sort_rows
-from celery_gossip.tui.frame import Frame
-from celery_gossip.tui.palette import strip_of
+from celery_gossip.tui.column import Column, PlacedColumn, SortOrder, header_line, place_columns, row_line, sort_rows
+from celery_gossip.tui.palette import render_strip
+from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Cell, Line
 
 __all__ = ["Table"]
 
-_WHEEL = 3  #: rows that a turn of the wheel moves
+_WHEEL_ROWS = 3  #: rows that one step of the mouse wheel moves
 
 
 class Table(Widget, can_focus=True):
-    """Rows under a line of titles, with a cursor that stays on its row wherever sorting moves that."""
+    """Rows under a line of titles. The cursor follows its row when sorting moves the row."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -34,148 +34,154 @@ class Table(Widget, can_focus=True):
         Binding("pagedown", "page(1)", show=False),
         Binding("home,g", "go_first", show=False),
         Binding("end,G", "go_last", show=False),
-        Binding("enter", "choose", show=False),
+        Binding("enter", "select_row", show=False),
     ]
 
-    class Moved(Message):
-        """The cursor stands on another row."""
+    class RowHighlighted(Message):
+        """The cursor has moved to another row, or the order has changed."""
 
-    class Chosen(Message):
-        """The detail of the row under the cursor is wanted."""
+    class RowSelected(Message):
+        """The user asked for the details of the row under the cursor."""
 
         def __init__(self, table: "Table") -> None:
             super().__init__()
             self.table = table
 
-    def __init__(self, id: str, columns: Sequence[Column[Any]], key: Callable[[Any], str], order: Order | None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(
+        self,
+        table_id: str,
+        columns: Sequence[Column[Any]],
+        key: Callable[[Any], str],
+        order: SortOrder | None,
+    ) -> None:
+        super().__init__(id=table_id)
         self.order = order
-        self.empty = ""  #: said where there is no row
+        self.empty_text = ""  #: shown if there are no rows
         self._columns = columns
-        self._key_of = key
+        self._row_key = key
         self._rows: Sequence[Any] = ()
-        self._frame: Frame | None = None
+        self._snapshot: Snapshot | None = None
         self._title = ""
-        self._chosen: str | None = None  #: the key that the cursor follows; None: it stays at the top
-        self._at = self._top = 0
-        self._placed: list[Placed] = []
+        self._cursor_key: str | None = None  #: key of the row that the cursor follows; None: it stays on the first row
+        self._cursor = self._first_visible = 0
+        self._placed: list[PlacedColumn] = []
         self._lines: list[tuple[Line, str]] = []
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         return len(self._rows)
 
     @property
     def key(self) -> str | None:
-        """Of the row under the cursor."""
-        return self._key_of(self._rows[self._at]) if self._rows else None
+        """Key of the row under the cursor; None if there are no rows."""
+        return self._row_key(self._rows[self._cursor]) if self._rows else None
 
-    def show(self, rows: Sequence[Any], frame: Frame, title: str) -> None:
-        """Show these rows, sorted; the cursor and the lines around it stay where they are, if they can."""
-        self._frame, self._title = frame, title
-        self._rows = sort_rows(rows, self._columns, self.order, frame)
-        if self._chosen is None:
+    def show(self, rows: Sequence[Any], snapshot: Snapshot, title: str) -> None:
+        """Show these rows, sorted. The cursor stays on its row, and its line on the screen stays if possible."""
+        self._snapshot, self._title = snapshot, title
+        self._rows = sort_rows(rows, self._columns, self.order, snapshot)
+        if self._cursor_key is None:
             at = 0
         else:
-            keys = (at for at, row in enumerate(self._rows) if self._key_of(row) == self._chosen)
-            at = next(keys, min(self._at, max(0, len(self._rows) - 1)))
-        self._top += at - self._at
-        self._at = at
-        self._draw()
+            keys = (at for at, row in enumerate(self._rows) if self._row_key(row) == self._cursor_key)
+            at = next(keys, min(self._cursor, max(0, len(self._rows) - 1)))
+        self._first_visible += at - self._cursor
+        self._cursor = at
+        self._update_lines()
 
-    def turn_order(self) -> None:
-        """Sort by the next column that is visible."""
+    def sort_by_next_column(self) -> None:
+        """Sort by the next visible column."""
         titles = [placed.column.title for placed in self._placed]
         current = titles.index(self.order.title) if self.order is not None and self.order.title in titles else -1
         self._sort_by(self._placed[(current + 1) % len(titles)].column)
 
     def reverse_order(self) -> None:
         if self.order is not None:
-            self.order = Order(self.order.title, not self.order.is_descending)
+            self.order = SortOrder(self.order.title, not self.order.is_descending)
             self._sort()
 
     def render(self) -> Text:
-        """What Textual asks for where it does not ask for lines."""
+        """Return an empty text: Textual requires this method, but renders through render_line()."""
         return Text()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        line, over = self._lines[y] if y < len(self._lines) else ((), "")
-        return strip_of(line, width, over, self.rich_style)
+        line, override = self._lines[y] if y < len(self._lines) else ((), "")
+        return render_strip(line, width, override, self.rich_style)
 
     def action_move(self, rows: int) -> None:
-        self._go(self._at + rows)
+        self._move_cursor_to(self._cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        self._go(self._at + pages * max(1, self.size.height - 2))
+        self._move_cursor_to(self._cursor + pages * max(1, self.size.height - 2))
 
     def action_go_first(self) -> None:
-        self._go(0)
-        self._chosen = None
+        self._move_cursor_to(0)
+        self._cursor_key = None
 
     def action_go_last(self) -> None:
-        self._go(len(self._rows) - 1)
+        self._move_cursor_to(len(self._rows) - 1)
 
-    def action_choose(self) -> None:
+    def action_select_row(self) -> None:
         if self._rows:
-            self.post_message(self.Chosen(self))
+            self.post_message(self.RowSelected(self))
 
     def on_resize(self) -> None:
-        self._draw()
+        self._update_lines()
 
     def on_focus(self) -> None:
-        self._draw()
+        self._update_lines()
 
     def on_blur(self) -> None:
-        self._draw()
+        self._update_lines()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        self.action_move(_WHEEL)
+        self.action_move(_WHEEL_ROWS)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        self.action_move(-_WHEEL)
+        self.action_move(-_WHEEL_ROWS)
 
     def on_click(self, event: events.Click) -> None:
-        """On a title: sort by it; on a row: go there; on the row under the cursor: choose it."""
+        """Sort by a title, move the cursor to a row, or open the details of the row under the cursor."""
         if event.y == 0:
             for column, x, width in self._placed:
                 if x <= event.x < x + width:
                     self._sort_by(column)
-        elif self._top + event.y - 1 == self._at:
-            self.action_choose()
-        elif self._top + event.y - 1 < len(self._rows):
-            self._go(self._top + event.y - 1)
+        elif self._first_visible + event.y - 1 == self._cursor:
+            self.action_select_row()
+        elif self._first_visible + event.y - 1 < len(self._rows):
+            self._move_cursor_to(self._first_visible + event.y - 1)
 
     def _sort_by(self, column: Column[Any]) -> None:
-        """First as that column is usually wanted, then the other way round."""
+        """Sort by a column in its usual direction; if it is the sorted one already, reverse the direction."""
         if self.order is not None and self.order.title == column.title:
             self.reverse_order()
         else:
-            self.order = Order(column.title, is_descending=column.is_number)
+            self.order = SortOrder(column.title, is_descending=column.is_number)
             self._sort()
 
     def _sort(self) -> None:
-        if self._frame is not None:
-            self.show(self._rows, self._frame, self._title)
-        self.post_message(self.Moved())
+        if self._snapshot is not None:
+            self.show(self._rows, self._snapshot, self._title)
+        self.post_message(self.RowHighlighted())
 
-    def _go(self, at: int) -> None:
+    def _move_cursor_to(self, at: int) -> None:
         if self._rows:
-            self._at = max(0, min(at, len(self._rows) - 1))
-            self._chosen = self.key
-            self._draw()
-            self.post_message(self.Moved())
+            self._cursor = max(0, min(at, len(self._rows) - 1))
+            self._cursor_key = self.key
+            self._update_lines()
+            self.post_message(self.RowHighlighted())
 
-    def _draw(self) -> None:
-        """Make the visible lines, and have those repainted which are not as they were."""
+    def _update_lines(self) -> None:
+        """Render the visible lines, and repaint those that changed."""
         width, height = self.size
-        if self._frame is None or height < 1 or width < 1:
+        if self._snapshot is None or height < 1 or width < 1:
             return
-        room = height - 1
-        self._top = min(self._top, self._at, max(0, len(self._rows) - room))
-        self._top = max(self._top, self._at - room + 1, 0)
-        self._placed = place(self._columns, width, self._rows, self._title)
-        before, self._lines = self._lines, self._visible_lines(self._frame, room)
+        visible_rows = height - 1
+        self._first_visible = min(self._first_visible, self._cursor, max(0, len(self._rows) - visible_rows))
+        self._first_visible = max(self._first_visible, self._cursor - visible_rows + 1, 0)
+        self._placed = place_columns(self._columns, width, self._rows, self._title)
+        before, self._lines = self._lines, self._visible_lines(self._snapshot, visible_rows)
         changed = [y for y, line in enumerate(self._lines) if y >= len(before) or before[y] != line]
         changed += range(len(self._lines), len(before))
         if changed:
@@ -183,23 +189,23 @@ class Table(Widget, can_focus=True):
 
     @property
     def _is_focused(self) -> bool:
-        """Already when on_focus and on_blur are called, unlike has_focus."""
+        """True as soon as on_focus() runs, unlike has_focus."""
         return self.screen.focused is self
 
     @property
-    def _mark(self) -> str:
-        """Of the row under the cursor; elsewhere it is told only if somebody put it there."""
+    def _cursor_mark(self) -> str:
+        """Mark of the cursor's row; in a table without focus only if the user has moved the cursor."""
         if self._is_focused:
             return ">"
-        return "" if self._chosen is None else "·"
+        return "" if self._cursor_key is None else "·"
 
-    def _visible_lines(self, frame: Frame, room: int) -> list[tuple[Line, str]]:
+    def _visible_lines(self, snapshot: Snapshot, visible_rows: int) -> list[tuple[Line, str]]:
         focused = self._is_focused
         header = header_line(self._placed, self.order, self._title, is_focused=focused)
         lines: list[tuple[Line, str]] = [(header, "current" if focused else "title")]
-        for at in range(self._top, min(self._top + room, len(self._rows))):
-            mark = self._mark if at == self._at else ""
-            lines.append((row_line(self._placed, self._rows[at], frame, mark), "chosen" if mark == ">" else ""))
+        for index in range(self._first_visible, min(self._first_visible + visible_rows, len(self._rows))):
+            mark = self._cursor_mark if index == self._cursor else ""
+            lines.append((row_line(self._placed, self._rows[index], snapshot, mark), "selected" if mark == ">" else ""))
         if not self._rows:
-            lines.append(((Cell(f"  {self.empty}", "dim"),), ""))
+            lines.append(((Cell(f"  {self.empty_text}", "dim"),), ""))
         return lines

@@ -1,22 +1,23 @@
-"""Text as it may stand on a screen: escaped, cut to cells, and figures in words. Pure.
+"""Text for the terminal: escape names, fit text to cells, format ages and counts. Pure.
 
-Names come from whoever may publish on the broker. The decoder refuses what does not print; here that is not relied on.
+Any client that can publish on the broker can choose names. The decoder refuses unprintable ones, but this module does
+not rely on it.
 """
 
-import unicodedata
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Cell", "Line", "age", "count", "cut", "fit", "shown", "width_of", "wrap"]
+from celery_gossip.printable import printable
+
+__all__ = ["Cell", "Line", "cell_width", "escape_text", "fit", "format_age", "format_count", "truncate", "wrap"]
 
 ELLIPSIS = "…"
-_LONGEST = 4096  #: characters of any one text that are looked at
-_MOST_MARKS = 2  #: combining marks in a row: more of them would be drawn over the lines around
+_MAX_CHARACTERS = 4096  #: a longer text is cut before it is escaped
 
 
 class Cell(NamedTuple):
-    """Text in one style; styles are named in palette.py."""
+    """Text in one style of palette.STYLES."""
 
     text: str
     style: str = ""
@@ -25,60 +26,47 @@ class Cell(NamedTuple):
 Line = tuple[Cell, ...]
 
 
-def shown(text: str) -> str:
-    """This text without a character that could move the cursor, hide or change its width: those are escaped."""
-    text = text[:_LONGEST]
-    if text.isascii() and text.isprintable():
-        return text
-    marks = 0
-    safe = []
-    for char in text:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        safe.append(char if _is_harmless(char) and marks <= _MOST_MARKS else ascii(char)[1:-1])
-    return "".join(safe)
+def escape_text(text: str) -> str:
+    """Escape characters that could move the cursor, are invisible, or change the width of the text."""
+    return printable(text[:_MAX_CHARACTERS])
 
 
-def _is_harmless(char: str) -> bool:
-    """Variation selectors print, but terminals do not agree on the width of what stands before them."""
-    return char.isprintable() and not "\ufe00" <= char <= "\ufe0f"
-
-
-def width_of(text: str) -> int:
-    """Cells that a text takes which is shown()."""
+def cell_width(text: str) -> int:
+    """Cells that a text takes which is escape_text()."""
     return len(text) if text.isascii() else cell_len(text)
 
 
-def cut(text: str, width: int) -> str:
-    """The text in at most `width` cells, its end replaced by an ellipsis where it is longer."""
-    if width_of(text) <= width:
+def truncate(text: str, width: int) -> str:
+    """Return the text in at most `width` cells; the end of a longer text is replaced by an ellipsis."""
+    if cell_width(text) <= width:
         return text
     if width < 1:
         return ""
     return set_cell_size(text, width - 1).rstrip(" ") + ELLIPSIS
 
 
-def fit(text: str, width: int, *, to_the_right: bool = False) -> str:
-    """The text in exactly `width` cells."""
-    text = cut(text, width)
-    gap = " " * (width - width_of(text))
-    return gap + text if to_the_right else text + gap
+def fit(text: str, width: int, *, align_right: bool = False) -> str:
+    """Return the text in exactly `width` cells, truncated or padded."""
+    text = truncate(text, width)
+    gap = " " * (width - cell_width(text))
+    return gap + text if align_right else text + gap
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, broken between words; a word that is longer than a line is cut."""
+    """Return lines of at most `width` cells, broken between words; a word longer than a line is truncated."""
     lines: list[str] = []
     line = ""
     for word in text.split():
         longer = f"{line} {word}" if line else word
-        if line and width_of(longer) > width:
+        if line and cell_width(longer) > width:
             lines.append(line)
             longer = word
-        line = cut(longer, width)
+        line = truncate(longer, width)
     return [*lines, line] if line else lines
 
 
-def age(seconds: float) -> str:
-    """`3s`, `2m10s`, `5h02m`, `12d03h`."""
+def format_age(seconds: float) -> str:
+    """Format as `3s`, `2m10s`, `5h02m`, `12d03h`."""
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole}s"
@@ -89,8 +77,8 @@ def age(seconds: float) -> str:
     return f"{whole // 86_400}d{whole % 86_400 // 3600:02d}h"
 
 
-def count(number: int | None, width: int = 12) -> str:
-    """`12,345`, or `12.3k`, `1.2M` where that is too wide; `?` for what is not known."""
+def format_count(number: int | None, width: int = 12) -> str:
+    """Format as `12,345`, or as `12.3k`, `1.2M` if that is too wide; `?` for None."""
     if number is None:
         return "?"
     text = f"{number:,}"

@@ -1,39 +1,42 @@
-"""`celery gossip web`: a page that operators leave open. Needs Starlette, and uvicorn to be served: the extra `web`.
+"""`celery gossip web`: a dashboard in the browser. Needs Starlette, and uvicorn for its own server: the extra `web`.
 
-`Dashboard` is an ASGI application; mounted in another one it is served by that.
+`Dashboard` is an ASGI application, which can be mounted in another one.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from celery_gossip.broker import open_task_broker
-from celery_gossip.listener import Listener
+from celery_gossip.listener.listener import Listener
+from celery_gossip.transport.broker import open_task_broker
 from celery_gossip.web.api import Api
-from celery_gossip.web.asset import Assets
 from celery_gossip.web.auth import Auth, parse_auth
-from celery_gossip.web.board import Board
-from celery_gossip.web.control import Control, Remote
-from celery_gossip.web.guard import Guard
-from celery_gossip.web.look import Watch
+from celery_gossip.web.broadcaster import Broadcaster
+from celery_gossip.web.control import Control, ControlTarget
+from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.option import WebOptions
+from celery_gossip.web.route_table import RouteTable
+from celery_gossip.web.security import Security
+from celery_gossip.web.snapshot import Sampler
+from celery_gossip.web.static import Assets
 
 __all__ = ["Auth", "Dashboard", "WebOptions", "parse_auth"]
 
 
 @dataclass
 class Dashboard:
-    """An ASGI application that shows what listeners hear. It starts them when it is first asked, and closes them.
+    """An ASGI application that shows what listeners receive. The first request starts them, shutdown() closes them.
 
-    Served by itself it follows the ASGI lifespan; mounted in another application (`app.mount("/gossip", Dashboard(…))`)
-    that one may call startup() and shutdown(), and need not: the threads end with the process.
+    With a server of its own it follows the ASGI lifespan, which may begin several times. An application that mounts it
+    (`app.mount("/gossip", Dashboard(…))`) may call startup() and shutdown(); without them the threads end with the
+    process.
 
-    `listeners` are of one app or of several; `metrics` are by their number, "0", "1", and give what Prometheus is told.
+    `listeners` may be of several apps. `metrics` renders the Prometheus metrics of each by its number, "0", "1".
     """
 
     listeners: Sequence[Listener]
@@ -41,50 +44,86 @@ class Dashboard:
     metrics: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        named = {str(number): listener for number, listener in enumerate(self.listeners)}
-        self._board: Board | None = None
-        self._watches = [Watch(source, str(one.app.main or ""), one) for source, one in named.items()]
-        remotes = {source: Remote(one.app, open_task_broker(one.app).connection) for source, one in named.items()}
-        self._control = Control(remotes) if self.options.allow_control else None
-        self._stack = ExitStack()
-        self._app: Guard | None = None
+        self._by_source = {str(number): listener for number, listener in enumerate(self.listeners)}
+        self._broadcaster: Broadcaster | None = None
+        self._api: Api | None = None
+        self._monitoring: Monitoring | None = None
+        targets = {
+            source: ControlTarget(listener.app, open_task_broker(listener.app).kombu_connection)
+            for source, listener in self._by_source.items()
+        }
+        self._control = Control(targets) if self.options.allow_control else None
+        self._app: Security | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
         self._starting = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
-        if self._app is None:
+        if self._app is None or self._loop is not asyncio.get_running_loop():
             await self.startup()
         assert self._app is not None
-        await self._app(_under(self.options.prefix, scope), receive, send)
+        await self._app(_with_prefix(self.options.prefix, scope), receive, send)
 
     async def startup(self) -> None:
-        """Begin to listen and to look; on the loop that it is served on. Once, until shutdown()."""
+        """Start the listeners and the sampling, on the loop that serves the requests. Does nothing if already started.
+
+        On another loop (a test client, a forked server, a reload without a shutdown) everything is started again there.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._app, self._starting = loop, None, asyncio.Lock()
         async with self._starting:
             if self._app is not None:
                 return
+            await asyncio.to_thread(self._end_threads)
             for listener in self.listeners:
-                self._stack.callback(listener.close)
-                listener.start()
-            self._board = Board(self._watches)
-            api = Api(self._board, self._control, self.metrics)
-            routes = [*api.routes(), *Assets(self.options.prefix).routes()]
-            self._app = Guard(Starlette(routes=routes), self.options.known_hosts, self.options.auth)
-            self._board.start()
+                await asyncio.to_thread(listener.start)  # blocks while a listener that was just closed ends
+            self._broadcaster = Broadcaster(
+                [
+                    Sampler(source, str(listener.app.main or ""), listener)
+                    for source, listener in self._by_source.items()
+                ]
+            )
+            self._app = self._build_app(self._broadcaster)
+            self._broadcaster.start()
 
-    async def say_over(self) -> None:
-        """Tell all viewers that the server goes: their streams end."""
-        if self._board is not None:
-            await self._board.stop()
+    def _build_app(self, broadcaster: Broadcaster) -> Security:
+        self._api = Api(broadcaster, self._control)
+        self._monitoring = Monitoring(broadcaster, self.metrics)
+        table = RouteTable(self._api, self._monitoring, Assets(self.options.prefix))
+        return table.application(self.options.allowed_hosts, self.options.auth)
+
+    async def end_streams(self) -> None:
+        """End every event stream, so that a server can wait for its connections to close."""
+        if self._broadcaster is not None and self._loop is asyncio.get_running_loop():
+            await self._broadcaster.stop()
 
     async def shutdown(self) -> None:
-        """End every stream, and close the listeners."""
-        await self.say_over()
+        """End every event stream and close the listeners. startup() starts them again, with an empty view."""
+        await self.end_streams()
         self._app = None
-        await asyncio.to_thread(self._stack.close)
+        await asyncio.to_thread(self._close)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    def _close(self) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._end_threads)
+            for listener in self.listeners:
+                stack.callback(listener.close)
+
+    def _end_threads(self) -> None:
+        """End the threads that serve requests. A forked child has none of them."""
+        owners = (self._api, self._monitoring, self._broadcaster)
+        self._api = self._monitoring = self._broadcaster = None
+        is_forked, self._pid = self._pid != os.getpid(), os.getpid()
+        with ExitStack() as stack:
+            for owner in owners:
+                if owner is not None and not is_forked:
+                    stack.callback(owner.close)
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             step: Callable[[], Any] = self.startup if message["type"] == "lifespan.startup" else self.shutdown
@@ -98,8 +137,8 @@ class Dashboard:
                 return
 
 
-def _under(prefix: str, scope: Scope) -> Scope:
-    """As if mounted there, where a reverse proxy leaves the prefix in the path."""
+def _with_prefix(prefix: str, scope: Scope) -> Scope:
+    """Return the scope as if mounted at the prefix, for a reverse proxy that leaves the prefix in the path."""
     path: str = scope["path"]
     if prefix and (path == prefix or path.startswith(f"{prefix}/")):
         return {**scope, "root_path": f"{scope.get('root_path', '')}{prefix}"}

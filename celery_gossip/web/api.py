@@ -1,202 +1,201 @@
-"""Api: the routes under /api, and what monitors ask. Everything that the page shows is here, too.
+"""Api: the handlers of the routes under /api. The page shows nothing that is not here.
 
-Called by Starlette on its event loop; what waits (remote control, rendering metrics) goes to a thread.
+Called on the server's event loop; whatever blocks (remote control, tables of large fleets) runs on a thread.
 """
 
 import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from celery_gossip.hosts import client_group
 from celery_gossip.web import overview, table
-from celery_gossip.web.board import MOST_TOPICS, Board, Crowded
-from celery_gossip.web.control import Act, Control, NobodyMeant
-from celery_gossip.web.guard import USER
-from celery_gossip.web.look import Look
-from celery_gossip.web.openapi import described
-from celery_gossip.web.subject import LONGEST, steps_of, tables_of
-from celery_gossip.web.topic import Subject, parse
+from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
+from celery_gossip.web.control import Control, NoMatchingWorker
+from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
+from celery_gossip.web.parameter import (
+    CHART_SUBJECT,
+    CSRF_TOKEN,
+    LAST_EVENT_ID,
+    NAME,
+    NAME_IN_QUERY,
+    QUEUE,
+    SOURCE,
+    TASK,
+    TOPICS,
+    WINDOW,
+    WORKER,
+)
+from celery_gossip.web.response import (
+    Config,
+    ControlReply,
+    Overview,
+    QueueDetail,
+    QueueList,
+    RunningTaskList,
+    StepList,
+    TaskDetail,
+    TaskList,
+    WorkerDetail,
+    WorkerList,
+)
+from celery_gossip.web.subject import MAX_RUNS, build_steps, build_tables
+from celery_gossip.web.topic import Subject
 
 __all__ = ["Api"]
 
-_MOST_BODY = 10_000  #: bytes of an act
-_WINDOW = 600.0  #: seconds of a chart, where none are named
-_NO_STORE = {"Cache-Control": "no-store"}
-_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  #: or nginx would hold it back
+_TABLE_THREADS = 2  #: that build the tables of single requests; the Broadcaster has its own thread for viewers
+_CONTROL_THREADS = 4  #: that wait for the replies of workers
+#: X-Accel-Buffering keeps nginx from holding events back.
+_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+_T = TypeVar("_T")
 
 
 @dataclass
 class Api:
-    """Its routes, around a board."""
+    """Handlers of the JSON API and of the event stream."""
 
-    board: Board
-    control: Control | None = None  #: None: nobody may
-    metrics: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)  #: by source, what Prometheus is told
+    broadcaster: Broadcaster
+    control: Control | None = None  #: None: control is off
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
-    def routes(self) -> list[Route]:
-        lists: list[tuple[str, Callable[[Any], Mapping[str, Any]]]]
-        lists = [("queues", table.queues), ("workers", table.workers), ("tasks", table.tasks)]
-        return [
-            Route("/api/config", self._config),
-            Route("/api/openapi.json", self._openapi),
-            Route("/api/overview", self._overview),
-            Route("/api/events", self._events),
-            Route("/api/steps", self._steps),
-            Route("/api/control", self._control, methods=["POST"]),
-            *(Route(f"/api/{name}", self._list(name, make)) for name, make in lists),
-            *(Route(f"/api/{name}/{{source}}/{{name:path}}", self._one(name[:-1])) for name, _ in lists),
-            Route("/api/{rest:path}", _nothing_here),
-            Route("/metrics", self._metrics),
-            Route("/healthz", self._health),
-        ]
+    def __post_init__(self) -> None:
+        self._table_threads = ThreadPoolExecutor(_TABLE_THREADS, "celery-gossip-rows")
+        self._control_threads = ThreadPoolExecutor(_CONTROL_THREADS, "celery-gossip-control")
 
-    async def _config(self, request: Request) -> Response:
-        may_control = self.control is not None and bool(request.scope[USER])
-        return _json(
+    def close(self) -> None:
+        """End the threads. Waits for tables that are being built, but not for the replies of workers."""
+        self._control_threads.shutdown(wait=False, cancel_futures=True)
+        self._table_threads.shutdown(cancel_futures=True)
+
+    async def config(self, call: Call) -> Config:
+        may_control = self.control is not None and bool(call.user)
+        return Config(
             version=version("celery-gossip"),
-            boot=self.board.boot,
+            boot=self.broadcaster.boot,
             may_control=may_control,
             csrf=self.csrf if may_control else "",
         )
 
-    async def _openapi(self, request: Request) -> Response:
-        return _json(**described())
-
-    async def _overview(self, request: Request) -> Response:
-        looks = list((await self.board.looks()).values())
-        return _dated(
-            sources=list(overview.sources(looks).values()),
-            totals=list(overview.totals(looks).values()),
-            findings=list(overview.findings(looks).values()),
+    async def overview(self, call: Call) -> Overview:
+        snapshots = list((await self.broadcaster.snapshots()).values())
+        return Overview(
+            now=_now(),
+            sources=list(overview.sources(snapshots).values()),
+            totals=list(overview.totals(snapshots).values()),
+            findings=list(overview.findings(snapshots).values()),
         )
 
-    def _list(self, name: str, make: Callable[[Any], Mapping[str, Any]]) -> Callable[[Request], Any]:
-        async def answer(request: Request) -> Response:
-            looks = (await self.board.looks()).values()
-            rows = await asyncio.to_thread(make, looks)  # of a thousand workers it takes its time
-            return _dated(**{name: list(rows.values())})
+    async def queues(self, call: Call) -> QueueList:
+        return QueueList(now=_now(), queues=await self._rows(table.queues))
 
-        return answer
+    async def workers(self, call: Call) -> WorkerList:
+        return WorkerList(now=_now(), workers=await self._rows(table.workers))
 
-    def _one(self, kind: str) -> Callable[[Request], Any]:
-        async def answer(request: Request) -> Response:
-            looks, listeners = await self.board.looks(), self.board.listeners
-            subject = Subject(kind, request.path_params["source"], request.path_params["name"])
-            tables = await asyncio.to_thread(tables_of, subject, looks, listeners)
-            (row, *_) = (*tables[kind].values(), None)
-            if row is None:
-                return _error(404, f"this {kind} is not in the view")
-            return _dated(**{kind: row}, **{name: list(tables[name].values()) for name in tables if name != kind})
+    async def tasks(self, call: Call) -> TaskList:
+        return TaskList(now=_now(), tasks=await self._rows(table.tasks))
 
-        return answer
+    async def running_tasks(self, call: Call) -> RunningTaskList:
+        snapshots = (await self.broadcaster.snapshots()).values()
+        selected = partial(table.running_tasks, queue=call[QUEUE], hostname=call[WORKER], task=call[TASK])
+        runs = await _on(self._table_threads, selected, snapshots)
+        return RunningTaskList(now=_now(), total=len(runs), runs=list(islice(runs.values(), MAX_RUNS)))
 
-    async def _steps(self, request: Request) -> Response:
-        try:
-            subject = parse(request.query_params.get("of", "pace:"))
-            window = float(request.query_params.get("window", _WINDOW))
-            if subject.kind not in ("pace", "queue", "worker", "task") or not 0 < window <= LONGEST:
-                raise ValueError(f"of and window: expected what has a chart, and seconds up to {LONGEST:.0f}")
-        except ValueError as exc:
-            return _error(400, str(exc))
-        looks = await self.board.looks()
-        steps = await asyncio.to_thread(steps_of, subject, looks, self.board.listeners, window)
-        return _dated(steps=list(steps.values()))
+    async def queue(self, call: Call) -> QueueDetail:
+        return QueueDetail(now=_now(), **await self._subject_tables("queue", call))
 
-    async def _events(self, request: Request) -> Response:
-        topics = request.query_params.getlist("topic")
-        if not 1 <= len(topics) <= MOST_TOPICS:
-            return _error(400, f"topic: expected one to {MOST_TOPICS}")
-        stream = self.board.events(topics, request.headers.get("last-event-id", ""))
+    async def worker(self, call: Call) -> WorkerDetail:
+        return WorkerDetail(now=_now(), **await self._subject_tables("worker", call))
+
+    async def task(self, call: Call) -> TaskDetail:
+        return TaskDetail(now=_now(), **await self._subject_tables("task", call))
+
+    async def steps(self, call: Call) -> StepList:
+        snapshots, listeners = await self.broadcaster.snapshots(), self.broadcaster.listeners
+        subject, window = call[CHART_SUBJECT], call[WINDOW]
+        steps = await _on(self._table_threads, build_steps, subject, snapshots, listeners, window)
+        return StepList(now=_now(), steps=list(steps.values()))
+
+    async def events(self, call: Call) -> Response:
+        if call.request.method == "HEAD":
+            return Response(headers=_STREAM_HEADERS, media_type=EVENT_STREAM)
+        owner = call.user or client_group(call.client)
+        topics = call[TOPICS]
+        stream = self.broadcaster.events(topics, call[LAST_EVENT_ID], owner)
         try:
             first = await anext(stream)
-        except ValueError as exc:
-            return _error(400, str(exc))
-        except Crowded:
-            return _error(503, "too many viewers")
-        return StreamingResponse(_from(first, stream), media_type="text/event-stream", headers=_STREAM)
+        except TooManyViewers as exc:
+            raise Refused(503, "too many viewers") from exc
+        return _EventStream(first, stream)
 
-    async def _control(self, request: Request) -> Response:
-        user = request.scope[USER]
-        if self.control is None or not user:
-            return _error(403, "control is off: see --allow-control")
-        if not hmac.compare_digest(request.headers.get("x-gossip-csrf", "").encode(), self.csrf.encode()):
-            return _error(403, "X-Gossip-CSRF: expected the token of api/config")
-        act = await _act_in(request)
-        if isinstance(act, Response):
-            return act
-        look = (await self.board.looks()).get(act.source)
-        if look is None:
-            return _error(404, "source: no such app is watched here")
-        return await self._ask(self.control, act, look, user)
+    def require_control(self, call: Call) -> None:
+        """Raise Refused unless this call may send commands to workers."""
+        if self.control is None or not call.user:
+            raise Refused(403, "control is off: see --allow-control")
+        if not hmac.compare_digest(call.request.headers.get(CSRF_TOKEN.name, "").encode(), self.csrf.encode()):
+            raise Refused(403, f"{CSRF_TOKEN.name}: expected {CSRF_TOKEN.expected}")
 
-    async def _ask(self, control: Control, act: Act, look: Look, user: str) -> Response:
+    async def send_command(self, call: Call) -> ControlReply:
+        assert self.control is not None  # see require_control
+        command = call.body
+        snapshot = (await self.broadcaster.snapshots()).get(command.source)
+        if snapshot is None:
+            raise Refused(404, "source: no watched app has this number")
         try:
-            answers = await asyncio.to_thread(control.ask, act, look, user)
-        except NobodyMeant as exc:
-            return _error(404, str(exc))
-        except ValueError as exc:
-            return _error(400, str(exc))
-        except Exception as exc:  # the transport's: whatever they are
-            return _error(502, f"the workers cannot be asked: {type(exc).__name__}")
-        return _json(202, **answers)
+            return await _on(self._control_threads, self.control.send, command, snapshot, call.user)
+        except NoMatchingWorker as exc:
+            raise Refused(404, str(exc)) from exc
+        except Exception as exc:  # any error of the transport
+            raise Refused(502, f"cannot send to the workers: {type(exc).__name__}") from exc
 
-    async def _metrics(self, request: Request) -> Response:
-        source = request.query_params.get("source", next(iter(self.metrics), ""))
-        render = self.metrics.get(source)
-        if render is None:
-            return PlainTextResponse('no metrics: pip install "celery-gossip[prometheus]"\n', 501)
-        body = await asyncio.to_thread(render)
-        return Response(body, headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def _rows(self, build: Callable[[Any], dict[str, _T]]) -> list[_T]:
+        snapshots = (await self.broadcaster.snapshots()).values()
+        return list((await _on(self._table_threads, build, snapshots)).values())
 
-    async def _health(self, request: Request) -> Response:
-        looks = await self.board.looks()
-        deaf = [one for one in looks.values() if not one.is_connected or one.view.isolated_since is not None]
-        if deaf:
-            return PlainTextResponse("isolated: a broker is not heard\n", 503, headers=_NO_STORE)
-        return PlainTextResponse("ok\n", headers=_NO_STORE)
+    async def _subject_tables(self, kind: str, call: Call) -> dict[str, Any]:
+        """Return the row under its kind and the other tables as lists. Raises Refused if there is no such row."""
+        snapshots, listeners = await self.broadcaster.snapshots(), self.broadcaster.listeners
+        subject = Subject(kind, call[SOURCE], call[NAME] or call[NAME_IN_QUERY])
+        tables = await _on(self._table_threads, build_tables, subject, snapshots, listeners)
+        row = next(iter(tables[kind].values()), None)
+        if row is None:
+            raise Refused(404, f"this {kind} is not in the view")
+        return {name: row if name == kind else list(rows.values()) for name, rows in tables.items()}
 
 
-async def _act_in(request: Request) -> Act | Response:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return _error(415, "expected application/json")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BODY:
-            return _error(413, "too long")
-    try:
-        return msgspec.json.decode(body, type=Act)
-    except (ValueError, RecursionError) as exc:
-        return _error(400, str(exc)[:300])
+async def _on(executor: Executor, function: Callable[..., _T], *arguments: Any) -> _T:
+    return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
 
 
-async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+class _EventStream(StreamingResponse):
+    """Closes its generator at the end, even if the client stopped reading, so that the viewer's place becomes free."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(_chain(first, rest), media_type=EVENT_STREAM, headers=_STREAM_HEADERS)
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._rest):
+            await super().__call__(scope, receive, send)
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     yield first
     async for event in rest:
         yield event
 
 
-async def _nothing_here(request: Request) -> Response:
-    return _error(404, "no such route; see api/openapi.json")
-
-
-def _dated(**fields: Any) -> Response:
-    return _json(now=round(time.time(), 1), **fields)
-
-
-def _json(status: int = 200, /, **fields: Any) -> Response:
-    return Response(msgspec.json.encode(fields), status, headers=_NO_STORE, media_type="application/json")
-
-
-def _error(status: int, text: str) -> Response:
-    return _json(status, error=text)
+def _now() -> float:
+    return round(time.time(), 1)

@@ -1,108 +1,119 @@
-"""OpenAPI: the description of the JSON API, made of the rows' own types. Pure."""
+"""OpenAPI: the description of all operations, built from their declarations. Pure."""
 
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
+from starlette.responses import Response
 
-from celery_gossip.web import row
-from celery_gossip.web.control import Act
+from celery_gossip.web.endpoint import BODY_ERRORS, METHOD_ERROR, PARAMETER_ERROR
+from celery_gossip.web.operation import EVENT_STREAM, JSON, TEXT, Access, Operation, Parameter
+from celery_gossip.web.response import Error
+from celery_gossip.web.security import REFUSALS, UNAUTHENTICATED
 
-__all__ = ["described"]
+__all__ = ["openapi_document"]
 
-_ROWS = tuple(getattr(row, name) for name in row.__all__)
-_SOURCE = {"name": "source", "in": "path", "required": True, "schema": {"type": "string"}}
-_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_SCHEMA_PATH = "#/components/schemas/{name}"
+_DESCRIPTION = """What the workers of one or more Celery apps report, and control over them.
+
+Times are Unix seconds of the server's clock, durations are seconds. `source` is the number of a watched app.
+Every GET also answers HEAD. The server's option --auth decides which credentials it needs."""
+_RESPONSE_HEADERS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After"}
 
 
-def described() -> dict[str, Any]:
-    """An OpenAPI 3.1 document."""
-    _, schemas = msgspec.json.schema_components((*_ROWS, Act), ref_template="#/components/schemas/{name}")
+def openapi_document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """Return an OpenAPI 3.1 document."""
+    operations = list(operations)
+    bodies = [body for one in operations for body in (one.result, one.body) if body not in (None, Response)]
+    _, schemas = msgspec.json.schema_components((*bodies, Error), ref_template=_SCHEMA_PATH)
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        paths.setdefault(operation.document_path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "celery-gossip",
-            "version": version("celery-gossip"),
-            "description": "What the workers of one or more Celery apps say of themselves. Times are Unix seconds.",
+        "info": {"title": "celery-gossip", "version": version("celery-gossip"), "description": _DESCRIPTION},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {kind: {"type": "http", "scheme": kind} for kind in ("basic", "bearer")},
         },
-        "paths": _paths(),
-        "components": {"schemas": schemas},
+        "security": [{}, {"basic": []}, {"bearer": []}],
     }
 
 
-def _paths() -> dict[str, Any]:
-    lists = {name: _rows(name, kind) for name, kind in (("queues", "Queue"), ("workers", "Worker"), ("tasks", "Task"))}
-    overview = {"sources": _array("Source"), "totals": _array("Totals"), "findings": _array("Finding")}
-    queue = {"queue": _ref("Queue"), "checks": _array("Check"), "runs": _array("Run"), "steps": _array("Step")}
-    worker = {"worker": _ref("Worker"), "checks": _array("Check"), "runs": _array("Run"), "steps": _array("Step")}
-    task = {"task": _ref("Task"), "steps": _array("Step")}
-    window = {"name": "window", "in": "query", "schema": {"type": "number", "default": 600, "maximum": 10800}}
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "description": f"{operation.details} {operation.access.value}".strip(),
+        "tags": [operation.tag],
+        "parameters": [_parameter(one) for one in operation.parameters],
+        "responses": {
+            str(operation.status): _success(operation),
+            **{str(status): error for status, error in sorted(_errors(operation).items())},
+        },
+    }
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _schema(operation.body)}}}
+    if operation.access is Access.PUBLIC:
+        described["security"] = []
+    elif operation.access is Access.CONTROL:
+        described["security"] = [{"basic": []}, {"bearer": []}]
+    return described
+
+
+def _parameter(parameter: Parameter[Any]) -> dict[str, Any]:
+    schema = _schema(parameter.type)
+    if not parameter.is_required:
+        schema = {**schema, "default": parameter.default}
     return {
-        "/api/overview": _get("Findings and totals", overview),
-        **{f"/api/{name}": _get(f"All {name}", properties) for name, properties in lists.items()},
-        "/api/queues/{source}/{name}": _get("One queue", queue, _SOURCE, _NAME),
-        "/api/workers/{source}/{name}": _get("One worker", worker, _SOURCE, _NAME),
-        "/api/tasks/{source}/{name}": _get("All tasks of one name", task, _SOURCE, _NAME),
-        "/api/steps": _get("Throughput over time", {"steps": _array("Step")}, _of(), window),
-        "/api/control": _control(),
-        "/api/events": _events(),
-        "/api/config": _get("What this server is", {"version": {"type": "string"}, "may_control": {"type": "boolean"}}),
+        "name": parameter.name,
+        "in": parameter.location,
+        "required": parameter.is_required,
+        "description": parameter.expected,
+        "schema": schema,
     }
 
 
-def _of() -> dict[str, Any]:
-    told = "queue:SOURCE/NAME, worker:…, task:…, or pace:SOURCE; pace: for all"
-    return {"name": "of", "in": "query", "description": told, "schema": {"type": "string", "default": "pace:"}}
+def _success(operation: Operation) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for media_type in operation.media_types:
+        schema = {"type": "string"} if operation.result is Response else _schema(operation.result)
+        content[media_type] = {} if media_type == EVENT_STREAM else {"schema": schema}
+    return {"description": operation.summary, "content": content}
 
 
-def _rows(name: str, kind: str) -> dict[str, Any]:
-    return {name: _array(kind)}
+def _errors(operation: Operation) -> dict[int, dict[str, Any]]:
+    """Return the error responses by status: the operation's own, and those that Security sends as plain text."""
+    causes: dict[int, list[str]] = {}
+    content: dict[int, dict[str, Any]] = {}
+    own = [*operation.errors.items(), METHOD_ERROR]
+    if operation.parameters:
+        own.append(PARAMETER_ERROR)
+    if operation.body is not None:
+        own += BODY_ERRORS.items()
+    if operation.access is Access.CONTROL:
+        own.append((403, operation.access.value))
+    is_public = operation.access is Access.PUBLIC
+    refusals = [(status, cause) for status, cause in REFUSALS.items() if not (is_public and status in UNAUTHENTICATED)]
+    for media_type, errors in ((operation.error_media_type, own), (TEXT, refusals)):
+        for status, cause in errors:
+            causes.setdefault(status, []).append(cause)
+            content.setdefault(status, {})[media_type] = {"schema": _error_schema(media_type)}
+    return {status: _error(status, " ".join(causes[status]), content[status]) for status in causes}
 
 
-def _ref(kind: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{kind}"}
+def _error(status: int, description: str, content: dict[str, Any]) -> dict[str, Any]:
+    error: dict[str, Any] = {"description": description, "content": content}
+    if status in _RESPONSE_HEADERS:
+        error["headers"] = {_RESPONSE_HEADERS[status]: {"schema": {"type": "string"}}}
+    return error
 
 
-def _array(kind: str) -> dict[str, Any]:
-    return {"type": "array", "items": _ref(kind)}
+def _error_schema(media_type: str) -> dict[str, Any]:
+    return _schema(Error) if media_type == JSON else {"type": "string"}
 
 
-def _get(summary: str, properties: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "required": list(properties), "properties": {"now": {"type": "number"}, **properties}}
-    answer = {"description": summary, "content": {"application/json": {"schema": schema}}}
-    answers = {"200": answer}
-    if parameters:
-        answers |= {"404": {"description": "not in the view"}, "400": {"description": "a parameter is wrong"}}
-    return {"get": {"summary": summary, "parameters": list(parameters), "responses": answers}}
-
-
-def _control() -> dict[str, Any]:
-    body = {"required": True, "content": {"application/json": {"schema": _ref("Act")}}}
-    header = {"name": "X-Gossip-CSRF", "in": "header", "required": True, "schema": {"type": "string"}}
-    answers = {
-        "202": {"description": "asked for; the next gossip confirms it"},
-        "400": {"description": "no such act"},
-        "403": {"description": "not allowed here, or not by this page"},
-        "404": {"description": "no worker is meant"},
-        "502": {"description": "the broker cannot be reached"},
-    }
-    return {
-        "post": {
-            "summary": "Pause, resume, grow, shrink",
-            "parameters": [header],
-            "requestBody": body,
-            "responses": answers,
-        }
-    }
-
-
-def _events() -> dict[str, Any]:
-    topic = {
-        "name": "topic",
-        "in": "query",
-        "required": True,
-        "description": "fleet, queues, workers, tasks, or as `of` in /api/steps; several may be named",
-        "schema": {"type": "array", "items": {"type": "string"}, "maxItems": 8},
-    }
-    answer = {"description": "server-sent events, differences only", "content": {"text/event-stream": {}}}
-    return {"get": {"summary": "Live changes", "parameters": [topic], "responses": {"200": answer}}}
+def _schema(described: Any) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components((described,), ref_template=_SCHEMA_PATH)
+    return schema

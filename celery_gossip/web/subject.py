@@ -1,104 +1,121 @@
-"""Subjects: the tables of one topic, made of the latest looks. Called by the board on its thread, and by the API."""
+"""Subjects: the tables of one topic, built from the latest snapshots. Called on any thread."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
-from celery_gossip.throughput import Throughput, merged
+from celery_gossip.cluster.statistics import GroupBy
+from celery_gossip.cluster.throughput import Throughput, merge_throughputs
 from celery_gossip.web import overview, table
-from celery_gossip.web.look import Look, Source
-from celery_gossip.web.row import Step
+from celery_gossip.web.schema import RunningTask, Step
+from celery_gossip.web.snapshot import Snapshot, Source
 from celery_gossip.web.topic import Row, Subject, Tables
 
-__all__ = ["LONGEST", "SIZES", "steps_of", "tables_of"]
+__all__ = ["MAX_RUNS", "MAX_WINDOW", "STEP_SIZES", "build_steps", "build_tables"]
 
-#: `{seconds of a chart, at most: seconds of each of its steps}`
-SIZES = {120.0: 2.0, 600.0: 10.0, 10_800.0: 60.0}
-LONGEST = max(SIZES)  #: seconds of a chart
+#: `{longest window of a chart: size of its steps}`, in seconds
+STEP_SIZES = {120.0: 2.0, 600.0: 10.0, 10_800.0: 60.0}
+MAX_WINDOW = max(STEP_SIZES)  #: seconds
+MAX_RUNS = 500  #: running tasks in one table
+#: `{kind of a subject: how its throughput is grouped}`
+_GROUP_BY: Mapping[str, GroupBy] = {"pace": "fleet", "queue": "queue", "worker": "worker", "task": "task"}
 
-Looks = Mapping[str, Look]
+Snapshots = Mapping[str, Snapshot]
 Sources = Mapping[str, Source]
 
 
-def tables_of(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    """Every table that the topic has; empty ones where its subject is not in the view."""
-    return _MAKERS[subject.kind](subject, looks, listeners)
+def build_tables(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    """Return all tables of a topic; they are empty if its subject is not in the view."""
+    return _BUILDERS[subject.kind](subject, snapshots, listeners)
 
 
-def steps_of(subject: Subject, looks: Looks, listeners: Sources, window: float) -> dict[str, Step]:
-    """A chart's points of the latest `window` seconds, all of one size."""
-    by, name = ("fleet", "") if subject.kind == "pace" else (subject.kind, subject.name)
-    size = next(size for most, size in SIZES.items() if window <= most)
+def build_steps(subject: Subject, snapshots: Snapshots, listeners: Sources, window: float) -> dict[str, Step]:
+    """Return the points of a chart for the last `window` seconds, all of one step size."""
+    by = _GROUP_BY[subject.kind]
+    name = "" if by == "fleet" else subject.name
+    size = next(size for longest, size in STEP_SIZES.items() if window <= longest)
     window = max(window, size)
-    sources = [one for one in ([subject.source] if subject.source else looks) if one in looks]
-    told = [listeners[one].cluster.series(by, name, window, size) for one in sources]
-    if not told:
+    sources = [source for source in ([subject.source] if subject.source else snapshots) if source in snapshots]
+    series = [listeners[source].cluster.series(by, name, window, size) for source in sources]
+    if not series:
         return {}
-    return table.steps(looks[sources[0]], told[0] if len(told) == 1 else _together(told), size)
+    return table.steps(snapshots[sources[0]], series[0] if len(series) == 1 else _merge_by_start(series), size)
 
 
-def _charts(subject: Subject, looks: Looks, listeners: Sources) -> dict[str, Step]:
-    """The points of every chart."""
-    return {key: step for window in SIZES for key, step in steps_of(subject, looks, listeners, window).items()}
+def _all_steps(subject: Subject, snapshots: Snapshots, listeners: Sources) -> dict[str, Step]:
+    """Return the points of the charts of every step size."""
+    steps: dict[str, Step] = {}
+    for window in STEP_SIZES:
+        steps.update(build_steps(subject, snapshots, listeners, window))
+    return steps
 
 
-def _together(all_series: Iterable[Iterable[Throughput]]) -> list[Throughput]:
-    """The listeners of one process share a clock, so that their steps begin together."""
+def _merge_by_start(all_series: Iterable[Iterable[Throughput]]) -> list[Throughput]:
+    """Sum the steps that begin together: the listeners of one process share a clock."""
     by_start: dict[float, list[Throughput]] = defaultdict(list)
     for series in all_series:
         for step in series:
             by_start[step.since].append(step)
-    return [merged(by_start[start]) for start in sorted(by_start)]
+    return [merge_throughputs(by_start[start]) for start in sorted(by_start)]
 
 
-def _fleet(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    every = list(looks.values())
+def _fleet(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    every = list(snapshots.values())
     return {"sources": overview.sources(every), "totals": overview.totals(every), "findings": overview.findings(every)}
 
 
-def _list(make: Callable[[Iterable[Look]], Mapping[str, Row]]) -> Callable[[Subject, Looks, Sources], Tables]:
-    return lambda subject, looks, listeners: {subject.kind: make(looks.values())}
+def _list(build: Callable[[Iterable[Snapshot]], Mapping[str, Row]]) -> Callable[[Subject, Snapshots, Sources], Tables]:
+    return lambda subject, snapshots, listeners: {subject.kind: build(snapshots.values())}
 
 
-def _pace(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-    return {"steps": _charts(subject, looks, listeners)}
+def _pace(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    return {"steps": _all_steps(subject, snapshots, listeners)}
 
 
-def _queue(subject: Subject, look: Look) -> Tables:
+def _queue(subject: Subject, snapshot: Snapshot) -> Tables:
     name = subject.name
     return {
-        "queue": _one(subject, table.queue(look, name)),
-        "checks": table.checks_of(look, queue=name),
-        "runs": table.runs_of(look, queue=name),
+        "queue": _single_row(subject, table.queue(snapshot, name)),
+        "checks": table.checks(snapshot, queue=name),
+        "runs": _first(table.running_tasks([snapshot], queue=name)),
     }
 
 
-def _worker(subject: Subject, look: Look) -> Tables:
+def _worker(subject: Subject, snapshot: Snapshot) -> Tables:
     name = subject.name
     return {
-        "worker": _one(subject, table.worker(look, name)),
-        "checks": table.checks_of(look, hostname=name),
-        "runs": table.runs_of(look, hostname=name),
+        "worker": _single_row(subject, table.worker(snapshot, name)),
+        "checks": table.checks(snapshot, hostname=name),
+        "runs": _first(table.running_tasks([snapshot], hostname=name)),
     }
 
 
-def _task(subject: Subject, look: Look) -> Tables:
-    return {"task": _one(subject, table.task(look, subject.name))}
+def _task(subject: Subject, snapshot: Snapshot) -> Tables:
+    name = subject.name
+    return {
+        "task": _single_row(subject, table.task(snapshot, name)),
+        "runs": _first(table.running_tasks([snapshot], task=name)),
+    }
 
 
-def _one(subject: Subject, row: Row | None) -> Mapping[str, Row]:
+def _first(runs: Mapping[str, RunningTask]) -> dict[str, RunningTask]:
+    return dict(islice(runs.items(), MAX_RUNS))
+
+
+def _single_row(subject: Subject, row: Row | None) -> Mapping[str, Row]:
     return {} if row is None else {f"{subject.source}/{subject.name}": row}
 
 
-def _with_steps(make: Callable[[Subject, Look], Tables]) -> Callable[[Subject, Looks, Sources], Tables]:
-    def make_all(subject: Subject, looks: Looks, listeners: Sources) -> Tables:
-        look = looks.get(subject.source)
-        tables = {subject.kind: {}} if look is None else make(subject, look)
-        return {**tables, "steps": _charts(subject, looks, listeners)}
+def _with_steps(build: Callable[[Subject, Snapshot], Tables]) -> Callable[[Subject, Snapshots, Sources], Tables]:
+    def build_all(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+        snapshot = snapshots.get(subject.source)
+        tables = {subject.kind: {}} if snapshot is None else build(subject, snapshot)
+        return {**tables, "steps": _all_steps(subject, snapshots, listeners)}
 
-    return make_all
+    return build_all
 
 
-_MAKERS: Mapping[str, Callable[[Subject, Looks, Sources], Tables]] = {
+_BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     "fleet": _fleet,
     "queues": _list(table.queues),
     "workers": _list(table.workers),

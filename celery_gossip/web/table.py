@@ -1,177 +1,201 @@
-"""Tables: the rows of the page and of the API, made of looks. Called by the board and the API, on any thread."""
+"""Tables: the rows of the page and of the API, built from snapshots. Called on any thread."""
 
 from collections.abc import Iterable, Iterator
 
-from celery_gossip.messages import Gossip, QueueCheck
-from celery_gossip.throughput import Throughput
-from celery_gossip.view import QueueView, WorkerView
-from celery_gossip.web.figure import fared, per_second, share, step
-from celery_gossip.web.look import Figures, Look
-from celery_gossip.web.row import Check, Queue, Run, Step, Task, Worker
+from celery_gossip.cluster.task_view import TaskView
+from celery_gossip.cluster.throughput import Throughput
+from celery_gossip.cluster.view import QueueView, WorkerView
+from celery_gossip.web.rates import per_second, rounded_share, step, throughput_fields
+from celery_gossip.web.schema import Check, Queue, RunningTask, Step, Task, Worker
+from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
+from celery_gossip.wire.messages import Gossip, QueueCheck
 
-__all__ = ["checks_of", "queue", "queues", "runs_of", "steps", "task", "tasks", "worker", "workers"]
+__all__ = ["checks", "queue", "queues", "running_tasks", "steps", "task", "tasks", "worker", "workers"]
 
-MOST_RUNS = 500  #: of one queue or worker that are told one by one
-_NOTHING = Throughput(seconds=0.0)
-_NOBODY_HEARS = 2.0  #: intervals after which a worker counts as silent
-_SPARE = 0.5  #: seconds more
+_NO_TASKS = Throughput(seconds=0.0)
+_LATE_AFTER = 2.0  #: intervals without a report after which the row shows the time of the last one
+_LATE_GRACE = 0.5  #: seconds added to that
 _REASONS = {
     "stalled": "its event loop does not tick: something blocks it",
-    "draining": "it shuts down, and its last tasks still run",
-    "suspect": "it has been silent for longer than it should",
-    "lost": "it fell silent without a goodbye",
-    "offline": "it said goodbye",
+    "draining": "it is shutting down, and its last tasks are still running",
+    "suspect": "it has not reported for longer than expected",
+    "lost": "it stopped reporting without shutting down cleanly",
+    "offline": "it shut down cleanly",
     "conflict": "two live workers have this name",
 }
 
 
-def queues(looks: Iterable[Look]) -> dict[str, Queue]:
+def queues(snapshots: Iterable[Snapshot]) -> dict[str, Queue]:
+    """Return `{source/name: row}`."""
     return {
-        f"{look.source}/{one.queue}": _queue(look, one, paces)
-        for look in looks
-        for paces in (look.paces.queues(),)
-        for one in look.view.queues
+        f"{snapshot.source}/{view.queue}": _queue(snapshot, view, throughput)
+        for snapshot in snapshots
+        for throughput in (snapshot.throughput.queues(),)
+        for view in snapshot.view.queues
     }
 
 
-def workers(looks: Iterable[Look]) -> dict[str, Worker]:
+def workers(snapshots: Iterable[Snapshot]) -> dict[str, Worker]:
+    """Return `{source/hostname: row}`."""
     return {
-        f"{look.source}/{one.gossip.hostname}": _worker(look, one, paces)
-        for look in looks
-        for paces in (look.paces.workers(),)
-        for one in look.view.workers
+        f"{snapshot.source}/{view.gossip.hostname}": _worker(snapshot, view, throughput)
+        for snapshot in snapshots
+        for throughput in (snapshot.throughput.workers(),)
+        for view in snapshot.view.workers
     }
 
 
-def tasks(looks: Iterable[Look]) -> dict[str, Task]:
+def tasks(snapshots: Iterable[Snapshot]) -> dict[str, Task]:
+    """Return `{source/name: row}` of the tasks that run or were counted in the last minute."""
     return {
-        f"{look.source}/{name}": _task(look, name, pace) for look in looks for name, pace in look.paces.tasks().items()
+        f"{snapshot.source}/{name}": _task(snapshot, name, throughput.get(name, _NO_TASKS))
+        for snapshot in snapshots
+        for throughput in (snapshot.throughput.tasks(),)
+        for name in dict.fromkeys((*throughput, *snapshot.running_by_name))
     }
 
 
-def queue(look: Look, name: str) -> Queue | None:
-    """The row of this one alone; None where it is not in the view."""
-    paces = look.paces.queues()
-    return next((_queue(look, one, paces) for one in look.view.queues if one.queue == name), None)
+def queue(snapshot: Snapshot, name: str) -> Queue | None:
+    """Return the row of one queue; None if it is not in the view."""
+    throughput = snapshot.throughput.queues()
+    return next((_queue(snapshot, view, throughput) for view in snapshot.view.queues if view.queue == name), None)
 
 
-def worker(look: Look, hostname: str) -> Worker | None:
-    """See queue."""
-    paces = look.paces.workers()
-    return next((_worker(look, one, paces) for one in look.view.workers if one.gossip.hostname == hostname), None)
+def worker(snapshot: Snapshot, hostname: str) -> Worker | None:
+    """Return the row of one worker; None if it is not in the view."""
+    throughput = snapshot.throughput.workers()
+    views = (view for view in snapshot.view.workers if view.gossip.hostname == hostname)
+    return next((_worker(snapshot, view, throughput) for view in views), None)
 
 
-def task(look: Look, name: str) -> Task | None:
-    """See queue."""
-    pace = look.paces.tasks().get(name)
-    return None if pace is None else _task(look, name, pace)
+def task(snapshot: Snapshot, name: str) -> Task | None:
+    """Return the row of one task name; None if no such task runs or was counted in the last minute."""
+    throughput = snapshot.throughput.tasks().get(name)
+    if throughput is None and name not in snapshot.running_by_name:
+        return None
+    return _task(snapshot, name, throughput or _NO_TASKS)
 
 
-def checks_of(look: Look, *, queue: str | None = None, hostname: str | None = None) -> dict[str, Check]:
-    """Of one of both, by the other."""
+def checks(snapshot: Snapshot, *, queue: str | None = None, hostname: str | None = None) -> dict[str, Check]:
+    """Return the checks of one queue by hostname, or those of one worker by queue."""
     return {
-        gossip.hostname if hostname is None else check.queue: _check(look, worker, gossip, check)
-        for worker, gossip, check in _checks(look, queue, hostname)
+        gossip.hostname if hostname is None else check.queue: _check(snapshot, worker, gossip, check)
+        for worker, gossip, check in _matching_checks(snapshot, queue, hostname)
     }
 
 
-def runs_of(look: Look, *, queue: str | None = None, hostname: str | None = None) -> dict[str, Run]:
-    """By id, at most MOST_RUNS, those that have run for longest."""
-    found = [
-        (look.runs[task_id].seen_at, task_id, gossip.hostname, check.queue)
-        for worker, gossip, check in _checks(look, queue, hostname)
-        if not worker.is_gone
-        for task_id in check.active
-        if task_id in look.runs
+def running_tasks(
+    snapshots: Iterable[Snapshot], *, queue: str = "", hostname: str = "", task: str = ""
+) -> dict[str, RunningTask]:
+    """Return `{source/hostname/id: row}` of the running tasks, the longest running first.
+
+    An argument that is not empty selects the tasks of a queue or a worker, or those with this id or name.
+    """
+    rows = [
+        _running_task(snapshot, view)
+        for snapshot in snapshots
+        for view in snapshot.view.tasks(task, queue=queue, hostname=hostname)
     ]
-    return {
-        task_id: Run(
-            source=look.source,
-            id=task_id,
-            hostname=host,
-            queue=name,
-            seen_since=look.unix(seen_at),
-            is_older=look.runs[task_id].is_older,
-        )
-        for seen_at, task_id, host, name in sorted(found)[:MOST_RUNS]
-    }
+    rows.sort(key=lambda row: (row.since, row.id))
+    return {f"{row.source}/{row.hostname}/{row.id}": row for row in rows}
 
 
-def steps(look: Look, series: Iterable[Throughput], size: float) -> dict[str, Step]:
-    """By size and start."""
-    made = [step(one, size, look.unix(one.since)) for one in series]
-    return {f"{size:.0f}/{one.start:.1f}": one for one in made}
+def steps(snapshot: Snapshot, series: Iterable[Throughput], size: float) -> dict[str, Step]:
+    """Return `{size/start: step}`."""
+    rows = [step(throughput, size, snapshot.unix(throughput.since)) for throughput in series]
+    return {f"{size:.0f}/{row.start:.1f}": row for row in rows}
 
 
-def _queue(look: Look, one: QueueView, paces: Figures) -> Queue:
+def _queue(snapshot: Snapshot, view: QueueView, throughput: ThroughputByName) -> Queue:
     return Queue(
-        source=look.source,
-        name=one.queue,
-        paused=one.paused,
-        workers=one.workers,
-        states=dict(one.states),
-        active=one.active,
-        reserved=one.reserved,
-        scheduled=one.scheduled,
-        slots=one.slots,
-        free_slots=one.free_slots,
-        backlog=one.backlog,
-        load=round(one.load, 2),
-        **fared(paces.get(one.queue, _NOTHING)),
-        spark=look.sparks.get(one.queue, ()),
+        source=snapshot.source,
+        name=view.queue,
+        paused=view.paused,
+        workers=view.workers,
+        states=dict(view.states),
+        active=view.active,
+        reserved=view.reserved,
+        scheduled=view.scheduled,
+        slots=view.slots,
+        free_slots=view.free_slots,
+        backlog=view.backlog,
+        load=round(view.load, 2),
+        **throughput_fields(throughput.get(view.queue, _NO_TASKS)),
+        spark=snapshot.sparklines.get(view.queue, ()),
     )
 
 
-def _worker(look: Look, one: WorkerView, paces: Figures) -> Worker:
-    gossip, life = one.gossip, look.lives.get(one.gossip.hostname)
-    pace = paces.get(gossip.hostname, _NOTHING)
-    booted_at = life.booted_at if life else None
-    is_silent = one.age > _NOBODY_HEARS * gossip.interval + _SPARE
+def _worker(snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName) -> Worker:
+    gossip, start = view.gossip, snapshot.starts.get(view.gossip.hostname)
+    counts = throughput.get(gossip.hostname, _NO_TASKS)
+    started_at = start.started_at if start else None
+    is_late = view.age > _LATE_AFTER * gossip.interval + _LATE_GRACE
     return Worker(
-        source=look.source,
+        source=snapshot.source,
         hostname=gossip.hostname,
-        state=one.state,
-        state_since=look.unix(one.state_since),
-        reason=_REASONS.get(one.state, ""),
-        silent_since=look.unix(one.heard_at) if is_silent else None,
+        state=view.state,
+        state_since=snapshot.unix(view.state_since),
+        reason=_REASONS.get(view.state, ""),
+        silent_since=snapshot.unix(view.heard_at) if is_late else None,
         interval=gossip.interval,
         pool=gossip.pool,
-        concurrency=sum(each.concurrency for each in one.gossips),
-        active=sum(each.active for each in one.gossips),
-        reserved=sum(each.reserved for each in one.gossips),
-        scheduled=sum(each.scheduled for each in one.gossips),
+        concurrency=sum(each.concurrency for each in view.gossips),
+        active=sum(each.active for each in view.gossips),
+        reserved=sum(each.reserved for each in view.gossips),
+        scheduled=sum(each.scheduled for each in view.gossips),
         processed=gossip.processed,
         loop_lag=round(gossip.loop_lag, 2),
         stalled_for=round(gossip.stalled_for, 1),
         queues=tuple(check.queue for check in gossip.checks),
         paused=tuple(check.queue for check in gossip.checks if check.paused),
-        per_second=per_second(pace),
-        failure_rate=share(pace.failure_rate),
+        per_second=per_second(counts),
+        failure_rate=rounded_share(counts.failure_rate),
         boot=gossip.boot,
-        booted_at=None if booted_at is None else look.unix(booted_at),
-        restarts=life.restarts if life else 0,
-        is_verified=one.is_verified,
+        booted_at=None if started_at is None else snapshot.unix(started_at),
+        restarts=start.restarts if start else 0,
+        is_verified=view.is_verified,
+        stack=view.stack,
     )
 
 
-def _task(look: Look, name: str, pace: Throughput) -> Task:
+def _task(snapshot: Snapshot, name: str, throughput: Throughput) -> Task:
     return Task(
-        source=look.source,
+        source=snapshot.source,
         name=name,
-        received=pace.received,
-        succeeded=pace.succeeded,
-        failed=pace.failed,
-        retried=pace.retried,
-        revoked=pace.revoked,
-        rejected=pace.rejected,
-        failures=dict(pace.failures),
-        **fared(pace),
+        running=snapshot.running_by_name[name],
+        received=throughput.received,
+        succeeded=throughput.succeeded,
+        failed=throughput.failed,
+        retried=throughput.retried,
+        revoked=throughput.revoked,
+        rejected=throughput.rejected,
+        failures=dict(throughput.failures),
+        **throughput_fields(throughput),
     )
 
 
-def _checks(look: Look, queue: str | None, hostname: str | None) -> Iterator[tuple[WorkerView, Gossip, QueueCheck]]:
-    """Those of this queue or of this worker; None: of any."""
-    for worker in look.view.workers:
+def _running_task(snapshot: Snapshot, view: TaskView) -> RunningTask:
+    tracked = snapshot.running.get(view.id) or TrackedTask(snapshot.view.taken_at, is_older=True)
+    return RunningTask(
+        source=snapshot.source,
+        id=view.id,
+        name=view.name,
+        hostname=view.hostname,
+        queue=view.queue,
+        since=snapshot.unix(tracked.since),
+        is_older=tracked.is_older,
+        retries=view.retries,
+        is_redelivered=view.is_redelivered,
+        soft_time_limit=view.soft_time_limit,
+        time_limit=view.time_limit,
+    )
+
+
+def _matching_checks(
+    snapshot: Snapshot, queue: str | None, hostname: str | None
+) -> Iterator[tuple[WorkerView, Gossip, QueueCheck]]:
+    """Yield the checks of this queue or this worker; None matches any."""
+    for worker in snapshot.view.workers:
         if hostname in (None, worker.gossip.hostname):
             for gossip in worker.gossips:
                 for check in gossip.checks:
@@ -179,9 +203,9 @@ def _checks(look: Look, queue: str | None, hostname: str | None) -> Iterator[tup
                         yield worker, gossip, check
 
 
-def _check(look: Look, worker: WorkerView, gossip: Gossip, check: QueueCheck) -> Check:
+def _check(snapshot: Snapshot, worker: WorkerView, gossip: Gossip, check: QueueCheck) -> Check:
     return Check(
-        source=look.source,
+        source=snapshot.source,
         hostname=gossip.hostname,
         queue=check.queue,
         state=worker.state,

@@ -1,8 +1,9 @@
-"""Topics: what a viewer can ask to be told of, and what has changed of it since a tick. Pure.
+"""Topics: the tables that a viewer can subscribe to, and their changes per tick. Pure.
 
-A board owns one Topic for each that somebody watches, and all who watch it share what it has encoded.
+The Broadcaster owns one Topic per name that is watched. All viewers of a topic share its encoded changes.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,12 +11,25 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["LISTS", "Row", "Subject", "Tables", "Topic", "parse"]
+__all__ = [
+    "CHART_PATTERN",
+    "LISTS",
+    "MAX_TOPIC_LENGTH",
+    "TOPIC_PATTERN",
+    "Row",
+    "Subject",
+    "Tables",
+    "Topic",
+    "parse_topic",
+]
 
 LISTS = ("fleet", "queues", "workers", "tasks")
-_SUBJECTS = ("queue", "worker", "task")
-_MOST_NAME = 1_024  #: characters of a topic
-_REMEMBERED = 60  #: ticks that a viewer who was cut off may have missed
+MAX_TOPIC_LENGTH = 1_024  #: characters
+CHART_PATTERN = (
+    r"pace:[^/]*|(queue|worker|task):[^/]+/[\s\S]*"  #: topics with a chart; also a regular expression of JavaScript
+)
+TOPIC_PATTERN = f"{'|'.join(LISTS)}|{CHART_PATTERN}"
+_KEPT_TICKS = 60  #: whose changes are kept for viewers that reconnect
 
 Row = msgspec.Struct
 Tables = Mapping[str, Mapping[str, Row]]  #: `{table: {key: row}}`
@@ -24,71 +38,67 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Subject:
-    """What a topic is about."""
+    """The subject of a topic."""
 
     kind: str  #: one of LISTS, or queue, worker, task, pace
-    source: str = ""  #: empty: of all sources
+    source: str = ""  #: empty: all sources
     name: str = ""
 
 
-def parse(topic: str) -> Subject:
-    """Raises ValueError, which tells what was expected, for what is no topic."""
-    if topic in LISTS:
-        return Subject(topic)
+def parse_topic(topic: str) -> Subject:
+    """Return the subject of a topic. Raises ValueError with the expected form."""
+    if len(topic) > MAX_TOPIC_LENGTH or not re.fullmatch(TOPIC_PATTERN, topic):
+        raise ValueError(
+            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, or queue:, worker: or task:SOURCE/NAME, "
+            f"got {topic[:80]!r}"
+        )
     kind, _, rest = topic.partition(":")
-    source, slash, name = rest.partition("/")
-    if kind == "pace" and not slash and len(source) < _MOST_NAME:
-        return Subject(kind, source)
-    if kind in _SUBJECTS and source and slash and len(topic) <= _MOST_NAME:
-        return Subject(kind, source, name)
-    raise ValueError(
-        f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, or queue:, worker: or task:SOURCE/NAME, "
-        f"got {topic[:80]!r}"
-    )
+    source, _, name = rest.partition("/")
+    return Subject(kind, source, name)
 
 
 class Topic:
-    """The tables of a subject as of `tick`, and how they came to be so."""
+    """The tables of a subject as of `tick`, and the changes of the ticks before."""
 
     def __init__(self, tick: int, tables: Tables) -> None:
-        """`tick`: the first of which changes are remembered is the next."""
+        """Start at `tick`; changes are recorded from the next one on."""
         self.tick = tick
         self._tables = tables
-        self._began = tick
+        self._oldest_tick = tick
         self._full: bytes | None = None
         self._changes: deque[tuple[int, bytes]] = deque()
 
-    def change_to(self, tables: Tables) -> bytes | None:
-        """What has changed, as JSON; None for nothing. On any thread, as long as nobody commits."""
+    def diff_to(self, tables: Tables) -> bytes | None:
+        """Return the changes as JSON; None if nothing changed. May run on any thread, but not during commit()."""
         changes = _changes(self._tables, tables)
         return _encode({"full": False, "tables": changes}) if changes else None
 
     def commit(self, tick: int, tables: Tables, change: bytes | None) -> None:
-        """From this tick on it is so."""
+        """Make these the tables as of `tick`; `change` is the result of diff_to()."""
         self.tick = tick
         self._tables = tables
         if change is not None:
             self._full = None
             self._changes.append((tick, change))
-        while self._changes and self._changes[0][0] <= tick - _REMEMBERED:
-            self._began = self._changes.popleft()[0]
+        while self._changes and self._changes[0][0] <= tick - _KEPT_TICKS:
+            self._oldest_tick = self._changes.popleft()[0]
 
     def full(self) -> bytes:
-        """All of it, as JSON."""
+        """Return the whole tables as JSON."""
         if self._full is None:
             tables = {name: {"set": rows, "del": ()} for name, rows in self._tables.items()}
             self._full = _encode({"full": True, "tables": tables})
         return self._full
 
     def since(self, tick: int) -> list[tuple[int, bytes]] | None:
-        """`(tick, what changed then)` after this one; None where that is not remembered: tell all of it."""
-        if tick < self._began:
+        """Return `(tick, changes)` after this tick; None if they are no longer kept and full() is needed."""
+        if tick < self._oldest_tick:
             return None
         return [change for change in self._changes if change[0] > tick]
 
 
 def _changes(before: Tables, after: Tables) -> dict[str, Any]:
-    """`{table: {"set": {key: fields that differ, or a new row}, "del": [keys]}}`, of tables that differ."""
+    """Return `{table: {"set": {key: changed fields or a new row}, "del": [keys]}}` for the tables that differ."""
     return {name: change for name in after if (change := _difference(before.get(name, {}), after[name]))}
 
 

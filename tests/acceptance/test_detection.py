@@ -19,17 +19,19 @@ from statistics import median
 
 import pytest
 
-from celery_gossip.view import WorkerView
+from celery_gossip.cluster.view import WorkerView
 from tests.support import brokers, eventually
 from tests.support.ear import Ear
 from tests.support.proxy import proxied
 from tests.support.workers import REPOSITORY, Project, Worker
 
+pytestmark = pytest.mark.serial
+
 KILLS = int(os.environ.get("GOSSIP_TEST_KILLS", "3"))
 OUTAGE = float(os.environ.get("GOSSIP_TEST_OUTAGE", "12"))  #: seconds
 STOP = float(os.environ.get("GOSSIP_TEST_STOP", "6"))  #: seconds for which the listener's process is stopped
 CROWD = int(os.environ.get("GOSSIP_TEST_CROWD", "6"))
-BURN = float(os.environ.get("GOSSIP_TEST_BURN", "20"))  #: seconds
+BURN = float(os.environ.get("GOSSIP_TEST_BURN", "12"))  #: seconds
 
 SUSPECT_WITHIN, LOST_WITHIN = 4.5, 11.0  #: seconds after kill -9
 OFFLINE_WITHIN = 1.5  #: seconds after the exit of a clean stop

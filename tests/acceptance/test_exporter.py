@@ -47,11 +47,16 @@ def test_what_tasks_did_and_whether_their_worker_lives(redis_project: Project, t
 
         eventually(is_counted)
         assert runs_recorded(record).total() == len(sent)
-        scrape = exporter.scrape()
-        assert scrape.one("celery_active_process_count", queue_name=queue) == 3, "a pool of threads"
-        assert scrape.one("celery_active_worker_count", queue_name=queue) == 1
-        assert scrape.one("celery_queue_length", queue_name=queue) == 0
-        assert scrape.one("celery_gossip_queue_load", queue_name=queue) == 0
+
+        def is_idle() -> None:
+            """The length of the queue is read every two seconds, and may have been read before the tasks were taken."""
+            scrape = exporter.scrape()
+            assert scrape.one("celery_active_process_count", queue_name=queue) == 3, "a pool of threads"
+            assert scrape.one("celery_active_worker_count", queue_name=queue) == 1
+            assert scrape.one("celery_queue_length", queue_name=queue) == 0
+            assert scrape.one("celery_gossip_queue_load", queue_name=queue) == 0
+
+        eventually(is_idle)
 
         worker.kill()
         send_stamped(project, ["succeed"] * 2)
@@ -119,23 +124,22 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
         port = str(taken.getsockname()[1])
         done = Project("memory://").celery("gossip", "exporter", "--port", port)
     assert done.returncode == 1
-    assert done.stderr == f"Error: cannot serve on 127.0.0.1:{port}: Address already in use\n"
+    assert done.stderr == f"Error: --bind, --port: cannot serve on 127.0.0.1:{port}: Address already in use\n"
 
 
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
         (("--port", "70000"), "70000 is not in the range 0<=x<=65535"),
-        (("--buckets", "1,1"), "buckets: expected 1 to 100 rising bounds above 0 in seconds, got (1.0, 1.0)"),
-        (("--max-series", "-1"), "max_series: expected a number of at least 0, got -1"),
+        (("--buckets", "1,1"), "--buckets: expected 1 to 100 rising bounds above 0 in seconds, got (1.0, 1.0)"),
+        (("--max-series", "-1"), "--max-series: expected a number of at least 0, got -1"),
         (("--bind", "no.such.host.invalid"), "cannot serve on no.such.host.invalid:9808: "),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_in_one_line(flags: tuple[str, str], complaint: str) -> None:
-    done = Project("memory://").celery("gossip", "exporter", *flags)
+    done = Project("memory://").gossip("exporter", *flags)
     assert done.returncode in (1, 2)
     assert complaint in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
 
 
 def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from celery_gossip.health import reason_for_red
+from celery_gossip.health import unhealthy_reason
 from tests.acceptance.test_life import POOLS
 from tests.support import brokers, eventually
 from tests.support.deaf import BLOCKED_FOR
@@ -35,7 +35,7 @@ class Probe:
 
     @property
     def reason(self) -> str | None:
-        return reason_for_red(str(self.path), MAX_AGE)
+        return unhealthy_reason(str(self.path), MAX_AGE)
 
     @property
     def exit_code(self) -> int:
@@ -219,7 +219,7 @@ def test_a_health_file_in_a_folder_that_is_not_there_keeps_a_worker_from_startin
     redis_project: Project, tmp_path: Path
 ) -> None:
     done = redis_project.celery("worker", "--gossip-health-file", str(tmp_path / "nowhere" / "health"))
-    (line,) = (line for line in (done.stdout + done.stderr).splitlines() if "gossip" in line)
+    (line,) = (line for line in (done.stdout + done.stderr).splitlines() if "gossip_health_file: " in line)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "gossip_health_file: expected a file in a folder that exists" in line and "nowhere" in line
 

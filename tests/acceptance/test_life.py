@@ -49,6 +49,7 @@ def test_on_rabbitmq_tasks_keep_their_queue_while_the_worker_drains(rabbitmq_pro
     check_farewell(rabbitmq_project, "prefork", CELERYS_OWN["prefork"])
 
 
+@pytest.mark.smoke
 def test_on_the_filesystem_a_worker_is_seen_to_work_drain_and_leave(tmp_path: Path) -> None:
     folders = {"data_folder_in": "data", "data_folder_out": "data", "control_folder": "control"}
     for folder in set(folders.values()):
@@ -65,7 +66,7 @@ def test_a_worker_killed_at_work_is_suspect_then_lost_after_ten_silent_intervals
         worker.kill()
         lost_at = ear.wait_for_state("lost", timeout=10)
         last_heard_at = ear.heard[-1][0]
-        assert 5.0 <= lost_at - last_heard_at < 5.0 + 1.0
+        assert 5.0 <= lost_at - last_heard_at < 5.0 + 2.0  # the listener looks four times a second
         assert [state for _, state in ear.states] == ["online", "suspect", "lost"]
         (view,) = ear.listener.cluster.workers()
         assert (view.state, running(view.gossip)) == ("lost", (task_id,))

@@ -14,6 +14,7 @@ LONG = 60  #: seconds; longer than any test
 FAR = 600  #: seconds of countdown; further than any test
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "eventlet"])
 def test_status_shows_the_ids_queues_and_counts_that_inspect_shows(project: Project, pool: str) -> None:
     with project.worker("--without-mingle", pool=pool) as worker:
@@ -47,13 +48,14 @@ def test_status_shows_the_ids_queues_and_counts_that_inspect_shows(project: Proj
         assert shown == {name: queue_row(name, check, backlog=left[name]) for name, check in expected.items()}
 
 
+@pytest.mark.smoke
 def test_status_shows_the_task_inside_which_a_solo_worker_is(project: Project) -> None:
     with project.worker("--without-mingle", pool="solo") as worker:
         scheduled = {project.send("nap", LONG, queue=queue, countdown=FAR): queue for queue in ("a", "b", "b")}
         eventually(partial(assert_counts, project, worker, scheduled=3))
         before = inspected(project, worker)
         for queue in ("a", "b"):
-            task_id = project.send("nap", 2.5, queue=queue)
+            task_id = project.send("nap", 5, queue=queue)  # longer than the command takes
             told = eventually(partial(status_with_active, project, count=1))
             expected = expected_checks(project, {**before, "active": {task_id}}, {**scheduled, task_id: queue})
             assert checks_by_queue(told) == expected

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import brokers, eventually, mute
+from tests.support.refusals import refusal
 from tests.support.workers import Project, Worker
 
 BY_CONFIGURATION = {"worker_bootsteps": ["celery_gossip:GossipStep"], "gossip_interval": 0.4}
@@ -85,7 +86,7 @@ def test_a_worker_works_in_silence_that_was_kept_from_gossiping(redis_project: P
     flags = disable(redis_project)
     with redis_project.worker("--without-mingle", *flags, pool="threads") as worker:
         assert "does not gossip" in redis_project.inspect("gossip", worker.node)["error"]
-        assert redis_project.celery("gossip", "status", "--wait", "0.8").returncode == 1
+        assert redis_project.gossip("status", "--wait", "0.8").returncode == 3
         assert "queue_gossip" not in redis_project.inspect("stats", worker.node)
         assert_works(redis_project, worker)
 
@@ -95,38 +96,12 @@ def test_a_worker_works_in_silence_that_was_kept_from_gossiping(redis_project: P
     ("install", "conf", "flags", "words"),
     [
         pytest.param({"interval": -1}, {}, [], ["gossip_interval: expected", "above 0", "got -1"], id="keyword"),
-        pytest.param({"intervall": 1}, {}, [], ["'intervall'", "did you mean 'interval'?"], id="unknown keyword"),
         pytest.param(
             {}, {"gossip_interval": "fast"}, [], ["gossip_interval: expected", "above 0", "got 'fast'"], id="setting"
         ),
         pytest.param(
-            {},
-            {"gossip_exchange": "a.b/c"},
-            [],
-            ["gossip_exchange: expected", "a-z, 0-9", "got 'a.b/c'"],
-            id="exchange",
-        ),
-        pytest.param(
-            {}, {"gossip_enabled": "no"}, [], ["gossip_enabled: expected", "True or False", "got 'no'"], id="switch"
-        ),
-        pytest.param(
-            {},
-            {"gossip_intervall": 1},
-            [],
-            ["'gossip_intervall'", "did you mean 'gossip_interval'?"],
-            id="unknown setting",
-        ),
-        pytest.param(
-            {},
-            {"gossip_broker_url": "carrier-pigeon://user:geheim@loft"},
-            [],
-            ["gossip_broker_url: expected a URL", "carrier-pigeon"],
-            id="unknown transport",
-        ),
-        pytest.param(
             {}, {}, ["--gossip-interval", "0"], ["gossip_interval: expected", "above 0", "got 0.0"], id="flag"
         ),
-        pytest.param({}, {}, ["--gossip-interval", "nan"], ["gossip_interval: expected", "got nan"], id="flag nan"),
         pytest.param({}, {}, ["--gossip-interval", "soon"], ["'--gossip-interval'", "'soon'"], id="flag text"),
         pytest.param(
             None,
@@ -135,32 +110,12 @@ def test_a_worker_works_in_silence_that_was_kept_from_gossiping(redis_project: P
             ["worker_bootsteps: expected 'module:Class'", "got 'celery_gossip:GossipStepp'"],
             id="bootstep's class",
         ),
-        pytest.param(
-            None,
-            {"worker_bootsteps": ["celery_gosip:GossipStep"]},
-            [],
-            ["worker_bootsteps: expected 'module:Class'", "got 'celery_gosip:GossipStep'"],
-            id="bootstep's module",
-        ),
-        pytest.param(
-            None,
-            {"worker_bootsteps": ["collections:OrderedDict"]},
-            [],
-            ["worker_bootsteps: expected 'module:Class' of a bootstep", "got 'collections:OrderedDict'"],
-            id="no bootstep",
-        ),
-        pytest.param(
-            None,
-            {"worker_bootsteps": "celery_gossip:GossipStep"},
-            [],
-            ["worker_bootsteps: expected a list", "got 'celery_gossip:GossipStep'"],
-            id="no list",
-        ),
     ],
 )
 def test_a_worker_refuses_to_start_with_one_line_about_the_option(
     redis_project: Project, install: Any, conf: dict[str, Any], flags: list[str], words: list[str]
 ) -> None:
+    """One for each way that an option can take; the others are checked without a process, below."""
     redis_project.install = install
     redis_project.conf.update(conf)
     done = redis_project.celery("worker", "--without-mingle", "-P", "solo", "-n", f"w1@{redis_project.prefix}", *flags)
@@ -170,7 +125,71 @@ def test_a_worker_refuses_to_start_with_one_line_about_the_option(
     assert output.strip().endswith(error), "nothing is said after the error"
     assert all(word in error for word in words), error
     assert "Traceback" not in output
-    assert "geheim" not in output
+
+
+@pytest.mark.parametrize(
+    ("install", "conf", "flags", "words"),
+    [
+        pytest.param({"intervall": 1}, {}, {}, ["'intervall'", "did you mean 'interval'?"], id="unknown keyword"),
+        pytest.param(
+            {},
+            {"gossip_exchange": "a.b/c"},
+            {},
+            ["gossip_exchange: expected", "a-z, 0-9", "got 'a.b/c'"],
+            id="exchange",
+        ),
+        pytest.param(
+            {}, {"gossip_enabled": "no"}, {}, ["gossip_enabled: expected", "True or False", "got 'no'"], id="switch"
+        ),
+        pytest.param(
+            {},
+            {"gossip_intervall": 1},
+            {},
+            ["'gossip_intervall'", "did you mean 'gossip_interval'?"],
+            id="unknown setting",
+        ),
+        pytest.param(
+            {},
+            {"gossip_broker_url": "carrier-pigeon://user:geheim@loft"},
+            {},
+            ["gossip_broker_url: expected a URL", "carrier-pigeon"],
+            id="unknown transport",
+        ),
+        pytest.param(
+            {}, {}, {"gossip_interval": float("nan")}, ["gossip_interval: expected", "got nan"], id="flag nan"
+        ),
+        pytest.param(
+            None,
+            {"worker_bootsteps": ["celery_gosip:GossipStep"]},
+            {},
+            ["worker_bootsteps: expected 'module:Class'", "got 'celery_gosip:GossipStep'"],
+            id="bootstep's module",
+        ),
+        pytest.param(
+            None,
+            {"worker_bootsteps": ["collections:OrderedDict"]},
+            {},
+            ["worker_bootsteps: expected 'module:Class' of a bootstep", "got 'collections:OrderedDict'"],
+            id="no bootstep",
+        ),
+        pytest.param(
+            None,
+            {"worker_bootsteps": "celery_gossip:GossipStep"},
+            {},
+            ["worker_bootsteps: expected a list", "got 'celery_gossip:GossipStep'"],
+            id="no list",
+        ),
+    ],
+)
+def test_what_a_worker_refuses_is_one_line_about_the_option(
+    install: Any, conf: dict[str, Any], flags: dict[str, Any], words: list[str]
+) -> None:
+    project = Project("memory://", **conf)
+    project.install = install
+    error = refusal(project, **flags)
+    assert error.startswith("Error: ") and len(error.splitlines()) == 1
+    assert all(word in error for word in words), error
+    assert "geheim" not in error
 
 
 @pytest.fixture
@@ -193,9 +212,9 @@ def test_where_the_transport_cannot_fan_out_one_line_names_the_way_out_and_the_w
         assert_works(mute_project, worker)
         assert worker.stop() == 0
         (line,) = [line for line in worker.output.splitlines() if "gossip_broker_url" in line]
-        assert "WARNING" in line and "'mute' cannot fan out" in line
-    done = mute_project.celery("gossip", "status")
-    assert (done.returncode, "gossip_broker_url" in done.stderr) == (1, True)
+        assert "WARNING" in line and "'mute' has no fanout exchanges" in line
+    done = mute_project.gossip("status")
+    assert (done.returncode, "gossip_broker_url" in done.stderr) == (3, True)
     assert "Traceback" not in done.stderr
 
 
@@ -216,7 +235,7 @@ def test_gossip_on_redis_is_heard_beside_tasks_on_rabbitmq(rabbitmq_project: Pro
         task_id = rabbitmq_project.send("nap", 60, queue="b")
         eventually(partial(assert_heard_running, rabbitmq_project, worker, task_id))
         rabbitmq_project.conf["gossip_broker_url"] = None
-        assert rabbitmq_project.celery("gossip", "status", "--wait", "1").returncode == 1
+        assert rabbitmq_project.gossip("status", "--wait", "1").returncode == 3
 
 
 def assert_heard_running(project: Project, worker: Worker, task_id: str) -> None:
@@ -232,3 +251,49 @@ def assert_works(project: Project, worker: Worker) -> None:
 
 def assert_written(worker: Worker, text: str) -> None:
     assert text in worker.output
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    "enable", [by_install, by_hand, by_configuration_alone, by_configuration_in_a_namespace, by_all_ways_at_once]
+)
+def test_each_way_to_enable_gossip_has_the_flags(redis_project: Project, enable: Any, tmp_path: Path) -> None:
+    enable(redis_project)
+    health = tmp_path / "health"
+    flags = ("--gossip-interval", "0.3", "--gossip-health-file", str(health))
+    with redis_project.worker("--without-mingle", *flags, pool="solo") as worker:
+        (told,) = redis_project.status("--wait", "1")["workers"]
+        assert told["interval"] == 0.3
+        assert health.exists()
+        (line,) = [line for line in worker.output.splitlines() if "celery-gossip: reporting to" in line]
+        expected = f"exchange '{redis_project.prefix}_gossip' of {redis_project.broker_url.rpartition('/')[0]}"
+        assert "INFO" in line and expected in line and "every 0.3 s" in line
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(("enable", "is_offered"), [(by_hand, True), (by_leaving_it_out, False)])
+def test_the_help_lists_the_flags_where_they_are_accepted(
+    redis_project: Project, enable: Any, is_offered: bool
+) -> None:
+    enable(redis_project)
+    done = redis_project.celery("worker", "--help")
+    assert done.stdout.count("--gossip-interval") == (1 if is_offered else 0)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("missing", "is_off"), [("celery.bootsteps:CLOSE", False), ("celery.worker.state:active_requests", True)]
+)
+def test_on_a_celery_without_an_undocumented_name_the_worker_runs(
+    redis_project: Project, missing: str, is_off: bool
+) -> None:
+    redis_project.install = None
+    redis_project.module = "tests.support.without_name"
+    redis_project.extra_environment = {"GOSSIP_TEST_MISSING": missing}
+    with redis_project.worker("--without-mingle", pool="threads") as worker:
+        assert_works(redis_project, worker)
+        lines = [line for line in worker.output.splitlines() if "celery-gossip: off" in line]
+        assert len(lines) == is_off and all(missing in line for line in lines)
+        assert redis_project.gossip("status", "--wait", "1").returncode == (3 if is_off else 0)
+        assert worker.stop() == 0
+        assert "Traceback" not in worker.output

@@ -7,7 +7,6 @@ import pytest
 
 from tests.faults.figure import Figures
 from tests.faults.scale import SCALE
-from tests.support import brokers
 
 
 @pytest.fixture(scope="session")
@@ -16,13 +15,6 @@ def figures() -> Iterator[Figures]:
     figures = Figures(is_kept=SCALE.is_full)
     yield figures
     figures.save()
-
-
-@pytest.fixture(scope="session")
-def private_rabbitmq() -> Iterator[brokers.PrivateBroker]:
-    """A RabbitMQ node shared by the tests that leave it as they found it: it takes ten seconds to start."""
-    with brokers.running(brokers.private("rabbitmq")) as broker:
-        yield broker
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def reconnects(worker: Worker) -> int:
 
 def lines_of_ours(worker: Worker) -> list[str]:
     """What its log says of this package."""
-    return [line for line in worker.output.splitlines() if "celery-gossip" in line]
+    return [line for line in worker.output.splitlines() if "celery-gossip: " in line]
 
 
 def tracebacks_of_ours(worker: Worker) -> list[str]:

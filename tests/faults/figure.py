@@ -1,7 +1,8 @@
-"""The figures of a run of this suite, and docs/faults.md, which is written from them.
+"""The measurements of a run of this suite, and docs/explanation/faults.md, which is rendered from them.
 
-A test measures and checks in one step: `figures.check("killed", case, "gossips per interval", 1.02, least=0.9)`. The
-full form keeps every figure in docs/faults.json, a case's in the place of its former ones, and writes the page anew.
+A test measures and checks in one step: `figures.check("killed", case, "reports per interval", 1.02, least=0.9)`. The
+full form stores every measurement in docs/explanation/faults.json, where it replaces the former ones of the case, and
+renders the page.
 """
 
 import json
@@ -17,51 +18,60 @@ from pathlib import Path
 
 __all__ = ["ROWS", "Figure", "Figures"]
 
-_MOST_NAMED = 14  #: cases of a row that the page names one by one
-DOCS = Path(__file__).parents[2] / "docs"
+_MAX_LISTED = 14  #: cases of a row that the page lists by name
+DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 
 #: `{row: (the fault, its target)}`, in the order of the page.
 ROWS = {
     "none": (
-        "none, 1 h",
-        "loop stall added p99.9 < 1 ms; CPU < 0.5 % of a core; memory ± 1 MB/h; threads and descriptors constant",
+        "no fault, 1 h",
+        "additional timer delay p99.9 < 1 ms; CPU < 0.5 % of a core; memory ± 1 MB/h; threads and descriptors constant",
     ),
     "killed": (
-        "broker `kill -9` and back, 50 times",
-        "one timer, thread and connection; 1.0 ± 0.1 gossips per interval; no worker reconnects because of us",
+        "broker killed with `kill -9` and restarted, 50 times",
+        "one timer, thread and connection; 1.0 ± 0.1 reports per interval; no additional reconnect of a worker",
     ),
     "hung": (
-        "broker frozen (SIGSTOP) for 30 s, black hole, DNS that does not answer",
-        "loop stall added < 5 ms; task throughput within 2 %; warm shutdown at most 2 s longer",
+        "broker frozen (SIGSTOP) for 30 s, black hole, DNS without response",
+        "additional timer delay < 5 ms; task throughput within 2 %; warm shutdown at most 2 s longer",
     ),
-    "alarm": ("RabbitMQ's memory alarm, 60 s", "tasks acked at the full rate; gossip again within 3 s"),
+    "alarm": ("RabbitMQ's memory alarm, 60 s", "tasks acknowledged at the full rate; next report within 3 s"),
     "refused": (
         "Redis: CLIENT PAUSE, CLIENT KILL 100 times, maxclients, ACL",
-        "no traceback; one log line a minute and kind; recovery within 3 s",
+        "no traceback; one log line per minute and kind; recovery within 3 s",
     ),
-    "hooks": ("every hook, twelve classes of exceptions", "exit code 0, no task lost, no reconnect"),
+    "hooks": ("twelve classes of exceptions raised in every hook", "exit code 0, no task lost, no reconnect"),
     "forks": ("10,000 forks at an interval of 5 ms", "no child hangs"),
     "deaf": (
-        "listener stopped for 5 min at 1,000 messages a second",
-        "broker's memory bounded; at most 100 stale messages; right again within 3 s",
+        "listener stopped for 5 min at 1,000 messages per second",
+        "memory of the broker bounded; at most 100 stale messages; view correct within 3 s",
     ),
-    "clocks": ("a worker's clock ± 1 day, stepping, drifting by 10 %", "the same verdicts"),
-    "flood": ("20,000 messages a second from one peer", "listener below 200 MB; real workers stay visible"),
-    "names": ("a million hostnames", "listener below 200 MB; real workers stay visible"),
-    "resources": ("disk full, no descriptors left, no memory left", "the worker goes on; one clear line"),
+    "clocks": ("a worker's clock ± 1 day, stepping, drifting by 10 %", "the same states"),
+    "flood": ("20,000 messages per second from one peer", "listener below 200 MB; real workers stay in the view"),
+    "names": ("a million hostnames", "listener below 200 MB; real workers stay in the view"),
+    "replay": ("a recorded signed message replayed 8,000 times per second", "its live worker stays online"),
+    "boots": ("8 recorded instances replayed at 8 messages per second", "the live ninth is in the view within 5 s"),
+    "crowd": ("400 messages with 390 queue names each", "a dead worker is lost within 12 s"),
+    "resources": ("disk full, no descriptors left, no memory left", "the worker keeps running; one log line"),
     "network": (
         "delay, half-open, reset, slices of one byte, stall",
-        "nobody is lost who lives; right again within 3 s",
+        "no live worker becomes lost; view correct within 3 s",
     ),
-    "brokers": ("Redis Sentinel fails over; RabbitMQ quorum queues", "gossip again by itself; queues told as they are"),
+    "brokers": (
+        "Redis Sentinel fails over; RabbitMQ quorum queues",
+        "reports resume without a restart; queues reported correctly",
+    ),
 }
 
 _PREFACE = """# Faults
 
-What is done to workers and listeners, and what became of it. `make faults` and `make soak` run it all and write this
-page; `make test` runs a short form. Every target is an assertion in `tests/faults`. The machine is noisy: where a
-figure is compared, it is with a worker without the step, beside it in the same run. Every figure of every case is in
-`faults.json`.
+Faults that are injected into workers and listeners, and their effects. `make faults` and `make soak` run all of them
+and write this page; `make test` runs a short form. Every target is an assertion in `tests/faults`. The machine is
+noisy: measurements are compared with a worker without the bootstep in the same run. Every measurement of every case is
+in `faults.json`.
+
+**Attacks**: what a hostile peer on the broker, or a hostile client of the dashboard, can do, before and after defences
+were added, is in [attacks.md](attacks.md), with the test of each defence.
 
 {machine}.
 """
@@ -69,23 +79,23 @@ figure is compared, it is with a worker without the step, beside it in the same 
 
 @dataclass(frozen=True)
 class Figure:
-    """One quantity, measured."""
+    """One measured quantity."""
 
     row: str  #: of ROWS
-    case: str  #: pool, broker, and what else tells it apart
+    case: str  #: pool, broker and other parameters
     quantity: str  #: with its unit
     value: float | str
-    target: str  #: in words; empty where there is none
+    target: str  #: bounds in words; empty if there are none
     is_held: bool = True
     note: str = ""
 
 
 class Figures:
-    """What this run has measured; save() adds it to what former runs have."""
+    """Measurements of this run; save() adds them to those of former runs."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
-        self._taken: list[Figure] = []
+        self._added: list[Figure] = []
         self._missing: dict[str, str] = {}
 
     def check(
@@ -100,41 +110,41 @@ class Figures:
         is_noisy: bool = False,
         note: str = "",
     ) -> None:
-        """Keep a figure, and fail where it is beyond its bounds; a noisy one fails in the full form alone."""
+        """Store a measurement and fail if it is beyond its bounds; a noisy one fails in the full form only."""
         is_held = (least is None or value >= least) and (most is None or value <= most)
-        self._take(Figure(row, case, quantity, round(value, 4), _bounds(least, most), is_held, note))
+        self._add(Figure(row, case, quantity, round(value, 4), _bounds(least, most), is_held, note))
         assert is_held or (is_noisy and not self._is_kept), f"{case}: {quantity} is {value}, {_bounds(least, most)}"
 
     def note(self, row: str, case: str, quantity: str, value: float | str, note: str = "") -> None:
-        """Keep a figure that has no target."""
-        self._take(Figure(row, case, quantity, round(value, 4) if isinstance(value, float) else value, "", True, note))
+        """Store a measurement that has no target."""
+        self._add(Figure(row, case, quantity, round(value, 4) if isinstance(value, float) else value, "", True, note))
 
     def miss(self, row: str, case: str, reason: str) -> None:
-        """Keep that this case could not be run here, and why."""
+        """Store that this case could not be run on this machine, and why."""
         self._missing[f"{row}: {case}"] = reason
 
     def save(self, docs: Path = DOCS) -> None:
-        """Write docs/faults.json and docs/faults.md, in the full form; elsewhere print what was measured."""
-        if not (self._taken or self._missing):
+        """Write faults.json and faults.md in docs/explanation in the full form; print them in the short form."""
+        if not (self._added or self._missing):
             return
         if not self._is_kept:
-            print("\n" + "\n".join(_line(figure) for figure in self._taken))
+            print("\n" + "\n".join(_line(figure) for figure in self._added))
             return
         kept = _read(docs)
         ran = {"date": time.strftime("%Y-%m-%d"), "commit": _commit()}
-        retaken = {(figure.row, figure.case) for figure in self._taken}
-        figures = [one for one in kept["figures"] if (one["row"], one["case"]) not in retaken]
-        kept["figures"] = figures + [{**asdict(figure), **ran} for figure in self._taken]
+        replaced = {(figure.row, figure.case) for figure in self._added}
+        figures = [one for one in kept["figures"] if (one["row"], one["case"]) not in replaced]
+        kept["figures"] = figures + [{**asdict(figure), **ran} for figure in self._added]
         kept["missing"] = {
-            case: reason for case, reason in kept["missing"].items() if tuple(case.split(": ", 1)) not in retaken
+            case: reason for case, reason in kept["missing"].items() if tuple(case.split(": ", 1)) not in replaced
         } | self._missing
         kept["machine"] = _machine()
         (docs / "faults.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
         (docs / "faults.md").write_text(_page(kept))
 
-    def _take(self, figure: Figure) -> None:
+    def _add(self, figure: Figure) -> None:
         assert figure.row in ROWS, figure.row
-        self._taken.append(figure)
+        self._added.append(figure)
 
 
 def _read(docs: Path) -> dict:  # type: ignore[type-arg]
@@ -157,7 +167,7 @@ def _line(figure: Figure) -> str:
 
 
 def _page(kept: dict) -> str:  # type: ignore[type-arg]
-    sections, summary = [], ["| fault | figures | beyond their targets |", "|---|---|---|"]
+    sections, summary = [], ["| fault | measurements | beyond their target |", "|---|---|---|"]
     for row, (fault, target) in ROWS.items():
         figures = [one for one in kept["figures"] if one["row"] == row]
         missing = {case: why for case, why in kept["missing"].items() if case.startswith(f"{row}: ")}
@@ -169,35 +179,35 @@ def _page(kept: dict) -> str:  # type: ignore[type-arg]
 
 
 def _section(fault: str, target: str, figures: list, missing: dict) -> str:  # type: ignore[type-arg]
-    """A line per quantity, over all cases; what is beyond its target, case by case."""
+    """Return a row per quantity over all cases, and a line for each measurement beyond its target."""
     lines = [f"## {fault[0].upper()}{fault[1:]}\n", f"Target: {target}.\n"]
     if figures:
         cases = dict.fromkeys(one["case"] for one in figures)
         ran = sorted({f"{one['date']} at {one['commit']}" for one in figures})
-        named = f"Cases: {'; '.join(cases)}" if len(cases) <= _MOST_NAMED else f"{len(cases)} cases"
+        named = f"Cases: {'; '.join(cases)}" if len(cases) <= _MAX_LISTED else f"{len(cases)} cases"
         lines += [f"{named}. Measured {', '.join(ran)}.\n"]
         lines += ["| quantity | cases | lowest | highest | target |", "|---|---|---|---|---|", *_quantities(figures)]
-    remarks = [
+    notes_below = [
         f"- **Beyond its target**: {one['case']}: {one['quantity']} {one['value']}, {one['target']}"
         for one in figures
         if not one["is_held"]
     ]
     notes = Counter((one["quantity"], one["note"]) for one in figures if one["note"])
-    remarks += [f"- {quantity} ({count} cases): {note}" for (quantity, note), count in notes.items()]
-    remarks += [f"- Not run: {case.partition(': ')[2]}: {why}" for case, why in missing.items()]
-    return "\n".join([*lines, "", *remarks]).rstrip() + "\n"
+    notes_below += [f"- {quantity} ({count} cases): {note}" for (quantity, note), count in notes.items()]
+    notes_below += [f"- Not run: {case.partition(': ')[2]}: {why}" for case, why in missing.items()]
+    return "\n".join([*lines, "", *notes_below]).rstrip() + "\n"
 
 
 def _quantities(figures: list) -> Iterator[str]:  # type: ignore[type-arg]
     for quantity in dict.fromkeys(one["quantity"] for one in figures):
         group = [one for one in figures if one["quantity"] == quantity]
         targets = {one["target"] for one in group if one["target"]}
-        target = targets.pop() if len(targets) == 1 else "each its own" if targets else ""
+        target = targets.pop() if len(targets) == 1 else "varies by case" if targets else ""
         yield f"| {quantity} | {len(group)} | {' | '.join(_range([one['value'] for one in group]))} | {target} |"
 
 
 def _range(values: list) -> tuple[str, str]:  # type: ignore[type-arg]
-    """The lowest and the highest; words as they are."""
+    """Return the lowest and the highest value; texts in alphabetical order."""
     if all(isinstance(value, (int, float)) for value in values):
         return f"{min(values):g}", f"{max(values):g}"
     words = sorted(map(str, set(values)))

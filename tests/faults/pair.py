@@ -99,12 +99,12 @@ def compare(pair: Pair, seconds: float, task: tuple[Any, ...] = ("nap", NAP), wi
 def check_stop(pair: Pair, figures: Figures, row: str, case: str) -> None:
     """A warm shutdown of each; `case` begins with the pool."""
     without, with_step = _seconds_to_stop(pair)
-    figures.note(row, case, "warm shutdown without the step, s", without)
+    figures.note(row, case, "warm shutdown without the bootstep, s", without)
     in_hooks = pair.with_step.seconds_in_hooks()
-    figures.check(row, case, "of the warm shutdown, in hooks of ours, s", in_hooks, most=2.0)
+    figures.check(row, case, "time of the warm shutdown in our hooks, s", in_hooks, most=2.0)
     most = 2.0 + (_LOOKS_UP if case.startswith(_GREEN) else 0.0)
     note = "the bound is 2 s and, on gevent and eventlet, the 2 s after which Celery's loop looks up"
-    figures.check(row, case, "warm shutdown longer by, s", with_step - without, most=most, note=note)
+    figures.check(row, case, "additional time of the warm shutdown, s", with_step - without, most=most, note=note)
     assert pair.with_step.worker.process.returncode == 0
 
 

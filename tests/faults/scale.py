@@ -25,14 +25,14 @@ class Scale:
 
 SHORT = Scale(
     is_full=False,
-    quiet=20.0,
+    quiet=15.0,
     restarts=5,
     rabbitmq_restarts=2,
     frozen=6.0,
-    alarm=6.0,
+    alarm=5.0,
     kills=20,
     forks=300,
-    deaf=8.0,
+    deaf=6.0,
     flood=6.0,
     tasks=300,
 )

@@ -125,16 +125,16 @@ def play(
         back = is_back(time.monotonic())
         some.await_gossip(time.monotonic())
     stream.await_end(timeout=20)
-    figures.note("resources", case, "seconds of it", LASTS)
-    figures.note("resources", case, "tasks sent meanwhile", sent)
-    figures.check("resources", case, "share of them that ran at once", ran / sent, least=0.9)
-    figures.check("resources", case, "tasks lost, doubled or out of order", stream.broken, most=0)
+    figures.note("resources", case, "duration of the fault, s", LASTS)
+    figures.note("resources", case, "tasks sent during the fault", sent)
+    figures.check("resources", case, "share of them that ran without delay", ran / sent, least=0.9)
+    figures.check("resources", case, "tasks lost, duplicated or out of order", stream.broken, most=0)
     if line:
         said = some.lines(line) / (1 + LASTS // 60)
-        figures.check("resources", case, "lines of it in the log, a minute", said, least=0.5, most=1)
-    figures.check("resources", case, "back after, s", back, most=RECOVERY)
+        figures.check("resources", case, "log lines about it per minute", said, least=0.5, most=1)
+    figures.check("resources", case, "recovery time, s", back, most=RECOVERY)
     if some.was_heard:
-        figures.check("resources", case, "descriptors left behind", left_of(worker, descriptors), most=spare)
+        figures.check("resources", case, "leaked descriptors", left_of(worker, descriptors), most=spare)
     reconnects = max(0, worker.output.count("] Connected to") - 1)  # a log on the disk has said nothing here at all
     figures.check("resources", case, "reconnects", reconnects, most=0)
     figures.check("resources", case, "worker exit code", worker.stop(), least=0, most=0)

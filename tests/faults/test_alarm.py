@@ -26,11 +26,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.timeout(600)]
 @contextmanager
 def alarm(broker: brokers.PrivateRabbitMQ) -> Iterator[None]:
     """As long as it lasts RabbitMQ reads nothing more from a connection that publishes."""
-    broker.control("set_vm_memory_high_watermark", "0.00001")
+    broker.limit_memory(0.00001)
     try:
         yield
     finally:
-        broker.control("set_vm_memory_high_watermark", "0.4")
+        broker.limit_memory(0.4)
 
 
 @pytest.mark.redis
@@ -38,10 +38,10 @@ def alarm(broker: brokers.PrivateRabbitMQ) -> Iterator[None]:
 def test_an_alarm_of_the_gossips_broker_holds_gossip_back_and_nothing_else(
     private_rabbitmq: brokers.PrivateRabbitMQ, pool: str, figures: Figures, tmp_path: Path
 ) -> None:
-    case = f"{pool}, the gossip's broker alone"
+    case = f"{pool}, gossip broker only"
     redis_url = brokers.require(brokers.REDIS_URL)
     with side_by_side(tmp_path, redis_url, pool, ahead(), gossip_broker_url=private_rabbitmq.url) as pair:
-        side = pair.with_step
+        side, began = pair.with_step, time.monotonic()
         with Ear(side.project) as ear:
             ear.wait(0.0, timeout=30)
             with alarm(private_rabbitmq):
@@ -51,14 +51,14 @@ def test_an_alarm_of_the_gossips_broker_holds_gossip_back_and_nothing_else(
             with alarm(private_rabbitmq):
                 check_shutdown(pair, figures, case)
         assert not tracebacks_of_ours(side.worker)
-        assert len(lines_of_ours(side.worker)) <= 4
+        assert len(lines_of_ours(side.worker)) <= 4 + (time.monotonic() - began) // 60, "one of a kind in a minute"
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_an_alarm_of_the_workers_own_broker_leaves_tasks_acknowledged_at_the_full_rate(
     private_rabbitmq: brokers.PrivateRabbitMQ, pool: str, figures: Figures, tmp_path: Path
 ) -> None:
-    case = f"{pool}, the worker's own broker"
+    case = f"{pool}, worker's own broker"
     with side_by_side(tmp_path, private_rabbitmq.url, pool, ahead()) as pair:
         with Ear(pair.with_step.project) as ear:
             ear.wait(0.0, timeout=30)
@@ -70,10 +70,12 @@ def test_an_alarm_of_the_workers_own_broker_leaves_tasks_acknowledged_at_the_ful
                 time.sleep(1)  # the workers' gossip meets it
                 alarmed = rates(pair, SCALE.alarm)
             check_recovery(ear, pair.with_step.project, figures, case)
-        figures.note("alarm", case, "tasks acked a second, without the step", alarmed[0])
-        figures.note("alarm", case, "tasks acked a second", alarmed[1])
-        figures.check("alarm", case, "rate, of that without the step", alarmed[1] / alarmed[0], least=0.9)
-        figures.check("alarm", case, "rate, of that before the alarm", alarmed[1] / calm[1], least=0.95, is_noisy=True)
+        figures.note("alarm", case, "tasks acknowledged per second, without the bootstep", alarmed[0])
+        figures.note("alarm", case, "tasks acknowledged per second", alarmed[1])
+        figures.check("alarm", case, "rate, ratio to that without the bootstep", alarmed[1] / alarmed[0], least=0.9)
+        figures.check(
+            "alarm", case, "rate, ratio to that before the alarm", alarmed[1] / calm[1], least=0.95, is_noisy=True
+        )
         assert not tracebacks_of_ours(pair.with_step.worker)
         for side in pair.sides:
             side.worker.kill()  # most of what it has to do is still to come
@@ -82,19 +84,19 @@ def test_an_alarm_of_the_workers_own_broker_leaves_tasks_acknowledged_at_the_ful
 def check_pace(pair: Pair, figures: Figures, case: str) -> None:
     """Of tasks from Redis, for as long as the alarm shall last."""
     found = compare(pair, SCALE.alarm)
-    figures.note("alarm", case, "tasks acked a second, without the step", found.rates[0])
-    figures.note("alarm", case, "tasks acked a second", found.rates[1])
-    figures.check("alarm", case, "rate, of that without the step", found.ratio, least=0.95, is_noisy=True)
+    figures.note("alarm", case, "tasks acknowledged per second, without the bootstep", found.rates[0])
+    figures.note("alarm", case, "tasks acknowledged per second", found.rates[1])
+    figures.check("alarm", case, "rate, ratio to that without the bootstep", found.ratio, least=0.95, is_noisy=True)
     assert found.ratio > 0.9
 
 
 def check_recovery(ear: Ear, project: Project, figures: Figures, case: str) -> None:
     """The alarm has ended just now."""
     back = ear.wait(time.monotonic(), timeout=10)
-    figures.check("alarm", case, "gossip again after, s", back, most=3.0)
+    figures.check("alarm", case, "time to the next report, s", back, most=3.0)
     eventually(lambda: assert_sees_it_online(ear), timeout=3)
     wrongly = [entry.state for entry in ear.entries if entry.state in ("suspect", "lost")]
-    figures.check("alarm", case, "workers called suspect or lost", len(wrongly), most=0)
+    figures.check("alarm", case, "workers that became suspect or lost", len(wrongly), most=0)
 
 
 def check_shutdown(pair: Pair, figures: Figures, case: str) -> None:

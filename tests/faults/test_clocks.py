@@ -17,13 +17,13 @@ from tests.support import brokers, eventually
 from tests.support.ear import Ear
 from tests.support.workers import QUIET, Project, Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(180)]
 
 WRONG_CLOCK = Path(__file__).parents[1] / "support" / "wrong_clock"
 DAY = 86_400.0  #: seconds
 INTERVAL = 1.0 if SCALE.is_full else 0.5  #: seconds
 NAP = 4.0 if SCALE.is_full else 2.5  #: seconds for which a task blocks a loop
-RIGHT = "right"
+RIGHT = "correct"
 CLOCKS: dict[str, dict[str, float]] = {
     RIGHT: {},
     "a day ahead": {"offset": DAY},
@@ -131,7 +131,7 @@ def test_a_loop_that_is_blocked_is_stalled_by_any_clock(crew: Crew, figures: Fig
     for clock in CLOCKS:
         stalled_at = crew.ear.wait_for_state("stalled", 15, crew.node(clock), after=began)
         online_at = crew.ear.wait_for_state("online", 15, crew.node(clock), after=stalled_at)
-        figures.note("clocks", clock, f"stalled by a task of {NAP} s for, s", online_at - stalled_at)
+        figures.note("clocks", clock, f"stalled during a task of {NAP} s, s", online_at - stalled_at)
         assert online_at - stalled_at < NAP + LEEWAY
     assert {clock: crew.verdicts(clock, began) for clock in CLOCKS} == dict.fromkeys(CLOCKS, ["stalled", "online"])
 
@@ -150,7 +150,7 @@ def test_who_is_killed_is_suspect_and_lost_as_soon_as_one_whose_clock_is_right(c
         for state, seconds in times.items():
             right = after[RIGHT][state]
             bounds = {"least": right - LEEWAY, "most": right + LEEWAY}
-            figures.check("clocks", clock, f"{state} so long after kill -9, s", seconds, **bounds, is_noisy=True)
+            figures.check("clocks", clock, f"{state} after kill -9, s", seconds, **bounds, is_noisy=True)
     assert {clock: crew.verdicts(clock, killed_at) for clock in CLOCKS} == dict.fromkeys(CLOCKS, ["suspect", "lost"])
     kinds = {finding.kind for told in crew.ear.told for finding in (told.finding,)}
-    assert kinds <= {"nobody_heard"}, kinds
+    assert kinds <= {"nobody_heard", "worker_lost"}, kinds

@@ -46,21 +46,21 @@ def test_on_rabbitmq_a_listener_that_wakes_up_takes_nothing_stale(
 
 
 def assert_wakes_up_well(project: Project, figures: Figures, broker: str, memory: Callable[[], float]) -> None:
-    case = f"{broker}, stopped for {SCALE.deaf:.0f} s, {FLEET} messages a second"
+    case = f"{broker}, stopped for {SCALE.deaf:.0f} s, {FLEET} messages per second"
     with heard_fleet(project) as (listener, fleet):
         before, said, stopped_at = memory(), fleet.sent, listener.stop()
         most = max(samples(memory, until=stopped_at + SCALE.deaf)) - before
         assert listener.is_stopped, "somebody has woken it"
-        figures.check("deaf", case, "messages that it missed", fleet.sent - said, least=0.8 * FLEET * SCALE.deaf)
+        figures.check("deaf", case, "messages missed", fleet.sent - said, least=0.8 * FLEET * SCALE.deaf)
         woken_at = listener.wake()
         time.sleep(RIGHT_WITHIN)  # what it takes meanwhile can only be seen over time
         right_after = listener.await_right(woken_at)
         told = {state: len(listener.told(state, after=woken_at)) for state in ("suspect", "lost")}
-    figures.check("deaf", case, "the broker's memory added at most, MB", most, most=MOST_MEMORY)
-    figures.check("deaf", case, "stale messages taken", listener.stale, most=MOST_STALE)
-    figures.check("deaf", case, "view right again after, s", right_after, most=RIGHT_WITHIN, is_noisy=True)
-    figures.check("deaf", case, "living workers called lost", told["lost"], most=0)
-    figures.check("deaf", case, "living workers called suspect", told["suspect"], most=0, is_noisy=True)
+    figures.check("deaf", case, "additional memory of the broker, maximum, MB", most, most=MOST_MEMORY)
+    figures.check("deaf", case, "stale messages applied", listener.stale, most=MOST_STALE)
+    figures.check("deaf", case, "time until the view is correct, s", right_after, most=RIGHT_WITHIN, is_noisy=True)
+    figures.check("deaf", case, "live workers that became lost", told["lost"], most=0)
+    figures.check("deaf", case, "live workers that became suspect", told["suspect"], most=0, is_noisy=True)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from threading import Event, Thread
 import pytest
 
 from celery_gossip import GossipOptions
-from celery_gossip.exchange import Publisher, open_broker
-from celery_gossip.messages import encode
+from celery_gossip.transport.broker import open_broker
+from celery_gossip.transport.publisher import Publisher
+from celery_gossip.wire.encoding import encode
 from tests.faults.figure import Figures
 from tests.faults.scale import SCALE
 from tests.support import brokers, eventually
@@ -74,8 +75,8 @@ def test_who_floods_is_not_taken_and_nobody_else_suffers(siege: Siege, figures: 
         time.sleep(seconds)  # what does not happen can only be seen over time
         passed = time.monotonic() - began
         sent, cpu = (flood.sent - before) / passed, (listener.cpu_seconds - cpu) / passed
-    figures.check("flood", case, "messages sent a second", sent, least=0.9 * rate, is_noisy=True)
-    figures.note("flood", case, "listener's CPU, of a core", cpu)
+    figures.check("flood", case, "messages sent per second", sent, least=0.9 * rate, is_noisy=True)
+    figures.note("flood", case, "listener's CPU, share of a core", cpu)
     assert_unharmed(siege, figures, "flood", case, began)
     eventually(lambda: assert_throttled(listener, throttled))
 
@@ -92,7 +93,7 @@ def test_many_hostnames_do_not_push_out_who_is_there(siege: Siege, figures: Figu
         assert_unharmed(siege, figures, "names", case, began)
     seen = siege.listener.told("online", about=("celery@late",))
     during = f"after {seen[0].at - started_at:.1f} s" if seen else "not while it lasted"
-    figures.note("names", case, "a worker that starts meanwhile is seen", during)
+    figures.note("names", case, "a worker that starts meanwhile is in the view", during)
 
 
 @contextmanager
@@ -129,10 +130,10 @@ def assert_unharmed(siege: Siege, figures: Figures, row: str, case: str, since: 
     listener = siege.listener
     told = {state: len(listener.told(state, after=since, about=siege.hostnames)) for state in ILL}
     figures.check(row, case, "listener's memory, MB", listener.most_memory, most=MOST_MEMORY)
-    figures.check(row, case, "real workers called lost", told["lost"], most=0)
-    figures.check(row, case, "real workers called suspect", told["suspect"], most=0, is_noisy=True)
+    figures.check(row, case, "real workers that became lost", told["lost"], most=0)
+    figures.check(row, case, "real workers that became suspect", told["suspect"], most=0, is_noisy=True)
     isolated = [one for one in listener.told("raised", after=since) if one.whom == "isolated"]
-    figures.check(row, case, "times that the listener was isolated", len(isolated), most=1, is_noisy=True)
+    figures.check(row, case, "changes of the listener to isolated", len(isolated), most=1, is_noisy=True)
     eventually(lambda: assert_all_online(siege), timeout=20)
 
 

@@ -1,7 +1,7 @@
 """Whatever a hook of ours raises, the worker goes on: its tasks run, it does not reconnect, it exits with 0.
 
 The exceptions are raised by tests.support.saboteur. SystemExit, KeyboardInterrupt and Celery's WorkerShutdown pass:
-that is how a worker is told to end (tests/unit/test_step.py).
+that is how a worker is told to end (tests/unit/worker/test_bootstep.py).
 """
 
 import itertools
@@ -221,17 +221,21 @@ def keep(figures: Figures, case: str, outcomes: Sequence[Outcome]) -> None:
     figures.note("hooks", case, "hooks", len({hook for one in outcomes for hook, _ in one.raised}))
     figures.note("hooks", case, "exceptions raised", sum(len(one.raised) for one in outcomes))
     figures.check("hooks", case, "exceptions that could not be raised", sum(one.unraised for one in outcomes), most=0)
-    figures.check("hooks", case, "exit code, the highest", max(abs(one.exit_code) for one in outcomes), most=0)
-    figures.note("hooks", case, "tasks meanwhile", sum(one.sent for one in outcomes))
-    figures.check("hooks", case, "tasks lost, doubled or out of order", sum(one.broken for one in outcomes), most=0)
+    figures.check("hooks", case, "highest exit code", max(abs(one.exit_code) for one in outcomes), most=0)
+    figures.note("hooks", case, "tasks during the test", sum(one.sent for one in outcomes))
+    figures.check("hooks", case, "tasks lost, duplicated or out of order", sum(one.broken for one in outcomes), most=0)
     figures.check("hooks", case, "reconnects", sum(one.reconnects for one in outcomes), most=0)
-    figures.check(
-        "hooks", case, "log lines of a kind in a minute", max(one.lines_of_a_kind for one in outcomes), most=1
-    )
+    figures.check("hooks", case, "log lines per kind and minute", max(one.lines_of_a_kind for one in outcomes), most=1)
 
 
 def keep_classes(figures: Figures, outcomes: Sequence[Outcome]) -> None:
     """By hook; of workers that were not harmed, or their test would have failed."""
     raised = Counter(hook for one in outcomes for hook, _ in set(one.raised))
     for hook, count in raised.items():
-        figures.check("hooks", hook, "classes raised without harm", count, least=len(CLASSES) if SCALE.is_full else 1)
+        figures.check(
+            "hooks",
+            hook,
+            "exception classes without effect on the worker",
+            count,
+            least=len(CLASSES) if SCALE.is_full else 1,
+        )

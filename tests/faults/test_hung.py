@@ -30,13 +30,13 @@ FAULTS = (
     "closed port, amqp",
     "black hole, redis",
     "black hole, amqp",
-    "mute name server",
+    "name server without response",
 )
 #: The short form leaves some to the full one: gevent is where a call that blocks would block all.
 CASES = [
     pytest.param(name, pool, marks=[pytest.mark.rabbitmq] if name == "frozen RabbitMQ" else [])
     for number, name in enumerate(FAULTS)
-    for pool in (POOLS if SCALE.is_full or name.startswith(("frozen", "mute")) else [POOLS[number % 2]])
+    for pool in (POOLS if SCALE.is_full or name.startswith(("frozen", "name server")) else [POOLS[number % 2]])
 ]
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(300)]
@@ -56,7 +56,7 @@ class Fault:
         elif name == "frozen RabbitMQ":
             self._broker = request.getfixturevalue("private_rabbitmq")
             self.url = self._broker.url
-        elif name == "mute name server":
+        elif name == "name server without response":
             self._name_server = stack.enter_context(mute_name_server(folder))
             self.wrapper = self._name_server.wrapper
             self.url = "redis://gossip.example/0"
@@ -95,7 +95,7 @@ def test_a_gossip_broker_that_does_not_answer_delays_neither_loop_nor_tasks_nor_
     name: str, pool: str, figures: Figures, request: pytest.FixtureRequest, stack: ExitStack, tmp_path: Path
 ) -> None:
     case = f"{pool}, {name}"
-    why_not = why_no_name_server() if name == "mute name server" else ""
+    why_not = why_no_name_server() if name == "name server without response" else ""
     if why_not:
         figures.miss("hung", case, why_not)
         brokers.give_up(why_not)
@@ -122,22 +122,28 @@ def loops(pair: Pair) -> tuple[Lateness, Lateness]:
 
 def check_loops(found: tuple[Lateness, Lateness], figures: Figures, case: str) -> None:
     without, with_step = (quantile(one.late, 0.999) for one in found)
-    figures.note("hung", case, "loop late without the step, p99.9, ms", without)
-    note = "the bound is 5 ms and what the loop without the step is late, which is the machine's doing"
+    figures.note("hung", case, "timer delay without the bootstep, p99.9, ms", without)
+    note = "the bound is 5 ms plus the delay without the bootstep, which the machine causes"
     figures.check(
-        "hung", case, "loop later by, p99.9, ms", with_step - without, most=5.0 + without, is_noisy=True, note=note
+        "hung",
+        case,
+        "additional timer delay, p99.9, ms",
+        with_step - without,
+        most=5.0 + without,
+        is_noisy=True,
+        note=note,
     )
     held = found[1].held
-    figures.check("hung", case, "loop held by a tick of ours, median, ms", quantile(held, 0.5), most=5.0)
-    figures.check("hung", case, "loop held by a tick of ours, p95, ms", quantile(held, 0.95), most=5.0, is_noisy=True)
+    figures.check("hung", case, "duration of our tick, median, ms", quantile(held, 0.5), most=5.0)
+    figures.check("hung", case, "duration of our tick, p95, ms", quantile(held, 0.95), most=5.0, is_noisy=True)
     assert quantile(held, 1.0) < 100, "the loop waited for the broker"
 
 
 def check_tasks(pair: Pair, figures: Figures, case: str) -> None:
     found = compare(pair, SCALE.frozen - IDLE)
-    figures.note("hung", case, "tasks a second, without the step", found.rates[0])
-    figures.note("hung", case, "tasks a second", found.rates[1])
-    figures.check("hung", case, "rate, of that without the step", found.ratio, least=0.98, is_noisy=True)
+    figures.note("hung", case, "tasks per second, without the bootstep", found.rates[0])
+    figures.note("hung", case, "tasks per second", found.rates[1])
+    figures.check("hung", case, "rate, ratio to that without the bootstep", found.ratio, least=0.98, is_noisy=True)
     assert found.ratio > 0.9
 
 
@@ -155,11 +161,13 @@ def test_tasks_that_do_nothing_are_no_slower_than_two_equal_workers_differ(
     pair = stack.enter_context(side_by_side(tmp_path, redis_url, pool, **conf))  # left once the broker has thawed
     fault.strike(pair)
     found = compare(pair, SCALE.frozen, ("nothing",), window=1.0)
-    figures.note("hung", case, "rate of one of two equal workers, of the other's", noise.ratio)
-    figures.note("hung", case, "tasks a second, without the step", found.rates[0])
-    note = f"the median of {found.windows} windows of a second; the bound is 2 % and what equal workers differ by"
+    figures.note("hung", case, "ratio of the rates of two equal workers", noise.ratio)
+    figures.note("hung", case, "tasks per second, without the bootstep", found.rates[0])
+    note = (
+        f"median of {found.windows} windows of one second; the bound is 2 % plus the difference between equal workers"
+    )
     least = 0.98 - abs(1 - noise.ratio)
-    figures.check("hung", case, "rate, of that without the step", found.ratio, least=least, note=note)
+    figures.check("hung", case, "rate, ratio to that without the bootstep", found.ratio, least=least, note=note)
 
 
 def check_shutdown(pair: Pair, figures: Figures, case: str) -> None:

@@ -69,15 +69,15 @@ def test_restarts_of_the_workers_own_broker_leave_one_timer_one_thread_and_one_g
     broker: brokers.PrivateBroker, kind: str, restarts: int, figures: Figures
 ) -> None:
     project = counted(Project(broker.url))
-    where = f"the worker's own {NAMES[kind]}"
+    where = f"worker's own {NAMES[kind]}"
     with crew(project) as workers, Ear(project) as ear:
         before, after = restarted(broker, restarts, workers, ear, figures, where)
         for pool, worker in workers.items():
             case = f"{pool}, {where}"
-            figures.check("killed", case, "threads more", after[pool].threads - before[pool].threads, most=0)
+            figures.check("killed", case, "additional threads", after[pool].threads - before[pool].threads, most=0)
             grown = after[pool].connections - before[pool].connections
-            figures.check("killed", case, "connections to it more", grown, most=0)
-            figures.note("killed", case, "descriptors more", after[pool].descriptors - before[pool].descriptors)
+            figures.check("killed", case, "additional connections to it", grown, most=0)
+            figures.note("killed", case, "additional descriptors", after[pool].descriptors - before[pool].descriptors)
             assert worker.stop() == 0
             assert not tracebacks_of_ours(worker)
 
@@ -86,16 +86,16 @@ def test_restarts_of_a_broker_for_the_gossip_alone_leave_one_connection_and_the_
     broker: brokers.PrivateBroker, kind: str, restarts: int, figures: Figures
 ) -> None:
     project = counted(Project(brokers.require(brokers.REDIS_URL), gossip_broker_url=broker.url))
-    where = f"a {NAMES[kind]} for the gossip alone"
+    where = f"{NAMES[kind]} for gossip only"
     try:
         with crew(project) as workers, Ear(project) as ear:
             before, after = restarted(broker, restarts, workers, ear, figures, where)
             for pool, worker in workers.items():
                 case = f"{pool}, {where}"
                 figures.check("killed", case, "connections to it", after[pool].connections, least=1, most=1)
-                figures.check("killed", case, "threads more", after[pool].threads - before[pool].threads, most=0)
+                figures.check("killed", case, "additional threads", after[pool].threads - before[pool].threads, most=0)
                 grown = after[pool].descriptors - before[pool].descriptors
-                figures.check("killed", case, "descriptors more", grown, least=0, most=0)
+                figures.check("killed", case, "additional descriptors", grown, least=0, most=0)
                 figures.check("killed", case, "reconnects of the worker", reconnects(worker) - 1, most=0)
                 assert worker.stop() == 0
     finally:
@@ -120,8 +120,8 @@ def restarted(
     for pool, worker in workers.items():
         case = f"{pool}, {where}"
         figures.note("killed", case, "restarts", times)
-        figures.note("killed", case, "heard again after, slowest, s", max(back[pool] for back in backs))
-        figures.check("killed", case, "gossips per interval", rates[pool], least=0.9, most=1.1, is_noisy=True)
+        figures.note("killed", case, "time to the next report, slowest, s", max(back[pool] for back in backs))
+        figures.check("killed", case, "reports per interval", rates[pool], least=0.9, most=1.1, is_noisy=True)
         assert 0.7 <= rates[pool] <= 1.3
         take_census(worker, figures, case)
     return before, after
@@ -131,7 +131,7 @@ def restart(broker: brokers.PrivateBroker, workers: Crew, ear: Ear) -> dict[str,
     """Kill and start it; `{pool: seconds}` after which each was heard. Later its own event loop is back, too."""
     broker.kill()
     broker.start()
-    eventually(lambda: assert_answers(broker))  # RabbitMQ listens before it does
+    eventually(lambda: assert_answers(broker), timeout=40)  # RabbitMQ listens before it does
     returned_at = time.monotonic()
     backs = heard_again(ear, workers, returned_at, BACK_WITHIN)
     all_online(ear, workers, returned_at, RECONNECTED_WITHIN)

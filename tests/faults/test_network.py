@@ -20,12 +20,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 INTERVAL = 1.0  #: seconds
 LASTS = 6.0 if SCALE.is_full else 4.0  #: seconds; no worker of this interval is lost so soon
 RIGHT_WITHIN = 3.0  #: seconds
-HELD = 5.0  #: ms that the step may hold the worker's loop, p99.9
+HELD = 5.0  #: longest duration of our tick on the worker's loop in ms, p99.9
 
 FAULTS: dict[str, Callable[[Proxy], None]] = {
     "round trip of 0.5 s": lambda proxy: proxy.slow(0.25),
-    "half open, no answers": lambda proxy: proxy.hold("answers"),
-    "half open, no questions": lambda proxy: proxy.hold("questions"),
+    "half-open, no responses": lambda proxy: proxy.hold("answers"),
+    "half-open, no requests": lambda proxy: proxy.hold("questions"),
     "reset": Proxy.reset,
     "closed": Proxy.cut,
     "slices of one byte": Proxy.slice,
@@ -33,7 +33,7 @@ FAULTS: dict[str, Callable[[Proxy], None]] = {
 }
 HARMLESS = ("round trip of 0.5 s", "slices of one byte")
 URLS = {"Redis": brokers.REDIS_URL, "RabbitMQ": brokers.RABBITMQ_URL}
-SHORT = [("Redis", "half open, no answers"), ("Redis", "slices of one byte"), ("RabbitMQ", "reset")]
+SHORT = [("Redis", "half-open, no responses"), ("Redis", "slices of one byte"), ("RabbitMQ", "reset")]
 CASES = [(broker, fault) for broker in URLS for fault in FAULTS] if SCALE.is_full else SHORT
 MARKS = {"Redis": pytest.mark.redis, "RabbitMQ": pytest.mark.rabbitmq}
 
@@ -100,17 +100,21 @@ def test_nobody_is_lost_who_lives_and_all_is_right_soon_after(
     healed_at = time.monotonic()
     ear_after = eventually(lambda: is_right(net, healed_at), timeout=15) - healed_at
     worker_after = net.near_ear.wait(healed_at, 15, lambda gossip: gossip.hostname == net.far.node)
-    figures.check("network", case, "listener: right again after, s", ear_after, most=RIGHT_WITHIN, is_noisy=True)
-    figures.check("network", case, "worker: heard again after, s", worker_after, most=RIGHT_WITHIN, is_noisy=True)
+    figures.check(
+        "network", case, "listener: time until the view is correct, s", ear_after, most=RIGHT_WITHIN, is_noisy=True
+    )
+    figures.check("network", case, "worker: time to the next report, s", worker_after, most=RIGHT_WITHIN, is_noisy=True)
     held = lateness.quantile((lateness.read(net.stall) - before).held, 0.999)
-    figures.check("network", case, "worker's loop held by the step, p99.9, ms", held, most=HELD, is_noisy=True)
+    figures.check(
+        "network", case, "duration of our tick on the worker's loop, p99.9, ms", held, most=HELD, is_noisy=True
+    )
     lost = [entry for ear in (net.far_ear, net.near_ear) for entry in ear.entries if entry.state == "lost"]
-    figures.check("network", case, "living workers called lost", len(lost), most=0)
+    figures.check("network", case, "live workers that became lost", len(lost), most=0)
     ill = [one for one in net.far_ear.entries if one.at > began and one.hostname == net.near.node]
-    figures.check("network", case, "changes of state of a worker that spoke on", len(ill), most=0, is_noisy=True)
+    figures.check("network", case, "state changes of a worker that kept reporting", len(ill), most=0, is_noisy=True)
     if fault in HARMLESS:
         told = [one.finding.kind for one in net.far_ear.told if one.at > began and one.is_raised]
-        figures.check("network", case, "findings of a listener that hears", len(told), most=0, is_noisy=True)
+        figures.check("network", case, "findings of a connected listener", len(told), most=0, is_noisy=True)
 
 
 def is_right(net: Net, since: float) -> float:

@@ -188,7 +188,7 @@ def test_without_a_thread_the_tasks_run_and_the_gossip_begins_when_there_is_one(
     with shortage(public_folder, pool="solo", is_heard=False, GOSSIP_TEST_THREADS="none") as some:
         play(
             figures,
-            "no thread to be had, from the start, solo",
+            "no thread available from the start, solo",
             some,
             inflict=lambda: None,
             lift=lambda: some.project.control("may_thread", some.worker.node),

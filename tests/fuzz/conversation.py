@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from itertools import islice
 from unittest.mock import patch
 
-from celery_gossip import cluster, ledger
-from celery_gossip.cluster import Cluster
-from celery_gossip.diagnosis import KINDS, Diagnosis
+from celery_gossip.cluster import counters, membership
+from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.throughput import Throughput
+from celery_gossip.cluster.view import STATES
+from celery_gossip.diagnosis.diagnosis import KINDS, Diagnosis
+from celery_gossip.diagnosis.inputs import RuleInput
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.evidence import Evidence
-from celery_gossip.messages import Gossip, as_dict
-from celery_gossip.messages import decode as decoded
-from celery_gossip.throughput import Throughput
-from celery_gossip.view import STATES
+from celery_gossip.wire.messages import Gossip, as_dict
+from celery_gossip.wire.messages import decode as decoded
 from tests.fuzz.reading import require_plain
 from tests.unit.build import FakeClock
 
@@ -32,7 +32,7 @@ def conversation(lines: bytes) -> str:
     view, diagnosis = Cluster(clock), Diagnosis()
     counted, states = 0, set[str]()
     with _small_bounds():
-        view.begin(clock.now)
+        view.statistics.start(clock.now)
         for line in lines.split(b"\n")[:_MOST_LINES]:
             digit = line[0] % 10 if line else 0
             clock.advance(_DELAYS[digit])
@@ -48,14 +48,14 @@ def conversation(lines: bytes) -> str:
 
 def _turn(view: Cluster, now: float, digit: int, body: bytes) -> set[str]:
     """One line is heard; the states that were entered."""
-    transitions = view.expire(now, lag=0.5 * (digit % 3))
+    transitions = view.expire_silent_workers(now, lag=0.5 * (digit % 3))
     if body in (b"isolate", b"heal"):
-        (view.isolate if body == b"isolate" else view.heal)(now)
+        (view.set_isolated if body == b"isolate" else view.clear_isolated)(now)
     try:
         message = decoded(body)
         if isinstance(message, Gossip):
-            transitions += view.apply(message, now)
-            view.note_backlogs({check.queue: digit or None for check in message.checks}, now)
+            transitions += view.apply_gossip(message, now)
+            view.set_queue_lengths({check.queue: digit or None for check in message.checks}, now)
     except RejectedGossip:
         pass
     for transition in transitions:
@@ -66,25 +66,25 @@ def _turn(view: Cluster, now: float, digit: int, body: bytes) -> set[str]:
 @contextmanager
 def _small_bounds() -> Iterator[None]:
     with (
-        patch.object(cluster, "MAX_WORKERS", _MOST_WORKERS),
+        patch.object(membership, "MAX_WORKERS", _MOST_WORKERS),
         patch.multiple(
-            ledger, MAX_SERIES=_MOST_SERIES, _MAX_FLEET_SERIES=_MOST_FLEET_SERIES, MAX_BUCKETS=_MOST_BUCKETS
+            counters, MAX_SERIES=_MOST_SERIES, _MAX_FLEET_SERIES=_MOST_FLEET_SERIES, MAX_BUCKETS=_MOST_BUCKETS
         ),
     ):
         yield
 
 
 def _ended(view: Cluster) -> int:
-    return sum(total.ended for total in view.fleet_totals().values())
+    return sum(total.ended for total in view.statistics.fleet_totals().values())
 
 
 def _require_bounded(view: Cluster) -> None:
     assert len(view.workers()) <= _MOST_WORKERS
-    assert view.count_live() == sum(not worker.is_gone for worker in view.workers())
-    assert len(view.totals()) <= _MOST_SERIES and len(view.fleet_totals()) <= _MOST_FLEET_SERIES
+    assert view.count_live_workers() == sum(not worker.is_gone for worker in view.workers())
+    assert len(view.totals()) <= _MOST_SERIES and len(view.statistics.fleet_totals()) <= _MOST_FLEET_SERIES
     hostnames = {worker.gossip.hostname for worker in view.workers()}
     assert {hostname for hostname, _, _ in view.totals()} <= hostnames
-    assert view._ledger._buckets <= _MOST_BUCKETS
+    assert view.statistics._counters._buckets <= _MOST_BUCKETS
 
 
 def _require_told(view: Cluster, diagnosis: Diagnosis, now: float) -> None:
@@ -96,11 +96,11 @@ def _require_told(view: Cluster, diagnosis: Diagnosis, now: float) -> None:
         require_plain([queue.queue, queue.paused, list(queue.states), list(queue.active_ids), queue.load])
     for by in ("queue", "task", "worker"):
         _require_history(view, by)
-    trends = view.trends()
-    for name, trend in trends.items():
-        for pace in (trend.latest, trend.recent, trend.before):
+    windows = view.statistics.windows_by_queue()
+    for name, one in windows.items():
+        for pace in (one.last_15_seconds, one.last_minute, one.previous_ten_minutes):
             _require_figures(name, pace)
-    diagnosis.review(Evidence(told, listening_for=60.0, where="exchange 'x'", trends=trends), now)
+    diagnosis.evaluate(RuleInput(told, listening_for=60.0, source="exchange 'x'", throughput=windows), now)
     for finding in diagnosis.findings:
         assert finding.kind in KINDS
         require_plain([finding.subject, finding.text])

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.messages import MAX_BYTES, REASONS, Echo, as_dict, encode_echo, fitted
-from celery_gossip.messages import decode as decoded
+from celery_gossip.wire.encoding import encode_bounded, encode_echo
+from celery_gossip.wire.messages import MAX_BYTES, REASONS, Echo, as_dict
+from celery_gossip.wire.messages import decode as decoded
 
 _MOST_TEXT = 320  #: characters of a reason, for the log
 
@@ -20,7 +21,7 @@ def decode(body: bytes) -> str:
     if isinstance(message, Echo):
         assert decoded(encode_echo(message)) == message
         return "echo"
-    kept, again = fitted(message)
+    kept, again = encode_bounded(message)
     assert len(again) <= MAX_BYTES and decoded(again) == kept
     assert kept == message or len(again) > MAX_BYTES // 2, "something was left out though there was room"
     require_plain(as_dict(message))

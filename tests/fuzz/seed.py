@@ -4,7 +4,8 @@ import base64
 import json
 import struct
 
-from celery_gossip.messages import Echo, encode, encode_echo
+from celery_gossip.wire.encoding import encode, encode_echo
+from celery_gossip.wire.messages import Echo
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
 
@@ -138,14 +139,22 @@ def replies() -> list[bytes]:
 
 
 def frames() -> list[bytes]:
-    """What RabbitMQ sends to a consumer."""
+    """What RabbitMQ sends to a consumer, and answers to questions that were not asked."""
     body = gossips()[0]
     delivery = amqp_delivery(1, _flags(15) + _short(JSON), body)
     close = amqp_frame(METHOD, 0, struct.pack(">HHH", 10, 50, 320) + _short(b"CONNECTION_FORCED") + bytes(4))
+    channel_close = amqp_frame(METHOD, 1, struct.pack(">HHH", 20, 40, 406) + _short(b"PRECONDITION_FAILED") + bytes(4))
     return [
         delivery,
         close,
         amqp_frame(8, 0, b""),
         delivery[:20],
         amqp_frame(METHOD, 1, struct.pack(">HH", 60, 30) + b"\x01t\x00"),
+        channel_close,
+        amqp_frame(METHOD, 0, struct.pack(">HH", 10, 60) + _short(b"low on memory")),
+        amqp_frame(METHOD, 1, struct.pack(">HH", 20, 20) + b"\x01"),
+        *(
+            amqp_frame(METHOD, channel, struct.pack(">HH", *method) + _short(b"t"))
+            for channel, method in ((0, (10, 51)), (1, (20, 41)), (1, (60, 31)), (0, (10, 10)))
+        ),
     ]

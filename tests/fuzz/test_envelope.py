@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_gossip.envelope import bounded_message
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.messages import MAX_BYTES, encode
+from celery_gossip.transport.envelope import safe_message_class
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.messages import MAX_BYTES
 from tests.fuzz import ear, seed
 from tests.unit.build import a_gossip
 
@@ -199,6 +200,6 @@ class Raw:
 
 @pytest.mark.parametrize("raw", [{}, {"headers": None}, {"headers": {"a": 1}}, Raw(), None, [], 7])
 def test_a_message_that_cannot_be_made_waits_as_a_rejection(raw: Any) -> None:
-    message = bounded_message(Stumbling)(raw, channel=None)
+    message = safe_message_class(Stumbling)(raw, channel=None)
     assert message.rejected.reason == "transport" and len(str(message.rejected)) < 320
     assert message.delivery_tag == getattr(raw, "delivery_tag", None) and message.errors == []

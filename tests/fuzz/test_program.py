@@ -33,5 +33,5 @@ def test_one_file_can_be_tried_again(tmp_path: Path) -> None:
     done = fuzz("decode", str(file))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (
         0,
-        "version: 2 of 'celery@web1', 1 is spoken here",
+        "version: 2 of 'celery@web1', 1 is supported",
     )

@@ -11,9 +11,11 @@ import pytest
 from kombu.transport import filesystem
 from kombu.utils.json import dumps
 
-from celery_gossip import exchange, hearing, listener, signals
+from celery_gossip import signals
+from celery_gossip.cluster import isolation as hearing
+from celery_gossip.listener import queue_length_thread, receive_loop
+from celery_gossip.transport import subscription as exchange
 from tests.integration.corner import Corner, corner_of
-from tests.support import brokers
 
 KINDS = [
     "memory",
@@ -25,7 +27,7 @@ KINDS = [
 
 @pytest.fixture(scope="package", autouse=True)
 def quick_looks() -> Iterator[None]:
-    """Most of the time of these tests would be looks at a quiet memory, and listeners that close."""
+    """Most of the time of these tests would be looks at a quiet memory, waits for queue lengths, and closing."""
     options_of = exchange._polling_options
 
     def polling_options(broker: Any) -> dict[str, Any]:
@@ -35,7 +37,8 @@ def quick_looks() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exchange, "_polling_options", polling_options)
-        patch.setattr(listener, "_DRAIN_TIMEOUT", 0.05)
+        patch.setattr(receive_loop, "RECEIVE_TIMEOUT", 0.05)
+        patch.setattr(queue_length_thread, "_POLL_INTERVAL", 0.05)
         yield
 
 
@@ -57,9 +60,9 @@ def whole_files() -> Iterator[None]:
 @pytest.fixture
 def quick_echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Echoes and what is made of them, four times as fast."""
-    monkeypatch.setattr(hearing, "ECHO_EVERY", 0.25)
-    monkeypatch.setattr(hearing, "_PATIENCE", 1.0)
-    monkeypatch.setattr(hearing, "_DEAF_AFTER", 1.25)
+    monkeypatch.setattr(hearing, "ECHO_INTERVAL", 0.25)
+    monkeypatch.setattr(hearing, "_ISOLATED_AFTER", 1.0)
+    monkeypatch.setattr(hearing, "_HALF_OPEN_AFTER", 1.25)
 
 
 @pytest.fixture(params=KINDS)
@@ -82,13 +85,6 @@ def amqp_corner(tmp_path: Path) -> Iterator[Corner]:
     corner = corner_of("rabbitmq", tmp_path)
     yield corner
     corner.clean()
-
-
-@pytest.fixture(scope="session")
-def private_rabbitmq() -> Iterator[Any]:
-    """A RabbitMQ node of the suite's own; a test that breaks it mends it again."""
-    with brokers.running(brokers.private("rabbitmq")) as broker:
-        yield broker
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """One test's own corner of a broker: an app, an exchange of its own name, and a look at what was left behind there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,11 @@ from kombu.transport import filesystem, memory
 
 from celery_gossip import GossipOptions, Listener
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.exchange import Delivery, Publisher, Subscription, open_broker
-from celery_gossip.messages import encode
+from celery_gossip.transport.broker import open_broker
+from celery_gossip.transport.publisher import Publisher
+from celery_gossip.transport.subscription import Subscription
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.signing import Delivery
 from tests.support import brokers, eventually
 from tests.unit.build import a_gossip
 
@@ -56,9 +59,9 @@ class Corner:
             subscription.close()
 
     @contextmanager
-    def listener(self, **options: Any) -> Iterator[Listener]:
+    def listener(self, queues: Iterable[str] = (), **options: Any) -> Iterator[Listener]:
         """A listener that hears already."""
-        with Listener(self.app, replace(self.options, **options)) as listener:
+        with Listener(self.app, replace(self.options, **options), queues=tuple(queues)) as listener:
             assert_connected(listener)
             yield listener
 

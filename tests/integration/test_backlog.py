@@ -14,10 +14,14 @@ from kombu.transport import TRANSPORT_ALIASES, filesystem, virtual
 from kombu.transport.memory import Transport as MemoryTransport
 
 from celery_gossip import GossipOptions, Listener
-from celery_gossip.backlog import BacklogReader
+from celery_gossip.cluster.queue_share import QueueShare
+from celery_gossip.listener import queue_length_thread as backlog
+from celery_gossip.listener.queue_length_thread import QueueLengthReader, QueueLengthThread
 from tests.integration.corner import Corner, assert_connected, corner_of
 from tests.support import brokers, eventually
 from tests.unit.build import FakeClock, a_check
+
+ON_PRIVATE_RABBITMQ = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 
 @contextmanager
@@ -40,8 +44,8 @@ def put(connection: Any, queue: str, count: int, **properties: Any) -> None:
 
 
 @contextmanager
-def reader_of(app: Celery, clock: Any = time.monotonic) -> Iterator[BacklogReader]:
-    reader = BacklogReader(app, clock)
+def reader_of(app: Celery, clock: Any = time.monotonic) -> Iterator[QueueLengthReader]:
+    reader = QueueLengthReader(app, clock)
     try:
         yield reader
     finally:
@@ -95,7 +99,7 @@ def test_a_queue_that_rabbitmq_does_not_know_costs_no_channel(amqp_corner: Corne
     with reader_of(amqp_corner.app, clock) as reader:
         for n in range(20):
             assert list(reader.read([f"{amqp_corner.exchange}_{n}"]).values()) == [None]
-        assert len(reader._link.raw.channels) == 2, "the connection's own and one"
+        assert len(reader._connection.raw.channels) == 2, "the connection's own and one"
 
 
 @pytest.mark.rabbitmq
@@ -118,7 +122,7 @@ def test_a_missing_queue_that_a_worker_begins_to_serve_is_counted_soon(amqp_corn
 
 
 def assert_noted(listener: Listener, queue: str) -> None:
-    assert queue in listener.cluster._backlogs
+    assert queue in listener.cluster._queue_lengths
 
 
 def assert_backlog(listener: Listener, queue: str, expected: int | None) -> None:
@@ -202,9 +206,7 @@ def test_the_backlog_is_read_where_the_tasks_wait_wherever_gossip_goes(
 
 
 @pytest.mark.usefixtures("quick_echo")
-@pytest.mark.parametrize(
-    "fixture", ["private_redis", pytest.param("private_rabbitmq", marks=[pytest.mark.rabbitmq, pytest.mark.slow])]
-)
+@pytest.mark.parametrize("fixture", ["private_redis", pytest.param("private_rabbitmq", marks=ON_PRIVATE_RABBITMQ)])
 def test_a_task_broker_that_hangs_neither_delays_the_ear_nor_isolates_it(
     fixture: str, redis_corner: Corner, request: pytest.FixtureRequest
 ) -> None:
@@ -217,7 +219,7 @@ def test_a_task_broker_that_hangs_neither_delays_the_ear_nor_isolates_it(
         connected_at = listener.connected_at
         broker.freeze()
         try:
-            speak_for(redis_corner, listener, seconds=4.0)
+            speak_for(redis_corner, listener, seconds=3.0)
             assert (listener.connected_at, listener.cluster.isolated_since) == (connected_at, None)
         finally:
             broker.thaw()
@@ -268,7 +270,7 @@ def test_a_task_broker_that_is_not_there_is_told_once_and_gossip_is_heard(
 
 
 def assert_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
-    assert caplog.text.count("backlog of the queues cannot be read") == 1
+    assert caplog.text.count("backlogs of the queues cannot be read") == 1
 
 
 def test_the_folder_of_a_filesystem_broker_is_only_looked_at(tmp_path: Path) -> None:
@@ -278,3 +280,25 @@ def test_the_folder_of_a_filesystem_broker_is_only_looked_at(tmp_path: Path) -> 
         assert reader.read(["mail"]) == {"mail": 0}
         assert sorted(path.name for path in tmp_path.rglob("*")) == before
     assert filesystem.Channel._has_queue is virtual.AbstractChannel._has_queue, "or else ask it"
+
+
+def test_an_error_that_is_no_exception_does_not_end_the_thread(
+    redis_corner: Corner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "READ_INTERVAL", 0.1)
+    told: list[dict[str, int | None]] = []
+
+    def shares() -> tuple[QueueShare, ...]:
+        if watch.reads < 2:
+            raise SystemExit(3)
+        return (QueueShare("celery@web1", ("mail",)),)
+
+    watch = QueueLengthThread(redis_corner.app, shares, told.append, lambda: None)
+    watch.start()
+    eventually(lambda: assert_told(told), timeout=15)
+    watch.stop()
+    watch.join(5)
+
+
+def assert_told(told: list[dict[str, int | None]]) -> None:
+    assert told

@@ -7,9 +7,13 @@ from typing import Any
 import psutil
 import pytest
 
-from celery_gossip import Listener, exchange
-from celery_gossip.exchange import Overslept, Subscription, open_broker
-from celery_gossip.messages import MAX_BYTES, encode
+from celery_gossip import Listener
+from celery_gossip.transport import subscription as exchange
+from celery_gossip.transport._internals import MissingName
+from celery_gossip.transport.broker import open_broker
+from celery_gossip.transport.subscription import StaleSubscription, Subscription
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.messages import MAX_BYTES
 from tests.integration.corner import Corner, corner_of, receive
 from tests.support import eventually
 from tests.unit.build import FakeClock, a_check, a_gossip
@@ -30,12 +34,12 @@ def test_what_is_published_is_received_body_for_body(corner: Corner) -> None:
         assert in_order(corner, receive(subscription, 5)) == bodies()
 
 
-@pytest.mark.parametrize("intake", ["RedisIntake", "AmqpIntake"])
+@pytest.mark.parametrize("intake", ["PubSubReader", "FrameReader"])
 def test_where_a_client_library_is_of_another_make_kombu_reads(
     corner: Corner, intake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any) -> Any:
-        raise NotImplementedError
+        raise MissingName
 
     monkeypatch.setattr(exchange, intake, unknown)
     with corner.subscription() as subscription, corner.publisher() as publisher:
@@ -99,13 +103,13 @@ def test_a_publisher_that_was_dropped_publishes_again(corner: Corner) -> None:
     with corner.subscription() as subscription, corner.publisher() as publisher:
         for body in bodies(3):
             publisher.publish(body)
-            publisher.drop()
+            publisher.fail_over()
         assert in_order(corner, receive(subscription, 3)) == bodies(3)
 
 
 def test_a_publisher_that_never_published_closes(corner: Corner) -> None:
     with corner.publisher() as publisher:
-        publisher.drop()
+        publisher.fail_over()
     publisher.close()
 
 
@@ -182,9 +186,9 @@ def test_what_has_waited_while_nobody_looked_for_long_is_not_read(kind: str, tmp
         assert receive(subscription, 1) == [b"fresh"]
         publisher.publish(b"stale")
         clock.advance(3.3)
-        with pytest.raises(Overslept):
+        with pytest.raises(StaleSubscription):
             subscription.receive(0.2)
-        subscription.reset()
+        subscription.discard()
         subscription.open()
         publisher.publish(b"new")
         assert receive(subscription, 1) == [b"new"]

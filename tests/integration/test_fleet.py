@@ -76,6 +76,6 @@ def test_listening_prints_what_it_measured_and_leaves_nothing(corner: Corner) ->
     with running("benchmarks.listening", *size, f"--broker={corner.url}", exchange) as listening:
         figures, complaints = listening.communicate(timeout=60)
     assert listening.returncode == 0, complaints
-    assert "states seen: online 100.00%" in figures and "refused 0" in figures
-    assert "decode()" in figures and "Cluster.apply()" in figures
+    assert "states: online 100.00%" in figures and "refused 0" in figures
+    assert "decode()" in figures and "Cluster.apply_gossip()" in figures
     assert corner.leftovers() == []

@@ -13,7 +13,8 @@ import amqp
 import pytest
 
 from celery_gossip import Listener, signals
-from celery_gossip.messages import MAX_BYTES, REASONS, encode
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.messages import MAX_BYTES, REASONS
 from tests.integration.conftest import KINDS
 from tests.integration.corner import Corner, corner_of
 from tests.support import eventually

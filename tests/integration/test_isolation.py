@@ -11,9 +11,10 @@ import pytest
 from kombu import Connection
 
 from celery_gossip import Listener
-from celery_gossip.exchange import Subscription
-from celery_gossip.messages import Echo, decode, encode_echo
-from celery_gossip.sounder import EchoSounder
+from celery_gossip.listener.echo import EchoSender
+from celery_gossip.transport.subscription import Subscription
+from celery_gossip.wire.encoding import encode_echo
+from celery_gossip.wire.messages import Echo, decode
 from tests.integration.corner import Corner, receive
 from tests.support import brokers, eventually
 from tests.support.proxy import proxied
@@ -72,20 +73,20 @@ def test_echoes_of_other_listeners_are_neither_gossip_nor_refused(corner: Corner
 
 
 def test_an_echo_of_somebody_else_proves_nothing(redis_corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EchoSounder, "say_if_due", say_in_vain)
+    monkeypatch.setattr(EchoSender, "send_if_due", say_in_vain)
     with redis_corner.listener() as listener, redis_corner.publisher() as publisher:
 
         def is_isolated_all_the_same() -> None:
-            publisher.publish(encode_echo(Echo(echo="f" * 16, number=max(1, listener._hearing._number))))
+            publisher.publish(encode_echo(Echo(echo="f" * 16, number=max(1, listener._loop.isolation._number))))
             assert_isolated(listener)
 
         eventually(is_isolated_all_the_same, timeout=5)
 
 
-def say_in_vain(sounder: EchoSounder) -> None:
+def say_in_vain(sounder: EchoSender) -> None:
     now = time.monotonic()
-    if sounder._hearing.is_due(now):
-        sounder._hearing.say(now)
+    if sounder._isolation.is_ping_due(now):
+        sounder._isolation.ping_sent(now)
 
 
 def test_a_listener_that_waited_to_be_started_is_not_isolated(redis_corner: Corner, telemetry: list[Any]) -> None:
@@ -163,7 +164,7 @@ def test_of_a_listener_that_is_cut_off_the_view_stays_as_it_was_until_it_hears_a
             listener.wait(timeout=5)
             getattr(proxy, how)()
             eventually(lambda: assert_isolated(listener))
-            time.sleep(4.0)  # a worker of this interval would be suspect after 1.75 s
+            time.sleep(2.5)  # a worker of this interval would be suspect after 1.75 s
             assert_isolated(listener)
             assert worker_states(telemetry) == ["worker_online"]
             assert [worker.state for worker in listener.view().workers] == ["online"]
@@ -206,8 +207,9 @@ def test_why_no_echo_can_be_sent_is_told_by_the_finding_and_the_error(
         raise OSError("no route to anywhere")
 
     with redis_corner.listener() as listener:
-        monkeypatch.setattr(listener._echo._publisher, "publish", refuse)
+        monkeypatch.setattr(listener._loop.echo._publisher, "publish", refuse)
         eventually(lambda: assert_failed(listener))
+        eventually(lambda: assert_equal(isolations(telemetry), 1))
     assert "no route to anywhere" in str(listener.error)
     findings = [data["finding"] for name, _, data in telemetry if name == "finding_raised"]
     assert [finding.kind for finding in findings] == ["isolated"]
@@ -226,7 +228,7 @@ def test_an_echo_that_could_not_be_sent_is_tried_again_on_the_same_broker(
     one = Corner("redis", private_redis.url)
     one.options = corner.options
     with corner.listener() as listener, one.subscription() as subscription:
-        publish = listener._echo._publisher.publish
+        publish = listener._loop.echo._publisher.publish
         hiccups = [OSError("hiccup")]
 
         def publish_in_the_end(body: bytes) -> bool:
@@ -236,7 +238,7 @@ def test_an_echo_that_could_not_be_sent_is_tried_again_on_the_same_broker(
 
         connected_at = listener.connected_at
         echoes(subscription, 1)
-        monkeypatch.setattr(listener._echo._publisher, "publish", publish_in_the_end)
+        monkeypatch.setattr(listener._loop.echo._publisher, "publish", publish_in_the_end)
         echoes(subscription, ENOUGH)
         assert not hiccups
         assert_hears(listener)
@@ -265,11 +267,11 @@ def test_while_rabbitmq_takes_no_messages_a_listener_is_isolated_but_keeps_its_c
     corner = Corner("rabbitmq", private_rabbitmq.url)
     with corner.listener() as listener:
         connected_at = listener.connected_at
-        private_rabbitmq.control("set_vm_memory_high_watermark", "0.00001")
+        private_rabbitmq.limit_memory(0.00001)
         try:
             eventually(lambda: assert_isolated(listener))
         finally:
-            private_rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+            private_rabbitmq.limit_memory(0.4)
         eventually(lambda: assert_hears(listener))
         assert listener.connected_at == connected_at
 

@@ -9,8 +9,8 @@ import pytest
 from celery import Celery
 
 from celery_gossip import GossipOptions, InvalidOption, Listener
-from celery_gossip.diagnosis import Diagnosis
-from celery_gossip.messages import encode
+from celery_gossip.diagnosis.diagnosis import Diagnosis
+from celery_gossip.wire.encoding import encode
 from tests.integration.corner import Corner, assert_connected
 from tests.support import brokers, eventually
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip
@@ -43,7 +43,7 @@ def test_waiting_in_vain_says_what_was_heard_and_where(corner: Corner) -> None:
     with corner.listener() as listener:
         corner.say()
         listener.wait(workers=1, timeout=5)
-        with pytest.raises(TimeoutError, match=r"heard 1 of 3 workers in 0\.2 s on ") as vain:
+        with pytest.raises(TimeoutError, match=r"^1 of 3 workers reported within 0\.2 s; listening on ") as vain:
             listener.wait(workers=3, timeout=0.2)
         assert listener.uri in str(vain.value)
 
@@ -52,7 +52,7 @@ def test_a_worker_that_has_left_is_not_waited_for(redis_corner: Corner) -> None:
     with redis_corner.listener() as listener:
         redis_corner.say(state="offline")
         eventually(lambda: assert_state(listener, "offline"))
-        with pytest.raises(TimeoutError, match="heard 0 of 1"):
+        with pytest.raises(TimeoutError, match="^0 of 1 workers reported"):
             listener.wait(workers=1, timeout=0.1)
 
 
@@ -126,7 +126,7 @@ def test_a_diagnosis_that_fails_does_not_deafen_the_listener(
     def blow_up(self: Any, evidence: Any, now: float) -> Any:
         raise KeyError("a rule that stumbles")
 
-    monkeypatch.setattr(Diagnosis, "review", blow_up)
+    monkeypatch.setattr(Diagnosis, "evaluate", blow_up)
     with redis_corner.listener() as listener:
         connected_at = listener.connected_at
         redis_corner.say()
@@ -208,7 +208,7 @@ def test_a_broker_that_is_not_there_is_tried_for_ever_and_named_without_its_pass
     app = Celery("shop", broker=f"{scheme}://user:s3cret@127.0.0.1:{brokers.free_port()}/0", set_as_current=False)
     with Listener(app) as listener:
         with pytest.raises(
-            TimeoutError, match=r"heard 0 of 1 workers in 1\.0 s; .*127\.0\.0\.1.* cannot be reached"
+            TimeoutError, match=r"^0 of 1 workers reported within 1\.0 s; .*127\.0\.0\.1.* cannot be reached"
         ) as vain:
             listener.wait(timeout=1.0)
         assert "s3cret" not in str(vain.value) and "refused" in str(vain.value)

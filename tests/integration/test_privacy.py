@@ -9,9 +9,13 @@ from celery import Celery
 from kombu import Connection
 
 from celery_gossip import GossipOptions, Listener
-from celery_gossip.backlog import BacklogReader
-from celery_gossip.exchange import Publisher, Subscription, open_broker
+from celery_gossip.listener.queue_length_thread import QueueLengthReader
+from celery_gossip.transport.broker import open_broker
+from celery_gossip.transport.publisher import Publisher
+from celery_gossip.transport.subscription import Subscription
 from tests.support import brokers, eventually
+
+pytestmark = pytest.mark.usefixtures("quick_echo")
 
 PARTS = ("pa55", "W0RD")
 PORT = brokers.free_port()
@@ -51,13 +55,13 @@ def errors_of(app: Celery, options: GossipOptions) -> list[str]:
     """Whatever our own calls raise."""
     texts = []
     broker = open_broker(app, options)
-    publisher, subscription, reader = Publisher(broker), Subscription(broker), BacklogReader(app)
+    publisher, subscription, reader = Publisher(broker), Subscription(broker), QueueLengthReader(app)
     for call in (lambda: publisher.publish(b"x"), subscription.open, lambda: reader.read(["celery"])):
         with pytest.raises(Exception) as raised:  # whatever it is
             call()
         texts += texts_of(raised.value)
     for one in (publisher, subscription, reader):
-        one.drop()
+        one.fail_over()
     return texts
 
 

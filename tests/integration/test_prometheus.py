@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from celery_gossip.cluster import Cluster
-from celery_gossip.diagnosis import Finding
+from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.view import View
+from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.exporter import Exporter, ExporterOptions
-from celery_gossip.histogram import bucket_of
-from celery_gossip.messages import Histogram, TaskSeries
-from celery_gossip.view import View
+from celery_gossip.wire.histogram import bucket_index
+from celery_gossip.wire.messages import Histogram, TaskSeries
 from tests.support import eventually
 from tests.support.grafana import DASHBOARD, DOCS, expressions
 from tests.support.prometheus import Prometheus, scraping
@@ -19,7 +19,8 @@ from tests.support.published import Query, queries
 from tests.support.scrape import ClusterSource
 from tests.unit.build import a_check, a_gossip
 
-MANUAL = (DOCS / "prometheus.md").read_text()
+MANUAL = (DOCS / "reference" / "metrics.md").read_text()
+AUTOSCALING = (DOCS / "how-to" / "autoscaling.md").read_text()
 VARIABLES = {
     "$__rate_interval": "10s",
     "$__range": "1h",
@@ -38,16 +39,16 @@ class BusySource(ClusterSource):
     def __init__(self) -> None:
         self._began = time.monotonic()
         super().__init__(Cluster(), (Finding("all_paused", "warning", "news", self._began, "Nobody takes it."),))
-        self.cluster.begin(self._began - 1.0)
-        self.cluster.apply(a_gossip(hostname="celery@dead"), self._began - 100.0)
-        self.cluster.expire(self._began)
+        self.cluster.statistics.start(self._began - 1.0)
+        self.cluster.apply_gossip(a_gossip(hostname="celery@dead"), self._began - 100.0)
+        self.cluster.expire_silent_workers(self._began)
         self._seq = 0
 
     def view(self) -> View:
         now = time.monotonic()
         self._seq += 1
         count = int((now - self._began) * 20) + 1
-        timing = Histogram(count=count, total=count * 0.1, buckets=((bucket_of(0.1), count, count),))
+        timing = Histogram(count=count, total=count * 0.1, buckets=((bucket_index(0.1), count, count),))
         fates = dict.fromkeys(("received", "started", "succeeded", "retried", "revoked", "rejected"), count)
         series = TaskSeries(
             queue="default",
@@ -59,8 +60,8 @@ class BusySource(ClusterSource):
             **fates,
         )
         checks = (a_check(active_count=1, active=("id",), reserved=1), a_check("news", paused=True))
-        self.cluster.apply(a_gossip(seq=self._seq, active=1, reserved=1, checks=checks, series=(series,)), now)
-        self.cluster.note_backlogs({"default": 200}, now)
+        self.cluster.apply_gossip(a_gossip(seq=self._seq, active=1, reserved=1, checks=checks, series=(series,)), now)
+        self.cluster.set_queue_lengths({"default": 200}, now)
         return super().view()
 
 
@@ -95,7 +96,7 @@ def test_the_table_in_the_manual_is_that_of_the_queries() -> None:
 
 @pytest.mark.parametrize(("queue", "tasks"), [("default", 1 + 1 + 200), ("nobody knows it", 0)])
 def test_a_scaler_always_gets_one_figure(prometheus: Prometheus, queue: str, tasks: int) -> None:
-    (query,) = re.findall(r"query: \|\n(.*?)\n +threshold:", MANUAL, re.S)
+    (query,) = re.findall(r"query: \|\n(.*?)\n +threshold:", AUTOSCALING, re.S)
     (found,) = prometheus.query(query.replace('"mail"', f'"{queue}"'))
     assert float(found["value"][1]) == tasks
 

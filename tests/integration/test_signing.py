@@ -9,9 +9,8 @@ import pytest
 
 from celery_gossip import Listener, signals
 from celery_gossip.errors import RejectedGossip
-from celery_gossip.exchange import Delivery
-from celery_gossip.messages import encode
-from celery_gossip.signature import SIGNATURE, Keyring
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.signing import SIGNATURE, Delivery, Keyring
 from tests.integration.corner import Corner
 from tests.support import eventually
 from tests.unit.build import OTHER_BOOT, a_gossip
@@ -22,7 +21,7 @@ HOSTNAME = a_gossip().hostname
 
 
 def signature_of(body: bytes = BODY, key: str = OLD) -> Any:
-    return Keyring([key]).headers(body)[SIGNATURE]
+    return Keyring([key]).signature_headers(body)[SIGNATURE]
 
 
 def raw_receive(corner: Corner, publish: Any, **options: Any) -> Any:
@@ -144,7 +143,8 @@ def test_a_listener_shows_who_is_signed_and_who_is_not(corner: Corner) -> None:
 
 def test_a_listener_hears_its_own_echo_where_everything_has_to_be_signed(corner: Corner) -> None:
     with corner.listener(secret=OLD, refuse_unverified=True) as listener:
-        eventually(lambda: assert_equal(bool(listener._hearing._sure_at > (listener.connected_at or 0)), True))
+        isolation = listener._loop.isolation
+        eventually(lambda: assert_equal(bool(isolation._newest_sent_at > (listener.connected_at or 0)), True))
         assert listener.cluster.isolated_since is None and not listener.rejected
 
 
@@ -152,8 +152,8 @@ def test_an_echo_that_is_not_signed_is_not_taken_for_its_own(corner: Corner) -> 
     """Whoever may publish could make a listener that is cut off believe that it hears."""
     with corner.listener(secret=OLD) as listener:
         heard: list[Any] = []
-        listener._hearing.hear_echo = lambda *told: heard.append(told)  # type: ignore[method-assign]
-        corner.inject(b'{"echo":"%s","number":1000}' % listener._echo.name.encode())
+        listener._loop.isolation.ping_received = lambda *told: heard.append(told)  # type: ignore[method-assign]
+        corner.inject(b'{"echo":"%s","number":1000}' % listener._loop.echo.name.encode())
         say(corner, secret=OLD)
         listener.wait(workers=1, timeout=5)
         assert all(number != 1000 for number, _ in heard)
@@ -166,10 +166,10 @@ def test_a_spoof_of_a_signed_worker_is_counted_and_changes_nothing(corner: Corne
         (before,) = listener.cluster.workers()
         say(corner, boot=OTHER_BOOT)
         say(corner, seq=2**53, state="offline")
-        eventually(lambda: assert_equal(listener.rejected, {"unsigned": 2}), timeout=5)
+        eventually(lambda: assert_equal(rejections, ["unsigned"] * 2), timeout=5)  # the signals come last
+        assert listener.rejected == {"unsigned": 2}
         (worker,) = listener.cluster.workers()
         assert (worker.gossip, worker.state, worker.rivals) == (before.gossip, "online", ())
-        assert rejections == ["unsigned"] * 2
 
 
 def test_a_replay_of_a_live_worker_changes_nothing(corner: Corner) -> None:
@@ -240,14 +240,14 @@ def test_who_was_left_out_of_a_change_of_keys_is_told(corner: Corner) -> None:
 
 
 def test_nobody_is_heard_where_everything_is_refused_and_that_is_said(corner: Corner, monkeypatch: Any) -> None:
-    monkeypatch.setattr("celery_gossip.rule._NOBODY_FOR", 0.5)
+    monkeypatch.setattr("celery_gossip.diagnosis.listener_rules._NO_REPORT_FOR", 0.5)
     with corner.listener(secret=NEW, refuse_unverified=True) as listener:
         for seq in range(1, 4):
             say(corner, seq=seq)
 
         def is_told() -> None:
             (text,) = [finding.text for finding in listener.findings if finding.kind == "nobody_heard"]
-            assert "refused: unsigned 3" in text
+            assert "rejected: unsigned 3" in text
 
         eventually(lambda: assert_equal(bool(listener.findings), True), timeout=5)
         eventually(is_told, timeout=5)

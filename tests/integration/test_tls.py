@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from celery_gossip import Listener
-from celery_gossip.messages import MAX_BYTES, encode
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.messages import MAX_BYTES
 from tests.integration.corner import Corner, receive
 from tests.support import brokers, eventually
 from tests.support.tls import Authority, private_tls

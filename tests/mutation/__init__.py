@@ -1,1 +1,4 @@
-"""Whether the tests would notice: small mistakes are put into the pure rooms, one at a time. See docs/mutation.md."""
+"""Mutation testing: inserts one small mistake at a time into the pure modules, and checks that a test fails.
+
+See docs/explanation/mutation.md.
+"""

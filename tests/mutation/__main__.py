@@ -1,8 +1,8 @@
-"""The mutation score of a module: `python -m tests.mutation [MODULE ...] [--anew]`. Small mistakes are cosmic-ray's.
+"""Mutation score of modules: `python -m tests.mutation [MODULE ...] [--all]`. The mistakes are those of cosmic-ray.
 
-No file is changed: each mutant is a fork of this process, in which the module is imported with the mistake in it. What
-became of each is kept in .mutation, so that the next run tries again only those that survived; --anew tries all. Prints
-who survived, and a table; the exit code is 1 where a score is below LEAST.
+No file is changed: each mutant is a fork of this process that imports the module with the mistake. The outcome of each
+mutant is kept in .mutation, and the next run tries only those that survived; --all tries all. Prints the mutants that
+survived, and a table. The exit code is 1 if a score is below MIN_SCORE.
 """
 
 import argparse
@@ -30,23 +30,45 @@ from tests.mutation.mistake import Mistake, mistakes_in
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(".mutation")
-LEAST = 0.85  #: of the mutants; what is left has a reason in docs/mutation.md
-MOST_CPU = 20  #: seconds; what takes so long has found an endless loop, for all tests of a module take five
-MOST_SECONDS = 600
+MIN_SCORE = 0.85  #: killed mutants; docs/explanation/mutation.md explains those that survive
+MAX_CPU = 20  #: seconds for all tests of a module, which take five; more is an endless loop
+MAX_SECONDS = 600
 SCHEDULES = "200"  #: of the simulation
-PRELOADED = (celery.worker.request, hypothesis.stateful, kombu)  #: what the tests import besides, once for all forks
+PRELOADED = (celery.worker.request, hypothesis.stateful, kombu)  #: imported by the tests; loaded once for all forks
 
-#: The tests that concern each module, the quickest first: the first one that fails ends the mutant.
+#: Tests of each module, the fastest first: the first one that fails ends the mutant.
 TESTS = {
-    "member": ("unit/test_member", "unit/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
-    "cluster": ("unit/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
-    "hearing": ("unit/test_hearing", "unit/test_simulation"),
-    "messages": ("unit/test_messages",),
-    "envelope": ("unit/test_envelope", "fuzz/test_envelope"),
+    "cluster.member": (
+        "unit/cluster/test_member",
+        "unit/cluster/test_cluster",
+        "unit/cluster/test_limits",
+        "unit/test_spoofing",
+        "unit/test_simulation",
+    ),
+    "cluster.instance": (
+        "unit/cluster/test_member",
+        "unit/cluster/test_cluster",
+        "unit/test_spoofing",
+        "unit/test_simulation",
+    ),
+    "cluster.silence_timeouts": ("unit/cluster/test_member", "unit/cluster/test_cluster", "unit/test_simulation"),
+    "cluster.cluster": (
+        "unit/cluster/test_cluster",
+        "unit/cluster/test_limits",
+        "unit/cluster/test_view",
+        "unit/test_spoofing",
+        "unit/test_simulation",
+    ),
+    "cluster.membership": ("unit/cluster/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
+    "cluster.statistics": ("unit/cluster/test_cluster", "unit/cluster/test_statistics", "unit/test_spoofing"),
+    "cluster.isolation": ("unit/cluster/test_isolation", "unit/test_simulation"),
+    "wire.limits": ("unit/wire/test_messages",),
+    "wire.messages": ("unit/wire/test_messages",),
+    "transport.envelope": ("unit/transport/test_envelope", "fuzz/test_envelope"),
 }
-#: Tests that break these modules themselves, or that take long and tell nothing about them that others do not.
+#: Tests that insert mistakes themselves, or that take long and detect nothing that others do not.
 SKIPPED = "not wrong_with_the_view and not failing_schedule and not among_the and not same_run and not one_thread_while"
-#: A failure is expected and its text of no use, so asserts stay as they are: to rewrite them takes a second.
+#: Failures are expected and their text is not needed, so asserts are not rewritten, which would take a second.
 OPTIONS = (
     "-x",
     "-q",
@@ -60,7 +82,7 @@ OPTIONS = (
 )
 
 
-class Mistaken(MetaPathFinder, Loader):
+class MutantImporter(MetaPathFinder, Loader):
     """Imports one module from another source."""
 
     def __init__(self, module: str, source: str) -> None:
@@ -76,49 +98,50 @@ class Mistaken(MetaPathFinder, Loader):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", choices=[*TESTS, []], metavar="MODULE")
-    parser.add_argument("--anew", action="store_true")
-    chosen = parser.parse_args()
-    scores = {module: tried(module, is_anew=chosen.anew) for module in chosen.modules or TESTS}
-    print("\n| module | mutants | killed | out of time | survived | score |\n|---|---:|---:|---:|---:|---:|")
-    for module, fates in scores.items():
-        told = " | ".join(str(fates[fate]) for fate in ("killed", "out of time", "survived"))
-        print(f"| {module} | {fates.total()} | {told} | {score(fates):.1%} |")
-    return any(score(fates) < LEAST for fates in scores.values())
+    parser.add_argument("--all", action="store_true")
+    options = parser.parse_args()
+    outcomes = {module: try_all(module, is_full=options.all) for module in options.modules or TESTS}
+    print("\n| module | mutants | killed | timed out | survived | score |\n|---|---:|---:|---:|---:|---:|")
+    for module, counts in outcomes.items():
+        columns = " | ".join(str(counts[outcome]) for outcome in ("killed", "timed out", "survived"))
+        print(f"| {module} | {counts.total()} | {columns} | {score(counts):.1%} |")
+    return any(score(counts) < MIN_SCORE for counts in outcomes.values())
 
 
-def score(fates: "Counter[str]") -> float:
-    return 1.0 - fates["survived"] / fates.total()
+def score(counts: "Counter[str]") -> float:
+    return 1.0 - counts["survived"] / counts.total()
 
 
-def tried(module: str, *, is_anew: bool) -> "Counter[str]":
-    """`{fate: mutants}`; each one that survives is printed."""
-    source = (ROOT / "celery_gossip" / f"{module}.py").read_text()
-    if fate_of(module, source) != "survived":
+def try_all(module: str, *, is_full: bool) -> "Counter[str]":
+    """Return `{outcome: mutants}`; print each mutant that survives."""
+    source = (ROOT / "celery_gossip" / f"{module.replace('.', '/')}.py").read_text()
+    if try_source(module, source) != "survived":
         sys.exit(f"the tests of {module} fail without a mistake")
     file = FOLDER / f"{module}.json"
-    fates = {} if is_anew else kept_in(file, source)
-    began_at = time.monotonic()
-    found: Counter[str] = Counter()
+    outcomes = {} if is_full else load(file, source)
+    started_at = time.monotonic()
+    counts: Counter[str] = Counter()
     for mistake in mistakes_in(source):
-        if fates.get(mistake.name, "survived") == "survived":
-            fates[mistake.name] = fate_of(module, mistake.source)
-            keep(file, source, fates)
-        found[fates[mistake.name]] += 1
-        if fates[mistake.name] == "survived":
-            print(told(module, mistake), flush=True)
-    print(f"{module}: {found.total()} mutants in {time.monotonic() - began_at:.0f} s", flush=True)
-    return found
+        if outcomes.get(mistake.name, "survived") == "survived":
+            outcomes[mistake.name] = try_source(module, mistake.source)
+            save(file, source, outcomes)
+        counts[outcomes[mistake.name]] += 1
+        if outcomes[mistake.name] == "survived":
+            print(described(module, mistake), flush=True)
+    print(f"{module}: {counts.total()} mutants in {time.monotonic() - started_at:.0f} s", flush=True)
+    return counts
 
 
-def told(module: str, mistake: Mistake) -> str:
+def described(module: str, mistake: Mistake) -> str:
     return f"SURVIVED {module}.py:{mistake.line} {mistake.where}\n    - {mistake.before}\n    + {mistake.after}"
 
 
-def fate_of(module: str, source: str) -> str:
+def try_source(module: str, source: str) -> str:
+    """Run the tests in a fork that imports the module from this source. Return the outcome."""
     child = os.fork()
     if not child:
-        os._exit(test(module, source))
-    give_up_at = time.monotonic() + MOST_SECONDS
+        os._exit(run_tests(module, source))
+    give_up_at = time.monotonic() + MAX_SECONDS
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -127,32 +150,32 @@ def fate_of(module: str, source: str) -> str:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.01)
     if os.WIFSIGNALED(status):
-        return "out of time"
+        return "timed out"
     return "killed" if os.WEXITSTATUS(status) else "survived"
 
 
-def test(module: str, source: str) -> int:
-    """In a fork: 0 where the tests notice nothing."""
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU, MOST_CPU))
-    silence = os.open(os.devnull, os.O_WRONLY)
+def run_tests(module: str, source: str) -> int:
+    """Return 0 if all tests pass. Called in the fork."""
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU, MAX_CPU))
+    null = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        os.dup2(silence, stream)
+        os.dup2(null, stream)
     os.environ["GOSSIP_TEST_SCHEDULES"] = SCHEDULES
-    sys.meta_path.insert(0, Mistaken(module, source))
+    sys.meta_path.insert(0, MutantImporter(module, source))
     sys.dont_write_bytecode = False
     files = (str(ROOT / "tests" / f"{name}.py") for name in TESTS[module])
     return any(pytest.main([*OPTIONS, "-k", SKIPPED, file]) for file in files)
 
 
-def kept_in(file: Path, source: str) -> dict[str, str]:
-    """`{mistake: fate}` of the last run, if the module is the same."""
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    return dict(kept["fates"]) if kept.get("source") == digest(source) else {}
+def load(file: Path, source: str) -> dict[str, str]:
+    """Return `{mistake: outcome}` of the previous run if the module has not changed since."""
+    saved = json.loads(file.read_text()) if file.exists() else {}
+    return dict(saved["outcomes"]) if saved.get("source") == digest(source) else {}
 
 
-def keep(file: Path, source: str, fates: dict[str, str]) -> None:
+def save(file: Path, source: str, outcomes: dict[str, str]) -> None:
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"source": digest(source), "fates": fates}, indent=1))
+    file.write_text(json.dumps({"source": digest(source), "outcomes": outcomes}, indent=1))
 
 
 def digest(source: str) -> str:

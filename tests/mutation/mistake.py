@@ -1,4 +1,4 @@
-"""The small mistakes that can be made in a source, one at a time: cosmic-ray's, but for those that tell nothing."""
+"""Mistakes that are inserted into a source, one at a time: those of cosmic-ray, without uninformative ones."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from cosmic_ray.ast.ast_query import ASTQuery
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-#: Left out: `X | None` in annotations; `is` for `==`; an order of texts, as in `state < "online"`; of mistakes in an
-#: order those that are found wherever the other three are (Kaminski, Ammann, Offutt 2013); for + - * / all but the
-#: opposite.
+#: Left out: `X | None` in annotations; `is` for `==`; comparisons of strings by order, as in `state < "online"`; of the
+#: six comparison operators those that are killed wherever three others are (Kaminski, Ammann, Offutt 2013); for + - * /
+#: all but the opposite.
 _EXCLUDED = re.compile(
     r"""core/(
     ReplaceBinaryOperator_(?!Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Pow_Mul)\w+
@@ -27,17 +27,18 @@ _EXCLUDED = re.compile(
 
 @dataclass(frozen=True)
 class Mistake:
-    """A source with one thing wrong in it."""
+    """A source with one mistake."""
 
-    name: str  #: the operator, and the how manieth place where it applies
+    name: str  #: operator, and number of the place where it is applied
     source: str
     line: int
-    where: str  #: the function or class
+    where: str  #: function or class
     before: str
     after: str
 
 
 def mistakes_in(source: str) -> Iterator[Mistake]:
+    """Yield every mistake that can be inserted into this source."""
     for name in operator_names():
         operator_class = get_operator(name)
         if operator_class.arguments() or _EXCLUDED.match(name):
@@ -49,7 +50,7 @@ def mistakes_in(source: str) -> Iterator[Mistake]:
             if mutant is None or mutant == source:
                 continue
             before, after = _difference(source, mutant)
-            if "Mul_" in name and "def " in before:  # the star before keyword arguments is no product
+            if "Mul_" in name and "def " in before:  # the star before keyword arguments is not a multiplication
                 continue
             where = ASTQuery(node).get_definition_name() or ""
             yield Mistake(f"{name}:{number}", mutant, node.start_pos[0], where, before, after)

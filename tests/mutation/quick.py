@@ -1,4 +1,4 @@
-"""A pytest plugin for runs in which a failure is expected: Hypothesis repeats itself, and shrinks nothing."""
+"""A pytest plugin for runs that are expected to fail: Hypothesis is deterministic, and does not shrink examples."""
 
 from hypothesis import HealthCheck, Phase, settings
 

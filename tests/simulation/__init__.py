@@ -1,5 +1,5 @@
-"""A deterministic simulation: the real Listener in virtual time, a bad network, an oracle that knows all.
+"""Deterministic simulation: the real Listener in virtual time with a faulty network, checked by an oracle.
 
-`schedule` says what happens, `world` and `process` let it happen, `ear` puts the Listener into it, `oracle` judges
-every step by `truth`, `run` does a schedule and cuts a failing one down.
+`schedule` lists the events, `world` and `process` execute them, `ear` runs the Listener in the world, `oracle` compares
+every step with `truth`, and `run` executes a schedule and minimizes one that fails.
 """

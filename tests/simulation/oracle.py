@@ -1,28 +1,28 @@
-"""Oracle: knows the truth of a simulated world, and raises Violation where the listener's view contradicts it."""
+"""Oracle: knows the true state of a simulated world, and raises Violation if the listener's view contradicts it."""
 
 import re
 from typing import Any
 
-from celery_gossip.cluster import Transition
-from celery_gossip.messages import Gossip
+from celery_gossip.cluster.cluster import Transition
+from celery_gossip.wire.messages import Gossip
 from tests.simulation.ear import Ear, Watcher
 from tests.simulation.process import Process, Workers
-from tests.simulation.truth import CHECK, GONE, LEGAL, MOST_LAG, TOLD, Boot, Host, Patience, told_by
+from tests.simulation.truth import CHECK, GONE, LEGAL, MOST_LAG, TOLD, Host, InstanceTruth, Timeouts, reported_state
 from tests.simulation.world import STARTS_AT, Parcel, World
 
-_LOOK_AT_ALL = 20  #: turns between two comparisons of the whole view
-_NOTICED = 3.5  #: seconds in which a listener has to notice that it is cut off
-_OVER = 6.0  #: seconds in which it has to notice that it no longer is: a try within 3 s, an echo within 1 s
-_MOST_BOOTS = 8
+_LOOK_AT_ALL = 20  #: iterations between two comparisons of the whole view
+_NOTICED = 3.5  #: seconds within which a listener has to detect that it is isolated
+_OVER = 6.0  #: seconds within which it has to detect the end: a reconnect within 3 s, an echo within 1 s
+_MAX_INSTANCES = 8
 _ROUNDING = 1e-6
 
 
 class Violation(BaseException):
-    """The view is not true. No Exception: a Listener survives those."""
+    """The view is wrong. Not an Exception, because a Listener handles those."""
 
 
 class Oracle(Watcher):
-    """Watches an Ear step by step."""
+    """Observes every step of an Ear."""
 
     def __init__(self, world: World, workers: Workers, ear: Ear) -> None:
         self.world = world
@@ -31,9 +31,9 @@ class Oracle(Watcher):
         self.hearing = ear.hearing
         self.hosts: dict[str, Host] = {}
         self.events: list[tuple[float, str, str]] = []
-        self.patience = Patience(world.schedule, world.now)
+        self.timeouts = Timeouts(world.schedule, world.now)
         self.is_isolated = False
-        self._sure_at = world.now
+        self._newest_sent_at = world.now
         self._failed_at = 0.0
         self._taking: Parcel | None = None
         self._told_of: list[str] = []
@@ -47,14 +47,14 @@ class Oracle(Watcher):
         self._failed_at = self.world.now
         self.require(isinstance(exc, ConnectionError), "the listener stumbled", exc)
 
-    # The listener's clock went on.
+    # An iteration of the loop.
 
     def attended(self, now: float) -> None:
-        self.patience.turned(now)
-        self.patience.waits(now, since=min(self.world.echoes, default=now))
+        self.timeouts.turned(now)
+        self.timeouts.waits(now, since=min(self.world.echoes, default=now))
         self._check_isolation(now)
         self._turns += 1
-        if len(self.cluster._members) != len(self.hosts):
+        if len(self.cluster._membership.members) != len(self.hosts):
             self._check_forgotten(now)
         if not self.is_isolated:
             for hostname, host in self.hosts.items():
@@ -65,46 +65,46 @@ class Oracle(Watcher):
     def _check_isolation(self, now: float) -> None:
         was_isolated, self.is_isolated = self.is_isolated, self.cluster.isolated_since is not None
         if was_isolated and not self.is_isolated:
-            self.patience.healed_at = now
+            self.timeouts.isolation_ended_at = now
         world = self.world
-        if self.hearing.has_echo:
-            is_expected = world.is_cut_off or now - self._sure_at >= MOST_LAG
+        if self.hearing.can_publish:
+            is_expected = world.is_cut_off or now - self._newest_sent_at >= MOST_LAG
             self.require(self.is_isolated == is_expected, "isolated, or not, against its echoes", self.is_isolated)
             is_deaf = world.deaf_since is not None and now - world.deaf_since > _NOTICED
             self.require(self.is_isolated or not is_deaf, "does not notice that it is deaf")
         is_clear = now - max(world.clear_since, self._failed_at) > _OVER and not world.schedule.loss
-        is_steady = not self.patience.least_lag(now)
+        is_steady = not self.timeouts.least_lag(now)
         self.require(not self.is_isolated or not is_clear or not is_steady, "isolated for ever")
 
     def _check_silence(self, hostname: str, host: Host, now: float) -> None:
-        """Whoever is silent for its limit, and one check more, is called so."""
+        """Require that a worker without reports is suspect, and lost, at the first check after the timeout."""
         if host.state in GONE:
             return
-        patience = self.patience
-        slack = patience.slack(now)
-        speakers = [boot for boot in host.boots.values() if boot.gossip.state != "offline"]
+        timeouts = self.timeouts
+        slack = timeouts.slack(now)
+        speakers = [boot for boot in host.instances.values() if boot.gossip.state != "offline"]
         if host.state != "suspect":
-            limit = patience.suspect_limit
-            due = max((patience.silent_since(boot) + limit(boot.gossip.interval) for boot in speakers), default=now)
+            limit = timeouts.suspect_limit
+            due = max((timeouts.silent_since(boot) + limit(boot.gossip.interval) for boot in speakers), default=now)
             self.require(now <= due + slack, "silent, and nobody says so", hostname, host)
-        elif (boot := host.boots.get(host.boot)) is not None:
-            due = patience.silent_since(boot) + patience.lost_limit(boot.gossip.interval)
+        elif (boot := host.instances.get(host.boot)) is not None:
+            due = timeouts.silent_since(boot) + timeouts.lost_limit(boot.gossip.interval)
             self.require(now <= due + slack, "silent for long, and not lost", hostname, host)
 
     def _check_forgotten(self, now: float) -> None:
-        for hostname in self.hosts.keys() - self.cluster._members.keys():
+        for hostname in self.hosts.keys() - self.cluster._membership.members.keys():
             host = self.hosts.pop(hostname)
             schedule = self.world.schedule
             is_due = now - host.told_at > schedule.forget_after and not self.is_isolated
-            is_full = len(self.cluster._members) >= schedule.most_workers
+            is_full = len(self.cluster._membership.members) >= schedule.most_workers
             self.require(host.state in GONE and (is_due or is_full), "forgotten before its time", hostname, host)
 
-    # A message is taken.
+    # A message is applied.
 
     def about_to_take(self, parcel: Parcel) -> None:
         self._taking, self._told_of = parcel, []
-        if parcel.gossip is not None and not self.is_isolated and self.hearing.has_echo:
-            oldest = self.patience.turned_at - MOST_LAG - self.world.schedule.delay
+        if parcel.gossip is not None and not self.is_isolated and self.hearing.can_publish:
+            oldest = self.timeouts.turned_at - MOST_LAG - self.world.schedule.delay
             self.require(parcel.sent_at >= oldest - _ROUNDING, "a backlog is taken for fresh", parcel.gossip)
 
     def took(self, parcel: Parcel) -> None:
@@ -120,24 +120,25 @@ class Oracle(Watcher):
         if sent_at not in echoes:
             return
         self.world.echoes = [other for other in echoes if other > sent_at]
-        self.patience.was_late(now - sent_at, now)
+        self.timeouts.was_late(now - sent_at, now)
         if now - sent_at <= MOST_LAG:
-            self._sure_at, self.world.is_cut_off = sent_at, False
+            self._newest_sent_at, self.world.is_cut_off = sent_at, False
 
     def _took_gossip(self, gossip: Gossip, now: float) -> None:
-        member = self.cluster._members.get(gossip.hostname)
-        if len(self.cluster._members) < len(self.hosts) or member is None:
+        member = self.cluster._membership.members.get(gossip.hostname)
+        if len(self.cluster._membership.members) < len(self.hosts) or member is None:
             self._check_forgotten(now)
         if member is None:
             self._check_refused()
             return
         host = self.hosts.setdefault(gossip.hostname, Host())
-        boot = host.boots.get(gossip.boot)
-        if gossip.boot not in member._boots:
-            self.require(len(member._boots) == _MOST_BOOTS, "a boot is refused though there is room")
-            host.boots.pop(gossip.boot, None)
+        boot = host.instances.get(gossip.boot)
+        if gossip.boot not in member.instances.by_boot:
+            self.require(len(member._by_boot) == _MAX_INSTANCES, "a boot is refused though there is room")
+            self.require(gossip.boot in member.instances._evicted, "a new boot does not enter", gossip)
+            host.instances.pop(gossip.boot, None)
         elif boot is None:
-            host.boots[gossip.boot] = Boot(gossip, now, now)
+            host.instances[gossip.boot] = InstanceTruth(gossip, now, now)
             is_told = gossip.boot in self._told_of or host.state == "conflict" or gossip.state != "online"
             self.require(is_told, "a new boot is not told at once", gossip)
         elif gossip.seq <= boot.gossip.seq:
@@ -145,23 +146,23 @@ class Oracle(Watcher):
         else:
             self._took_newer(host, boot, gossip, now)
 
-    def _took_newer(self, host: Host, boot: Boot, gossip: Gossip, now: float) -> None:
+    def _took_newer(self, host: Host, boot: InstanceTruth, gossip: Gossip, now: float) -> None:
         if not self.is_isolated:
-            if now - boot.fresh_at > self.patience.suspect_limit(boot.gossip.interval):
+            if now - boot.fresh_at > self.timeouts.suspect_limit(boot.gossip.interval):
                 boot.since = now
             boot.fresh_at = now
         boot.gossip = gossip
         if host.boot != gossip.boot or host.state == "conflict":
             return
-        is_shown = host.state == told_by(gossip) or (self.is_isolated and host.state in ("suspect", "lost"))
+        is_shown = host.state == reported_state(gossip) or (self.is_isolated and host.state in ("suspect", "lost"))
         self.require(is_shown, "it is not what it says", host.state, gossip)
 
     def _check_refused(self) -> None:
-        is_full = len(self.cluster._members) == self.world.schedule.most_workers
+        is_full = len(self.cluster._membership.members) == self.world.schedule.most_workers
         self.require(is_full, "refused though there is room")
         self.require(all(host.state not in GONE for host in self.hosts.values()), "refused for one that is gone")
 
-    # A state is told.
+    # A transition.
 
     def told(self, transition: Transition) -> None:
         now, state, gossip = self.world.now, transition.state, transition.worker.gossip
@@ -171,9 +172,9 @@ class Oracle(Watcher):
         self._check_order(host, state, gossip)
         self.require(transition.worker.state == state, "an event and its worker differ", transition)
         if state in TOLD:
-            self.require(state == told_by(gossip), "told is what the worker did not say", state, gossip)
+            self.require(state == reported_state(gossip), "told is what the worker did not say", state, gossip)
         if state in ("suspect", "lost"):
-            self._check_patience(host, state, gossip, now)
+            self._check_timeouts(host, state, gossip, now)
         if state == "conflict":
             self._check_conflict(gossip.hostname, now)
         host.state, host.boot, host.told_at = state, gossip.boot, now
@@ -184,40 +185,43 @@ class Oracle(Watcher):
         elif host.state == "conflict":
             is_legal = state in TOLD or state == "suspect"
         else:
-            is_legal = state in TOLD or (state == "conflict" and len(host.boots) > 2)
+            is_legal = state in TOLD or (state == "conflict" and len(host.instances) > 2)
         self.require(is_legal, f"{state} after {host.state}", gossip, host)
         if self.is_isolated and self._taking is not None:
             is_back = host.boot == gossip.boot and host.state in ("suspect", "lost") and state != "offline"
             self.require(not is_back, f"{state} by a late message after {host.state}", gossip)
 
-    def _check_patience(self, host: Host, state: str, gossip: Gossip, now: float) -> None:
-        """Nobody is called silent who was heard within its limit, counted from what is known to have been heard."""
+    def _check_timeouts(self, host: Host, state: str, gossip: Gossip, now: float) -> None:
+        """Require that no timeout is applied to a worker that, as far as is known, reported within it."""
         self.require(self.cluster.isolated_since is None, f"{state} while isolated", gossip)
-        patience, boot = self.patience, host.boots[gossip.boot]
-        limit = (patience.suspect_limit if state == "suspect" else patience.lost_limit)(gossip.interval)
-        lag = patience.least_lag(now) if self._taking is None else 0.0
-        silence = now - patience.silent_since(boot)
+        timeouts, boot = self.timeouts, host.instances[gossip.boot]
+        limit = (timeouts.suspect_limit if state == "suspect" else timeouts.lost_limit)(gossip.interval)
+        lag = timeouts.least_lag(now) if self._taking is None else 0.0
+        silence = now - timeouts.silent_since(boot)
         self.require(silence > limit + lag - _ROUNDING, f"{state} too early", silence, limit, lag, gossip)
         leaving = self._taking.gossip.boot if self._taking is not None and self._taking.gossip is not None else ""
-        for other in host.boots.values():
+        for other in host.instances.values():
             is_heard = other.gossip.state != "offline" and other.fresh_at > boot.fresh_at
             is_heard = is_heard and other.gossip.boot != leaving
-            is_within = now - other.fresh_at <= patience.suspect_limit(other.gossip.interval)
+            is_within = now - other.fresh_at <= timeouts.suspect_limit(other.gossip.interval)
             self.require(not is_heard or not is_within, f"{state} though another boot speaks", gossip, other)
 
     def _check_conflict(self, hostname: str, now: float) -> None:
-        """Two processes lived, side by side for longer than a message may be late, and not too long ago."""
+        """Require that two processes ran at the same time, for longer than a message may be delayed, and recently."""
         ages = [process for process in self.workers.by_hostname[hostname] if self._seems_alive(process, now)]
         pairs = [(one, other) for one in ages for other in ages if one is not other]
         lasting = (min(self._end(one, now), self._end(other, now)) - other.began_at for one, other in pairs)
-        least = min((self.patience.suspect_limit(process.interval) for process in ages), default=0.0)
+        least = min((self.timeouts.suspect_limit(process.interval) for process in ages), default=0.0)
         delay = self.world.schedule.delay
         self.require(any(both > least - 2 * delay for both in lasting), "a conflict of one", hostname)
 
     def _seems_alive(self, process: Process, now: float) -> bool:
-        """Whether it spoke so late that it cannot be taken for dead yet."""
-        limit = self.patience.suspect_limit(process.interval) + MOST_LAG + max(self.patience.turn, 0.5)
-        return self._end(process, now) > max(now - limit, self.patience.healed_at - 30) - self.world.schedule.delay - 2
+        """Return True if it reported so recently that its timeout may not have expired."""
+        limit = self.timeouts.suspect_limit(process.interval) + MOST_LAG + max(self.timeouts.turn, 0.5)
+        return (
+            self._end(process, now)
+            > max(now - limit, self.timeouts.isolation_ended_at - 30) - self.world.schedule.delay - 2
+        )
 
     def _end(self, process: Process, now: float) -> float:
         return now if process.ended_at is None else process.ended_at
@@ -230,7 +234,7 @@ class Oracle(Watcher):
         for hostname, worker in workers.items():
             host = self.hosts[hostname]
             self.require(worker.state == host.state, "the view and its events differ", worker, host)
-            boot = host.boots[worker.gossip.boot]
+            boot = host.instances[worker.gossip.boot]
             self.require(worker.gossip.seq == boot.gossip.seq, "the view is older than what was heard", worker, boot)
             self.require(worker.heard_at == boot.fresh_at, "heard at another time", worker, boot)
             self.require(worker.state == "conflict" or worker.gossip.boot == host.boot, "not the boot told", worker)
@@ -239,35 +243,37 @@ class Oracle(Watcher):
         self._check_bounds()
 
     def _check_twins(self, hostname: str, host: Host, now: float) -> None:
-        """Two that were heard side by side for long enough are a conflict."""
+        """Require a conflict for two instances that have reported at the same time for long enough."""
         if self.is_isolated or host.state == "conflict":
             return
-        patience = self.patience
-        online = [boot for boot in host.boots.values() if boot.gossip.state == "online" and boot.since < boot.fresh_at]
-        speaking = [boot for boot in online if now - boot.fresh_at <= patience.suspect_limit(boot.gossip.interval)]
+        timeouts = self.timeouts
+        online = [
+            boot for boot in host.instances.values() if boot.gossip.state == "online" and boot.since < boot.fresh_at
+        ]
+        speaking = [boot for boot in online if now - boot.fresh_at <= timeouts.suspect_limit(boot.gossip.interval)]
         for one in speaking:
             for other in speaking:
                 both = min(one.fresh_at, other.fresh_at) - max(one.since, other.since)
-                limit = max(patience.suspect_limit(boot.gossip.interval) for boot in (one, other))
+                limit = max(timeouts.suspect_limit(boot.gossip.interval) for boot in (one, other))
                 is_due = one is not other and both > limit + MOST_LAG + 0.5
                 self.require(not is_due, "a conflict that is not told", hostname, one, other)
 
     def _check_memory(self, host: Host, now: float) -> None:
-        due = max(host.told_at + self.world.schedule.forget_after, self.patience.healed_at)
-        is_due = host.state in GONE and not self.is_isolated and now > due + CHECK + 2 * max(self.patience.turn, 0.2)
+        due = max(host.told_at + self.world.schedule.forget_after, self.timeouts.isolation_ended_at)
+        is_due = host.state in GONE and not self.is_isolated and now > due + CHECK + 2 * max(self.timeouts.turn, 0.2)
         self.require(not is_due, "not forgotten", host)
 
     def _check_bounds(self) -> None:
-        members = self.cluster._members
+        members = self.cluster._membership.members
         self.require(len(members) <= self.world.schedule.most_workers, "too many workers")
-        self.require(self.cluster._gone.keys() <= members.keys(), "gone ones that nobody knows")
-        self.require(all(len(member._boots) <= _MOST_BOOTS for member in members.values()), "too many boots")
+        self.require(self.cluster._membership._gone.keys() <= members.keys(), "gone ones that nobody knows")
+        self.require(all(len(member._by_boot) <= _MAX_INSTANCES for member in members.values()), "too many boots")
         self.require(len(self.hearing._outstanding) <= 16 and len(self.hearing._lags) <= 100, "hearing grows")
 
     # The end.
 
     def conclude(self) -> None:
-        """After a calm that lasted, the view is what is there."""
+        """Require that the view is correct after a period without faults."""
         now = self.world.now
         self.check_view(now)
         if not self.is_isolated:
@@ -277,9 +283,9 @@ class Oracle(Watcher):
     def _check_outcome(self, hostname: str, processes: list[Process], now: float) -> None:
         slowest = max((process.interval for process in processes), default=1.0)
         changes = [process.ended_at or process.drains_since or process.began_at for process in processes]
-        settled_at = max([STARTS_AT + self.world.schedule.calm_at, self.patience.healed_at, *changes])
+        settled_at = max([STARTS_AT + self.world.schedule.calm_at, self.timeouts.isolation_ended_at, *changes])
         grace = max(3.0, 3 * slowest) + MOST_LAG + 4.0
-        if now - settled_at <= grace + self.patience.lost_limit(slowest) or self.world.schedule.most_workers < 10:
+        if now - settled_at <= grace + self.timeouts.lost_limit(slowest) or self.world.schedule.most_workers < 10:
             return
         living = [process for process in processes if process.ended_at is None]
         host = self.hosts.get(hostname)

@@ -1,22 +1,22 @@
-"""Process: one simulated start of a worker; Workers: all of them, and what a schedule does to them."""
+"""Process: one simulated instance of a worker. Workers: all processes, and the events of a schedule for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
-from celery_gossip.messages import encode
+from celery_gossip.wire.encoding import encode
 from tests.simulation.schedule import Act, Schedule
 from tests.simulation.world import STARTS_AT, World
 from tests.unit.build import a_gossip
 
-_CROWD = 12  #: processes under one hostname, where there is a crowd
+_CROWD = 12  #: processes with one hostname in the event "crowd"
 _TEMPLATE = a_gossip(concurrency=1, active=1)
 
 
 @dataclass
 class Process:
-    """Speaks once an interval, as a worker does, until it ends."""
+    """Reports once per interval, as a worker does, until it ends."""
 
     world: World
     hostname: str
@@ -101,7 +101,7 @@ class Process:
 
 
 class Workers:
-    """Every process that ever ran, by hostname."""
+    """All processes that have run, by hostname."""
 
     def __init__(self, world: World, schedule: Schedule) -> None:
         self._world = world
@@ -114,7 +114,7 @@ class Workers:
         return (process for processes in self.by_hostname.values() for process in processes)
 
     def plan(self, act: Act) -> None:
-        """Have this act of a worker happen in time."""
+        """Schedule this event of a worker."""
         own = getattr(self, act.what, None)
         if own is not None:
             self._world.at(STARTS_AT + act.at, own, act.who, act.value)
@@ -134,25 +134,25 @@ class Workers:
             process.crash()
 
     def restart(self, who: int, seconds: float) -> None:
-        """It crashes and comes back, with another interval at times."""
+        """Crash and restart, sometimes with another interval."""
         self.crash(who, seconds)
         factor = self._world.random.choice((1, 1, 1, 0.5, 2))
         self._world.at(self._world.now + seconds, self.start, who, self._intervals[who] * factor)
 
     def roll(self, who: int, seconds: float) -> None:
-        """A successor starts while the old one still drains."""
+        """Start a successor while the old process still drains."""
         for process in self.by_hostname[f"w{who}"]:
             process.drain(seconds)
         self.start(who)
 
     def twin(self, who: int, seconds: float) -> None:
-        """A second worker under the same hostname, for that long."""
+        """Run a second worker with the same hostname for that time."""
         twin = self.start(who)
         end = self._world.random.choice((twin.stop, twin.crash))
         self._world.at(self._world.now + seconds, end)
 
     def crowd(self, who: int, seconds: float) -> None:
-        """More workers under one hostname than anybody remembers."""
+        """Run more workers with one hostname than the view tracks."""
         for _ in range(_CROWD):
             self.twin(who, seconds)
 

@@ -1,4 +1,4 @@
-"""Run a schedule: a world with an ear in it, and an oracle beside it; cut one that fails down to what it needs."""
+"""Run a schedule with a world, an ear and an oracle; minimize a schedule that fails."""
 
 from dataclasses import replace
 from random import Random
@@ -12,16 +12,16 @@ from tests.simulation.world import OF_THE_WORLD, STARTS_AT, World
 
 
 def run(schedule: Schedule) -> Oracle:
-    """Raises Violation where something happened that must not. To be called inside `ear.simulated()`."""
+    """Run the schedule; raises Violation if the view is wrong. To be called inside `ear.simulated()`."""
     world = World(schedule)
     workers = Workers(world, schedule)
     for act in schedule.acts:
         (world if act.what in OF_THE_WORLD else workers).plan(act)
     world.at(STARTS_AT + schedule.calm_at, world.calm)
     with (
-        patch("celery_gossip.cluster.MAX_WORKERS", schedule.most_workers),
-        patch("celery_gossip.cluster.FORGET_AFTER", schedule.forget_after),
-        patch("celery_gossip.listener.random", Random(schedule.seed)),
+        patch("celery_gossip.cluster.membership.MAX_WORKERS", schedule.most_workers),
+        patch("celery_gossip.cluster.membership.GONE_RETENTION", schedule.forget_after),
+        patch("celery_gossip.listener.receive_loop.random", Random(schedule.seed)),
     ):
         ear = Ear(world)
         oracle = ear.watcher = Oracle(world, workers, ear)
@@ -31,7 +31,7 @@ def run(schedule: Schedule) -> Oracle:
 
 
 def violation(schedule: Schedule) -> Violation | None:
-    """What is wrong with this run."""
+    """Return the Violation of this run, None if there is none."""
     try:
         run(schedule)
     except Violation as exc:
@@ -40,7 +40,7 @@ def violation(schedule: Schedule) -> Violation | None:
 
 
 def minimal(schedule: Schedule) -> Schedule:
-    """A schedule that fails as well, without what it does not need. Not the smallest one, but a small one."""
+    """Return a smaller schedule that also fails; not necessarily the smallest one."""
     for smaller in _smaller(schedule):
         if violation(smaller) is not None:
             return minimal(smaller)

@@ -1,45 +1,45 @@
-"""Schedule: everything that happens in one simulated run, drawn from a seed. Printed whole, it reproduces a failure."""
+"""Schedule: all events of one simulated run, drawn from a seed. Its repr() reproduces a failure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 INTERVALS = (0.1, 0.25, 0.5, 0.5, 1.0, 1.0, 2.0)
-MOST_DELAY = 0.3  #: seconds in the network; below the shortest limit of 0.5 s, or a late message is no longer late
+MOST_DELAY = 0.3  #: seconds in the network; below the shortest timeout of 0.5 s
 
 
 @dataclass(frozen=True)
 class Act:
-    """Something that befalls a worker (`who`), the network, the listener or the broker."""
+    """Event of a worker (`who`), the network, the listener or the broker."""
 
     at: float
     what: str
     who: int = 0
-    value: float = 0.0  #: seconds that it lasts, unless World says otherwise
+    value: float = 0.0  #: duration in seconds, unless World defines another meaning
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One run. All faults are over at `calm_at`."""
+    """One run. All faults have ended at `calm_at`."""
 
     seed: int
     intervals: tuple[float, ...]  #: of each worker
     acts: tuple[Act, ...]
     calm_at: float
     ends_at: float
-    loss: float = 0.0  #: share of the messages
-    repeated: float = 0.0  #: likewise
-    delay: float = 0.0  #: seconds, at most; messages overtake each other within it
+    loss: float = 0.0  #: fraction of the messages
+    repeated: float = 0.0  #: fraction of the messages
+    delay: float = 0.0  #: maximum in seconds; messages may overtake each other
     suspect_after: float = 3.5
     lost_after: float = 10.0
-    has_echo: bool = True
+    can_publish: bool = True
     most_workers: int = 2000
     forget_after: float = 600.0
 
 
 @dataclass(frozen=True)
 class _Fault:
-    """How often and for how long something happens."""
+    """Frequency and duration of an event."""
 
     what: str
     weight: int
@@ -76,7 +76,7 @@ _WEIGHTS = tuple(fault.weight for fault in _FAULTS)
 
 
 def drawn(seed: int) -> Schedule:
-    """The schedule of this seed: a few workers, a few faults, then calm."""
+    """Return the schedule of this seed: a few workers, a few faults, then a period without faults."""
     rng = Random(seed)
     intervals = tuple(rng.choice(INTERVALS) for _ in range(rng.choice((1, 1, 2, 2, 3))))
     slowest = max(intervals)
@@ -94,7 +94,7 @@ def drawn(seed: int) -> Schedule:
         delay=rng.choice((0.0, 0.01, 0.1, MOST_DELAY)),
         suspect_after=rng.choice((3.5, 3.5, 3.5, 2.0, 5.0)),
         lost_after=rng.choice((10.0, 10.0, 10.0, 6.0)),
-        has_echo=rng.random() > 0.05,
+        can_publish=rng.random() > 0.05,
         most_workers=rng.choice((2000, 2000, 2000, 2)),
         forget_after=rng.choice((600.0, 600.0, 3.0)),
     )

@@ -1,23 +1,23 @@
-"""What an oracle keeps in mind: of each boot and hostname as the listener took them, and of the listener itself.
+"""State of an oracle: each instance and hostname as the listener received them, and the listener itself.
 
-Written anew from the rules in docs/design.md, not from the code that it judges.
+Implements the rules of docs/explanation/design.md independently of the code that it checks.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from celery_gossip.messages import Gossip
+from celery_gossip.wire.messages import Gossip
 from tests.simulation.schedule import Schedule
 
-TURN = 0.2  #: seconds that a listener's turn takes where nothing comes in
-MOST_LAG = 2.5  #: seconds; beyond, it is isolated
+TURN = 0.2  #: seconds of an iteration of the listener's loop without messages
+MOST_LAG = 2.5  #: seconds; with more lag it is isolated
 _ROUNDING = 1e-6  #: seconds
-CHECK = 0.25  #: seconds between two looks for who is silent
+CHECK = 0.25  #: seconds between two checks of the timeouts
 REMEMBERS_LAG = 10.0  #: seconds
 GONE = ("offline", "lost")
 TOLD = ("online", "stalled", "draining", "offline")
 
-#: `{state: those that may follow it}`, of one boot.
+#: `{state: states that may follow}`, of one instance.
 LEGAL = {
     "online": {"stalled", "draining", "offline", "suspect", "conflict"},
     "stalled": {"online", "draining", "offline", "suspect", "conflict"},
@@ -29,35 +29,35 @@ LEGAL = {
 }
 
 
-def told_by(gossip: Gossip) -> str:
+def reported_state(gossip: Gossip) -> str:
     return "stalled" if gossip.state == "online" and gossip.stalled_for else gossip.state
 
 
 @dataclass
-class Boot:
-    """What was taken of it."""
+class InstanceTruth:
+    """Reports of one instance that were received."""
 
     gossip: Gossip
-    fresh_at: float  #: of its last message that was no part of a backlog
-    since: float  #: it spoke from then on without ever being silent for as long as it takes to be suspect
+    fresh_at: float  #: time of its last message that was not late
+    since: float  #: start of the period in which it reported without exceeding the suspect timeout
 
 
 @dataclass
 class Host:
-    """What was taken, and told, of a hostname."""
+    """Reports and transitions of one hostname."""
 
-    boots: dict[str, Boot] = field(default_factory=dict)
+    instances: dict[str, InstanceTruth] = field(default_factory=dict)
     state: str = ""
-    boot: str = ""  #: the one of the latest event
+    boot: str = ""  #: instance of the latest transition
     told_at: float = 0.0
 
 
-class Patience:
-    """When silence may, and when it must, be called so."""
+class Timeouts:
+    """Earliest and latest times at which a timeout applies."""
 
     def __init__(self, schedule: Schedule, now: float) -> None:
         self._schedule = schedule
-        self.healed_at = float("-inf")
+        self.isolation_ended_at = float("-inf")
         self.turned_at = now
         self.turn = 0.0
         self._lags: deque[tuple[float, float]] = deque()
@@ -70,12 +70,12 @@ class Patience:
     def lost_limit(self, interval: float) -> float:
         return max(0.5, self._schedule.lost_after * interval)
 
-    def silent_since(self, boot: Boot) -> float:
-        """From when on its silence counts."""
-        return max(boot.fresh_at, self.healed_at + max(3.0, 3 * boot.gossip.interval))
+    def silent_since(self, boot: InstanceTruth) -> float:
+        """Return the time from which its timeout counts."""
+        return max(boot.fresh_at, self.isolation_ended_at + max(3.0, 3 * boot.gossip.interval))
 
     def turned(self, now: float) -> None:
-        """The listener looked at its clock."""
+        """Record an iteration of the loop."""
         self.turn, self.turned_at = now - self.turned_at, now
         if self.turn > TURN + _ROUNDING:
             self._pauses.append((now, self.turn - TURN))
@@ -85,17 +85,17 @@ class Patience:
         self._lags.append((now, lag))
 
     def waits(self, now: float, since: float) -> None:
-        """What the listener may believe its own lag to be, with an echo on its way since then."""
+        """Record the maximum lag that the listener may assume, with an echo outstanding since then."""
         lag = min(MOST_LAG, max(_worst(self._lags, now, REMEMBERS_LAG), now - since))
         self._believed.append((now, lag))
 
     def slack(self, now: float) -> float:
-        """Seconds by which a silence may be told late: until the next check, and what it believed at the last one."""
+        """Return by how many seconds a timeout may be late: until the next check, plus the lag assumed at the last."""
         until_checked = CHECK + 2 * max(self.turn, TURN)
         return until_checked + _worst(self._believed, now, until_checked)
 
     def least_lag(self, now: float) -> float:
-        """What it must believe, for it was stopped for that long."""
+        """Return the minimum lag that it has to assume, because it was stopped for that long."""
         return min(MOST_LAG, max(_worst(self._pauses, now, REMEMBERS_LAG), now - self.turned_at - TURN - _ROUNDING))
 
 

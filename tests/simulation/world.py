@@ -1,6 +1,6 @@
-"""World: virtual time, the network and the broker. It stands in for a listener's Broker, and drives nothing by itself:
+"""World: virtual time, the network and the broker. Replaces a listener's Broker.
 
-time passes when the listener waits, and only then.
+Time only passes when the listener waits.
 """
 
 from collections.abc import Callable
@@ -9,30 +9,30 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from celery_gossip.messages import Gossip
+from celery_gossip.wire.messages import Gossip
 from tests.simulation.schedule import Act, Schedule
 
 STARTS_AT = 100.0
-OF_THE_WORLD = frozenset({"pause", "deaf", "hold", "mute", "down"})  #: acts that befall no worker
-_RECOVERY = 3.0  #: seconds within which a worker finds its broker again (backoff.BACKOFF_MOST, and a try under way)
-_MUTE_COST = 0.3  #: seconds that a publish takes which fails
+OF_THE_WORLD = frozenset({"pause", "deaf", "hold", "mute", "down"})  #: events that do not concern a worker
+_RECOVERY = 3.0  #: seconds within which a worker reconnects (the maximum backoff, and an attempt in progress)
+_MUTE_COST = 0.3  #: seconds of a publish that fails
 
 
 class Parcel(bytes):
-    """A message under way, and the truth about it."""
+    """A message in the network, and its origin."""
 
     sent_at: float
-    gossip: Gossip | None  #: None: an echo
+    gossip: Gossip | None  #: None for an echo
     is_verified: bool | None = None
 
     @property
     def body(self) -> bytes:
-        """As a Delivery has it."""
+        """The same attribute as of a Delivery."""
         return self
 
 
 class World:
-    """Time, and what lies between the workers and the listener."""
+    """Time, and everything between the workers and the listener."""
 
     uri = "simulated://"
 
@@ -42,13 +42,11 @@ class World:
         self.now = STARTS_AT
         self.inbox: list[Parcel] = []
         self.is_connected = self.is_down = self.is_calm = False
-        self.is_cut_off = False  #: the listener had a connection, and lost it; until the oracle hears its echo again
-        self.echoes: list[float] = []  #: when those that the listener still waits for were sent
-        self.deaf_since: float | None = None  #: nothing reaches the listener
-        self.clear_since = STARTS_AT  #: nothing keeps an echo from coming back, from then on
-        self.paused: list[
-            tuple[int, float]
-        ] = []  #: the listener's own pauses: `(looks at its clock from now, seconds)`
+        self.is_cut_off = False  #: the listener lost its connection, and has not received an echo since
+        self.echoes: list[float] = []  #: sending times of the outstanding echoes
+        self.deaf_since: float | None = None  #: since when no message reaches the listener
+        self.clear_since = STARTS_AT  #: since when echoes are not disturbed
+        self.paused: list[tuple[int, float]] = []  #: pauses of the listener: `(reads of its clock until then, seconds)`
         self._until = {"deaf": 0.0, "hold": 0.0, "mute": 0.0, "down": 0.0}
         self._held: list[Parcel] = []
         self._is_open = False
@@ -61,14 +59,14 @@ class World:
         heappush(self._events, (when, next(self._order), act, args))
 
     def pass_until(self, when: float) -> None:
-        """Let everything happen up to then."""
+        """Execute all events up to this time."""
         events = self._events
         while events and events[0][0] <= when:
             self._step()
         self.now = max(self.now, when)
 
     def wait_for_message(self, until: float) -> None:
-        """Let things happen until something is in the inbox, the connection breaks, or it is that late."""
+        """Execute events until a message arrives, the connection breaks, or this time is reached."""
         events = self._events
         while not self.inbox and self.is_connected:
             if not events or events[0][0] > until:
@@ -82,7 +80,7 @@ class World:
         act(*args)
 
     def clock(self) -> float:
-        """The listener's. A process may be stopped between any two looks at it."""
+        """Return the listener's time. The process may be stopped between any two reads."""
         if self.paused:
             looks, seconds = self.paused[0]
             if looks:
@@ -96,10 +94,10 @@ class World:
     def is_over(self) -> bool:
         return self.now >= STARTS_AT + self.schedule.ends_at
 
-    # What a schedule does to it.
+    # Events of a schedule.
 
     def plan(self, act: Act) -> None:
-        """Have this act of the network, the broker or the listener happen in time."""
+        """Schedule this event of the network, the broker or the listener."""
         self.at(STARTS_AT + act.at, getattr(self, act.what), act.value)
 
     def calm(self) -> None:
@@ -109,19 +107,19 @@ class World:
         self.paused.append((self.random.randrange(6), seconds))
 
     def deaf(self, seconds: float) -> None:
-        """Half open: what is sent to the listener is lost, and it is not told."""
+        """Half-open connection: messages to the listener are lost without an error."""
         self._disturb("deaf", seconds)
 
     def hold(self, seconds: float) -> None:
-        """What is sent to the listener comes late, all at once."""
+        """Messages to the listener are delayed, and then arrive together."""
         self._disturb("hold", seconds)
 
     def mute(self, seconds: float) -> None:
-        """The listener hears, but cannot send."""
+        """The listener receives messages, but cannot publish."""
         self._disturb("mute", seconds)
 
     def down(self, seconds: float) -> None:
-        """The broker is gone; everybody is told."""
+        """The broker is down; all clients get an error."""
         self.is_connected = False
         self._disturb("down", seconds)
 
@@ -131,7 +129,7 @@ class World:
         self.at(self._until[what], self._look_up)
 
     def _look_up(self) -> None:
-        """What is disturbed now?"""
+        """Update the disturbances that are active now."""
         self.is_down = self._is("down")
         if not self._is("hold") and self._held:
             held, self._held = self._held, []
@@ -150,13 +148,13 @@ class World:
 
     @property
     def recovers_at(self) -> float:
-        """When a worker that finds the broker gone speaks again."""
+        """Time at which a worker that lost the broker reports again."""
         return self._until["down"] + self.random.random() * _RECOVERY
 
     # The network.
 
     def send(self, body: bytes, gossip: Gossip | None = None) -> None:
-        """Publish on the exchange; the listener hears it, or not, once or twice, sooner or later."""
+        """Publish on the exchange; the listener may receive the message late, twice or not at all."""
         schedule, rng = self.schedule, self.random
         parcel = Parcel(body)
         parcel.sent_at, parcel.gossip = self.now, gossip
@@ -171,7 +169,7 @@ class World:
             return
         (self._held if self._is("hold") else self.inbox).append(parcel)
 
-    # As the listener's broker.
+    # Interface of the listener's broker.
 
     def connect(self) -> None:
         if self.is_down:
@@ -184,7 +182,7 @@ class World:
         self.inbox, self._held, self.echoes = [], [], []
 
     def publish(self, body: bytes) -> None:
-        if not self.schedule.has_echo:
+        if not self.schedule.can_publish:
             raise PermissionError("no rights")
         if self.is_down or self._is("mute"):
             self.pass_until(self.now + _MUTE_COST)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from tests.support.waiting import eventually
@@ -70,8 +71,10 @@ class PrivateBroker:
             eventually(self._assert_gone)
 
     def freeze(self) -> None:
+        """Stop it as SIGSTOP does; returns when no process of it runs any more."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGSTOP)
+        eventually(self._assert_frozen, every=0.01)
 
     def thaw(self) -> None:
         assert self.process is not None
@@ -83,6 +86,13 @@ class PrivateBroker:
 
     def _assert_gone(self) -> None:
         assert not is_reachable(self.url), "the private broker still listens"
+
+    def _assert_frozen(self) -> None:
+        assert self.process is not None
+        for one in (main := psutil.Process(self.process.pid), *main.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                is_ours = os.getpgid(one.pid) == self.process.pid
+                assert one.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE) or not is_ours
 
     def _await(self, timeout: float) -> None:
         give_up_at = time.monotonic() + timeout
@@ -148,6 +158,17 @@ class PrivateRabbitMQ(PrivateBroker):
         return f"listeners.tcp.default = 127.0.0.1:{self.port}\n"
 
     def start(self) -> None:
+        """Start the node; again, if it ends by itself: somebody may have taken a port that was free a moment ago."""
+        for is_last in (False, False, True):
+            try:
+                self._start_once()
+                return
+            except AssertionError as exc:
+                if is_last or (self.process is not None and self.process.poll() is None):
+                    raise AssertionError(f"{exc}:\n{(self.folder / 'out.log').read_text()[-2000:]}") from exc
+            self.dist_port = free_port()
+
+    def _start_once(self) -> None:
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "rabbitmq-env.conf").touch()
         (self.folder / "rabbitmq.conf").write_text(self._listening())
@@ -167,6 +188,19 @@ class PrivateRabbitMQ(PrivateBroker):
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def limit_memory(self, share: float) -> None:
+        """Set the share of the machine's memory above which it raises its alarm.
+
+        As `rabbitmqctl set_vm_memory_high_watermark` does, which takes two seconds to start.
+        """
+        if shutil.which("erl_call") is None:
+            self.control("set_vm_memory_high_watermark", f"{share:.7f}")
+            return
+        call = f"vm_memory_monitor set_vm_memory_high_watermark [{share:.7f}]"
+        command = ["erl_call", "-sname", self.node, "-c", "gossip", "-a", call]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout) == (0, "ok"), done.stdout + done.stderr
 
 
 @contextlib.contextmanager

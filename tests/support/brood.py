@@ -3,7 +3,7 @@
 GOSSIP_TEST_BROOD names a folder: `born` grows by a byte per fork of the worker, `grown` by one per child that got
 through all of it, `stacks` says where others hang. The sender's thread needs the same locks at each publish;
 GOSSIP_TEST_HELD are the seconds for which it holds that of a stream: whoever is forked meanwhile finds it taken for
-ever. GOSSIP_TEST_UNPARKED leaves the thread at work during forks. Imported by the project.
+ever. GOSSIP_TEST_UNLOCKED lets the thread work during forks. Imported by the project.
 """
 
 import faulthandler
@@ -21,8 +21,8 @@ from typing import Any
 from celery.signals import worker_process_init
 from celery.worker.control import control_command
 
-from celery_gossip import sender
-from celery_gossip.exchange import Publisher
+from celery_gossip.fork_lock import ForkLock
+from celery_gossip.transport.publisher import Publisher
 from tests.support.project import app
 
 FOLDER = Path(os.environ["GOSSIP_TEST_BROOD"])
@@ -121,5 +121,5 @@ def crash(how: str) -> None:
 
 Publisher.publish = publish_and_write  # type: ignore[method-assign]
 os.register_at_fork(after_in_parent=lambda: os.write(born, b"."))
-if os.environ.get("GOSSIP_TEST_UNPARKED"):
-    sender.park_at_forks = lambda _: None  # type: ignore[assignment]
+if os.environ.get("GOSSIP_TEST_UNLOCKED"):
+    ForkLock.acquire_at_forks = lambda self: None  # type: ignore[method-assign]

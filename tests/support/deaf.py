@@ -10,7 +10,7 @@ from typing import Any
 from celery.signals import task_received
 from celery.worker.control import control_command
 
-BLOCKED_FOR = 9.0  #: seconds
+BLOCKED_FOR = 7.5  #: seconds; a finding comes after 5
 
 
 @control_command()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery_gossip import Listener, signals
-from celery_gossip.diagnosis import Finding
-from celery_gossip.view import STATES, WorkerView
+from celery_gossip.cluster.view import STATES, WorkerView
+from celery_gossip.diagnosis.diagnosis import Finding
 from tests.support.waiting import eventually
 from tests.support.workers import Project
 
@@ -103,20 +103,23 @@ class Ear:
         return eventually(is_entered, timeout, every=0.02)
 
     def wait_for_finding(self, kind: str, timeout: float) -> Finding:
-        """The first finding of this kind that holds."""
+        """The first finding of this kind that holds, once its signal was sent, too: that comes a moment later."""
 
         def is_raised() -> Finding:
             found = [finding for finding in self.listener.findings if finding.kind == kind]
             assert found, f"no {kind} in {timeout} s, but {self.kinds}"
+            assert any(told.is_raised and told.finding.kind == kind for told in list(self.told)), f"no signal of {kind}"
             return found[0]
 
         return eventually(is_raised, timeout)
 
     def wait_for_cure(self, kind: str, timeout: float) -> None:
-        """Until no finding of this kind holds."""
+        """Until no finding of this kind holds, and the signal of that was sent, too."""
 
         def is_cleared() -> None:
             assert kind not in self.kinds, f"still {kind} after {timeout} s: {self.listener.findings}"
+            told = [one.is_raised for one in list(self.told) if one.finding.kind == kind]
+            assert told[-1:] != [True], f"no signal that {kind} is cured"
 
         eventually(is_cleared, timeout)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import amqp
 
-from celery_gossip.messages import encode
+from celery_gossip.wire.encoding import encode
 from tests.unit.build import a_check, a_gossip
 
 TURN = 0.005  #: seconds between two bursts

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery_gossip import Listener, signals
-from celery_gossip.view import STATES, View
+from celery_gossip.cluster.view import STATES, View
 from tests.support.project import app
 
 LOOK_EVERY = 0.1  #: seconds

@@ -17,12 +17,19 @@ FIRST = "084e72599d8259e5cd4a95ff12cf81d825bfb10d"  #: the first that gossips
 BEFORE_SERIES = "3a06dd302bc78e7dd1062b9a5b5d480614509a10"  #: the last whose gossip told nothing of how tasks fare
 
 
+class AncientProject(Project):
+    """A project whose commands are those of a former commit, which this process cannot run."""
+
+    def gossip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.celery("gossip", *arguments)
+
+
 def ancient_project(commit: str, folder: Path, like: Project) -> Project:
     """A twin of this project, with the same names, whose commands run the package as it was at this commit."""
     archive = _git("archive", commit, "celery_gossip")
     with tarfile.open(fileobj=BytesIO(archive)) as packed:
         packed.extractall(folder)
-    project = Project(like.broker_url)
+    project = AncientProject(like.broker_url)
     project.prefix, project.conf, project.install = like.prefix, like.conf, like.install
     project.folder = folder  # `python -m` looks there first
     project.extra_environment = {"PYTHONPATH": os.pathsep.join((str(folder), str(REPOSITORY)))}

@@ -3,7 +3,7 @@
 GOSSIP_TEST_PREFIX names the queues, `<prefix>_a` and `<prefix>_b`; GOSSIP_TEST_CONF is JSON of Celery settings;
 GOSSIP_TEST_INSTALL is JSON of install()'s keywords, empty for a project that never heard of this package.
 GOSSIP_TEST_IMPORT names a module that is imported last, for tests that break something on purpose. GOSSIP_TEST_NAME is
-the name of the app where that is not the prefix.
+the name of the app where that is not the prefix. GOSSIP_TEST_STEPS adds the bootstep by `app.steps` alone.
 """
 
 import importlib
@@ -28,8 +28,8 @@ app.conf.update(
     task_queues=[Queue(f"{PREFIX}_a"), Queue(f"{PREFIX}_b")],
     task_ignore_result=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    **json.loads(os.environ.get("GOSSIP_TEST_CONF", "{}")),
 )
+app.conf.update(json.loads(os.environ.get("GOSSIP_TEST_CONF", "{}")))
 
 
 @worker_ready.connect
@@ -73,5 +73,9 @@ if os.environ.get("GOSSIP_TEST_INSTALL"):
     import celery_gossip
 
     celery_gossip.install(app, **json.loads(os.environ["GOSSIP_TEST_INSTALL"]))
+if os.environ.get("GOSSIP_TEST_STEPS"):
+    import celery_gossip
+
+    app.steps["consumer"].add(celery_gossip.GossipStep)
 if os.environ.get("GOSSIP_TEST_IMPORT"):
     importlib.import_module(os.environ["GOSSIP_TEST_IMPORT"])

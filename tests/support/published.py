@@ -1,19 +1,19 @@
-"""The queries that celery-exporter's published dashboards and alerts ask, and whether ours has what they look for.
+"""Queries of celery-exporter's published dashboards and alerts, and whether this exporter has their series.
 
 Facts about https://github.com/danihodovic/celery-exporter, directory celery-mixin: "overview" and "by task" are the
-dashboards 17509 and 17508 of Grafana, "overview, newest" is the former in the repository. Where a dashboard asks the
-same of several states of a task or of several quantiles, each is a query here. `$job`, `$queue_name` and the like are
-Grafana's variables.
+dashboards 17509 and 17508 of Grafana, "overview, newest" is the former in the repository. If a dashboard has the same
+query for several states of a task or several quantiles, each of them is a query here. `$job`, `$queue_name` and similar
+names are Grafana's variables.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-FATES = ("succeeded", "failed", "sent", "received", "rejected", "retried", "revoked")
+OUTCOMES = ("succeeded", "failed", "sent", "received", "rejected", "retried", "revoked")
 BY_QUEUE = 'job="$job", queue_name=~"$queue_name"'
 BY_TASK = 'job=~"celery|celery-exporter", name=~"$task", queue_name=~"$queue_name"'
 NEWEST = 'cluster="$cluster", namespace="$namespace", job=~"$job", queue_name=~"$queue_name"'
-NOT_SENT = "nobody tells it: gossip comes from workers, and a task is sent by others"
+NOT_SENT = "reports come from workers, which do not know the tasks that others send"
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Query:
     dashboard: str
     panel: str
     expression: str
-    why_not: str = ""  #: why it finds nothing; empty where it does
+    why_not: str = ""  #: why it returns nothing; empty if it returns series
 
     @property
     def row(self) -> str:
-        """Of the table in docs/prometheus.md."""
+        """Row of the table in docs/reference/metrics.md."""
         verdict = f"no: {self.why_not}" if self.why_not else "yes"
         return f"| {self.dashboard} | {self.panel} | `{self.expression.replace('|', chr(92) + '|')}` | {verdict} |"
 
@@ -37,8 +37,8 @@ def queries() -> Iterator[Query]:
     yield from _alerts()
 
 
-def _why_not(fate: str) -> str:
-    return NOT_SENT if fate == "sent" else ""
+def _why_not(outcome: str) -> str:
+    return NOT_SENT if outcome == "sent" else ""
 
 
 def _share(succeeded: str, failed: str) -> str:
@@ -51,7 +51,9 @@ def _overview() -> Iterator[Query]:
     yield Query(where, "Workers", 'count(celery_worker_up{job="$job"} == 1)')
     yield Query(where, "Tasks Active", 'sum(celery_worker_tasks_active{job="$job"})')
     yield Query(where, "Tasks received by workers", f"sum(round(increase(celery_task_received_total{week})))")
-    succeeded, failed = (f"sum(round(increase(celery_task_{fate}_total{week})))" for fate in ("succeeded", "failed"))
+    succeeded, failed = (
+        f"sum(round(increase(celery_task_{outcome}_total{week})))" for outcome in ("succeeded", "failed")
+    )
     yield Query(where, "Tasks Success Rate", _share(succeeded, failed))
     ran, runs = (f"sum(rate(celery_task_runtime_{part}{week}))" for part in ("sum", "count"))
     yield Query(where, "Average Runtime for Tasks", f"{ran} / {runs} > 0")
@@ -61,13 +63,16 @@ def _overview() -> Iterator[Query]:
     ran, runs = (f"sum(rate(celery_task_runtime_{part}{week})) by (name)" for part in ("sum", "count"))
     yield Query(where, "Top Average Task Runtime", f"{ran} / {runs} > 0")
     yield Query(where, "Queue Length", f"sum(celery_queue_length{{{BY_QUEUE}}}) by (job, queue_name)")
-    grown = {fate: f"sum(round(increase(celery_task_{fate}_total{{{BY_QUEUE}}}[$__range]))) by (job)" for fate in FATES}
+    grown = {
+        outcome: f"sum(round(increase(celery_task_{outcome}_total{{{BY_QUEUE}}}[$__range]))) by (job)"
+        for outcome in OUTCOMES
+    }
     yield Query(where, "Task Stats", f"{_share(grown['succeeded'], grown['failed'])} > -1")
-    for fate in FATES:
-        yield Query(where, "Task Stats", f"{grown[fate]} > 0", _why_not(fate))
-    for fate in FATES:
-        done = f"sum(round(increase(celery_task_{fate}_total{{{BY_QUEUE}}}[$__rate_interval])))"
-        yield Query(where, "Tasks Completed", done, _why_not(fate))
+    for outcome in OUTCOMES:
+        yield Query(where, "Task Stats", f"{grown[outcome]} > 0", _why_not(outcome))
+    for outcome in OUTCOMES:
+        done = f"sum(round(increase(celery_task_{outcome}_total{{{BY_QUEUE}}}[$__rate_interval])))"
+        yield Query(where, "Tasks Completed", done, _why_not(outcome))
     for part in ("0.50", "0.95", "0.99"):
         rates = f"irate(celery_task_runtime_bucket{{{BY_QUEUE}}}[$__rate_interval]) > 0"
         yield Query(where, "Tasks Runtime", f"histogram_quantile({part}, sum({rates}) by (job, le))")
@@ -75,15 +80,18 @@ def _overview() -> Iterator[Query]:
 
 def _by_task() -> Iterator[Query]:
     where = "by task"
-    grown = {fate: f"sum(round(increase(celery_task_{fate}_total{{{BY_TASK}}}[$__range]))) by (name)" for fate in FATES}
+    grown = {
+        outcome: f"sum(round(increase(celery_task_{outcome}_total{{{BY_TASK}}}[$__range]))) by (name)"
+        for outcome in OUTCOMES
+    }
     yield Query(where, "Task Stats", f"{_share(grown['succeeded'], grown['failed'])} > -1")
-    for fate in FATES:
-        yield Query(where, "Task Stats", f"{grown[fate]} > 0", _why_not(fate))
+    for outcome in OUTCOMES:
+        yield Query(where, "Task Stats", f"{grown[outcome]} > 0", _why_not(outcome))
     failures = f"increase(celery_task_failed_total{{{BY_TASK}}}[$__range])"
     yield Query(where, "Task Exceptions", f"round(sum({failures}) by (name, exception) > 0)")
-    for fate in FATES:
-        done = f"sum(round(increase(celery_task_{fate}_total{{{BY_TASK}}}[$__rate_interval]))) by (name)"
-        yield Query(where, "Tasks completed", done, _why_not(fate))
+    for outcome in OUTCOMES:
+        done = f"sum(round(increase(celery_task_{outcome}_total{{{BY_TASK}}}[$__rate_interval]))) by (name)"
+        yield Query(where, "Tasks completed", done, _why_not(outcome))
     for part in ("0.50", "0.95", "0.99", "0.999"):
         rates = f"irate(celery_task_runtime_bucket{{{BY_TASK}}}[$__rate_interval]) > 0"
         yield Query(where, "Tasks Runtime", f"histogram_quantile({part}, sum({rates}) by (name, job, le))")
@@ -98,12 +106,12 @@ def _newest() -> Iterator[Query]:
     for part in ("0.50", "0.95", "0.99"):
         rates = f"rate(celery_task_queue_wait_time_bucket{{{NEWEST}}}[$__rate_interval])"
         yield Query(where, "Queue Wait Time", f"histogram_quantile({part}, sum({rates}) by (le))")
-    for fate in FATES:
-        rate = f"sum(rate(celery_task_{fate}_total{{{NEWEST}}}[$__rate_interval]))"
-        yield Query(where, "Task States", rate, _why_not(fate))
+    for outcome in OUTCOMES:
+        rate = f"sum(rate(celery_task_{outcome}_total{{{NEWEST}}}[$__rate_interval]))"
+        yield Query(where, "Task States", rate, _why_not(outcome))
     busiest = f"topk(40, sum(rate(celery_task_received_total{{{NEWEST}}}[24h])) by (job, name))"
-    for fate in ("succeeded", "failed", "retried"):
-        done = f"round(sum(increase(celery_task_{fate}_total{{{NEWEST}}}[24h])) by (job, name))"
+    for outcome in ("succeeded", "failed", "retried"):
+        done = f"round(sum(increase(celery_task_{outcome}_total{{{NEWEST}}}[24h])) by (job, name))"
         yield Query(where, "Tasks Overview", f"{done} and on (job, name) ({busiest})")
     for metric in ("runtime", "queue_wait_time"):
         rates = f"rate(celery_task_{metric}_bucket{{{NEWEST}}}[24h])"
@@ -118,7 +126,8 @@ def _alerts() -> Iterator[Query]:
     where, ours = "alerts", 'job=~".*celery.*", queue_name!~"None"'
     by = "by (job, namespace, queue_name, name)"
     failed, succeeded = (
-        f'sum(increase(celery_task_{fate}_total{{{ours}, name!~"None"}}[10m])) {by}' for fate in ("failed", "succeeded")
+        f'sum(increase(celery_task_{outcome}_total{{{ours}, name!~"None"}}[10m])) {by}'
+        for outcome in ("failed", "succeeded")
     )
     yield Query(where, "CeleryTaskHighFailRate", f"{failed} / ({failed} + {succeeded}) * 100")
     yield Query(where, "CeleryHighQueueLength", f"sum(celery_queue_length{{{ours}}}) by (job, namespace, queue_name)")

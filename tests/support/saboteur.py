@@ -19,10 +19,12 @@ from typing import Any
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
-from celery_gossip import log, sender, signals, stamp
-from celery_gossip.exchange import Publisher
-from celery_gossip.probe import Probe
-from celery_gossip.step import GossipStep
+from celery_gossip import log, signals
+from celery_gossip.transport.publisher import Publisher
+from celery_gossip.worker import delivery
+from celery_gossip.worker import sent_at as stamp
+from celery_gossip.worker.bootstep import GossipStep
+from celery_gossip.worker.probe import Probe
 from tests.support.hooks import HOOKS
 from tests.support.project import app, nothing
 
@@ -145,9 +147,9 @@ def pass_on() -> None:
 build = GossipStep._build
 
 
-def built(self: Any, c: Any, broker: Any) -> None:
-    build(self, c, broker)
-    self._timer = FusedTimer(self._timer)
+def built(self: Any, c: Any) -> None:
+    build(self, c)
+    self._components.ticks._timer = FusedTimer(self._components.ticks._timer)
 
 
 def receiver_of(name: str) -> Any:
@@ -166,4 +168,4 @@ provoke(log.LimitedLogger, "_log", write_every_line)
 GossipStep._build = built  # type: ignore[method-assign]
 log.logger.addHandler(FusedHandler())
 stamp.time = SimpleNamespace(time=fused("task sent (before_task_publish)", time.time))  # type: ignore[assignment]
-sender.backoff = lambda *_: 0.01  # or the classes would take minutes
+delivery.backoff = lambda *_: 0.01  # or the classes would take minutes

@@ -12,7 +12,7 @@ from typing import Any
 
 from celery.worker.control import control_command
 
-from celery_gossip.probe import Probe
+from celery_gossip.worker.probe import Probe
 
 NOBODY = 64_321  #: a user id of whom there are no processes
 

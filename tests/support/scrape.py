@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_gossip.cluster import Cluster
-from celery_gossip.diagnosis import Finding
+from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.view import View
+from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.exporter import ExporterOptions, GossipCollector
-from celery_gossip.exporter.reading import Source
-from celery_gossip.view import View
+from celery_gossip.exporter.snapshot import Source
 
 
 class ClusterSource:
@@ -20,6 +20,7 @@ class ClusterSource:
         self.cluster = cluster
         self.findings = findings
         self.rejected: Counter[str] = Counter()
+        self.connected_at: float | None = 0.0
 
     def view(self) -> View:
         return self.cluster.view()

@@ -86,9 +86,10 @@ class Ending:
 
 
 if os.environ.get("GOSSIP_TEST_INSTALL"):
-    from celery_gossip.step import GossipStep
+    from celery_gossip.worker.bootstep import GossipStep
+    from celery_gossip.worker.tick_timer import TickTimer
 
-    GossipStep._tick = timed(GossipStep._tick, functools.partial(note, held))  # type: ignore[method-assign]
+    TickTimer._tick = timed(TickTimer._tick, functools.partial(note, held))  # type: ignore[method-assign]
     ending = Ending(Path(os.environ["GOSSIP_TEST_STALL"]).with_suffix(".ending"))
     for hook in ("close", "stop", "shutdown"):
         setattr(GossipStep, hook, timed(getattr(GossipStep, hook), ending.add))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from celery_gossip import Listener, signals
-from celery_gossip.view import STATES
+from celery_gossip.cluster.view import STATES
 from tests.support.project import app
 
 SAVE_EVERY = 1.0  #: seconds

@@ -1,13 +1,14 @@
-"""Views that the dashboard is looked at with."""
+"""Views for the tests of the dashboard."""
 
 import random
 from dataclasses import replace
 from typing import Any
 
-from celery_gossip.diagnosis import CRITICAL, WARNING, Finding
-from celery_gossip.histogram import bucket_of
-from celery_gossip.throughput import Tally, Throughput
-from celery_gossip.view import View, WorkerView, gather_queues
+from celery_gossip.cluster.throughput import Throughput, ThroughputSum
+from celery_gossip.cluster.view import View, WorkerView, build_queue_views
+from celery_gossip.diagnosis.diagnosis import CRITICAL, WARNING, Finding
+from celery_gossip.wire.histogram import bucket_index
+from celery_gossip.wire.messages import RunningTask, TaskCount
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
 NOW = 1000.0
@@ -32,18 +33,21 @@ def a_worker(hostname: str, state: str = "online", heard_at: float = NOW - 0.4, 
 
 
 def a_view(*workers: WorkerView, isolated_since: float | None = None, **backlogs: int | None) -> View:
-    return View(workers, gather_queues(workers, backlogs), NOW, isolated_since)
+    return View(workers, build_queue_views(workers, backlogs), NOW, isolated_since)
 
 
 def three_workers() -> View:
-    """One at work, one whose loop is stalled, one lost."""
-    mail = a_check("mail", active=("id-mail",), active_count=1, reserved=3, scheduled=1)
+    """Return a view of three workers: one online, one stalled, one lost."""
+    details = (RunningTask(0, 754.2, retries=2, is_redelivered=True, time_limit=900.0),)
+    mail = a_check("mail", active=("id-mail",), active_count=1, reserved=3, scheduled=1, tasks=details)
     default = a_check("default", active=("id-default",), active_count=1)
     reports = a_check("reports", active=("id-reports",), active_count=1)
     left = a_gossip(boot=OTHER_BOOT, active=1, checks=(a_check("mail", active=("id-left",), active_count=1),))
     return a_view(
         a_worker(
-            *("shop1@vm",), concurrency=2, active=2, reserved=3, scheduled=1, processed=12345, checks=(default, mail)
+            *("shop1@vm",), concurrency=2, active=2, reserved=3, scheduled=1, processed=12345, checks=(default, mail),
+            names=("shop.send_mail", "mail", "shop.clean_up"), reserved_tasks=(TaskCount(1, 0, 2), TaskCount(1, 2, 1)),
+            scheduled_tasks=(TaskCount(1, 2, 1),),
         ),
         a_worker(
             *("shop2@vm", "stalled"), concurrency=2, active=1, stalled_for=75.0, loop_lag=0.9, pool="solo",
@@ -54,15 +58,15 @@ def three_workers() -> View:
     )  # fmt: skip
 
 
-def fared() -> dict[str, Throughput]:
-    """How the tasks of two queues have fared in the last minute."""
-    mail, default = Tally(), Tally()
+def throughput_by_queue() -> dict[str, Throughput]:
+    """Return the throughput of two queues in the last minute."""
+    mail, default = ThroughputSum(), ThroughputSum()
     mail.counts = [260, 256, 200, 50, 4, 1, 0]
     mail.failures = {"SMTPServerDisconnected": 48, "KeyError": 2}
-    mail.runtime = {bucket_of(0.04 * at): 1 + at for at in range(1, 22)}
-    mail.wait = {bucket_of(0.5 * at): at for at in range(1, 22)}
+    mail.runtime = {bucket_index(0.04 * at): 1 + at for at in range(1, 22)}
+    mail.wait = {bucket_index(0.5 * at): at for at in range(1, 22)}
     default.counts = [90_000, 90_000, 90_000, 0, 0, 0, 0]
-    default.runtime = {bucket_of(0.002): 90_000}
+    default.runtime = {bucket_index(0.002): 90_000}
     return {"mail": mail.throughput(60.0), "default": default.throughput(60.0)}
 
 
@@ -74,7 +78,7 @@ def findings() -> tuple[Finding, ...]:
 
 
 def many_workers(workers: int = 1000, queues: int = 10) -> View:
-    """All online and busy with the same queues; the same at each call."""
+    """Return the same view at each call: all workers online and busy with the same queues."""
     dice = random.Random(3)
     names = [f"queue_{number:02d}" for number in range(queues)]
     made = []
@@ -92,12 +96,12 @@ def many_workers(workers: int = 1000, queues: int = 10) -> View:
 
 
 def hostile() -> tuple[View, tuple[Finding, ...]]:
-    """Names that want to be markup, escapes, or wider than they look; past the decoder on purpose."""
+    """Return names that contain markup, escapes or wide characters, which the decoder would refuse."""
     workers = [
         a_worker(name, pool=name, active=1, checks=(a_check(name, active=(name,), active_count=1),)) for name in HOSTILE
     ]
-    told = tuple(Finding(name, CRITICAL, name, NOW - 1, f"{name} is [bold]bad[/bold]") for name in HOSTILE[:3])
-    return a_view(*workers), told
+    found = tuple(Finding(name, CRITICAL, name, NOW - 1, f"{name} is [bold]bad[/bold]") for name in HOSTILE[:3])
+    return a_view(*workers), found
 
 
 def isolated() -> View:

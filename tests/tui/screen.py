@@ -1,6 +1,6 @@
-"""What stands on a screen, read from the picture that Textual makes of it: text by cells, and how it is drawn.
+"""Read the text and the style of each cell from the SVG screenshot of a Textual app.
 
-The SVG itself changes with Textual and Rich; the cells and a letter for the style of each do not.
+The SVG changes with Textual and Rich; the cells, and a letter for the style of each, do not.
 """
 
 import html
@@ -15,13 +15,13 @@ _COLOURS = {"#cc555a": "r", "#d0b344": "y", "#68a0b3": "c", "#98729f": "m", "#c5
 
 
 def screen_text(svg: str, width: int, height: int) -> list[str]:
-    """The lines, a wide character at its first cell."""
+    """Return the lines; a wide character is at its first cell."""
     return ["".join(cells).rstrip() for cells, _ in _grid(svg, width, height)]
 
 
 def picture(svg: str, width: int, height: int) -> str:
-    """Each line, and under it where it is not plain: colours r y c m, dim d, bold in capitals (B without a colour),
-    # on a coloured ground.
+    """Return each line and, if it is styled, a line of letters below: colours r y c m, dim d, bold in capitals (B
+    without a colour), # for a background colour.
     """
     lines = []
     for cells, marks in _grid(svg, width, height):
@@ -53,7 +53,7 @@ def _grid(svg: str, width: int, height: int) -> list[tuple[list[str], list[str]]
 
 
 def _letters(svg: str) -> dict[str, str]:
-    """`{class: letter}` of the styles in the picture."""
+    """Return `{class: letter}` of the styles in the screenshot."""
     found = re.findall(r"\.terminal-\d+-(r\d+) \{ fill: (#\w+);?([^}]*)\}", svg)
     return {name: _letter(colour, "bold" in rest) for name, colour, rest in found}
 

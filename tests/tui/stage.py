@@ -1,4 +1,4 @@
-"""A dashboard on a screen without a terminal, with a source and a clock that the test moves."""
+"""A dashboard without a terminal, with a source and a clock that the test controls."""
 
 import asyncio
 from collections import Counter
@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from textual.pilot import Pilot
 
-from celery_gossip.diagnosis import Finding
-from celery_gossip.throughput import Throughput
-from celery_gossip.tui.app import Top
-from celery_gossip.view import View
+from celery_gossip.cluster.throughput import Throughput
+from celery_gossip.cluster.view import View
+from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.tui.app import TopApp
 from tests.tui.screen import picture, screen_text
 from tests.unit.build import FakeClock
 
 
 class FakeSource:
-    """What a Listener offers to a dashboard, as the test puts it."""
+    """Stand-in for a Listener, with the view of the test."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class FakeSource:
         throughput: Mapping[str, Throughput] | None = None,
     ) -> None:
         self.shown = view
-        self.fared = throughput or {}
+        self.throughput_by_queue = throughput or {}
         self.findings = findings
         self.error = error
         self.uri = "redis://localhost:6379/0"
@@ -35,13 +35,13 @@ class FakeSource:
         return self.shown
 
     def throughput(self) -> Mapping[str, Throughput]:
-        return self.fared
+        return self.throughput_by_queue
 
 
 class Stage:
-    """A dashboard that runs."""
+    """A running dashboard."""
 
-    def __init__(self, source: FakeSource, clock: FakeClock, app: Top, pilot: Pilot[None]) -> None:
+    def __init__(self, source: FakeSource, clock: FakeClock, app: TopApp, pilot: Pilot[None]) -> None:
         self.source = source
         self.clock = clock
         self.app = app
@@ -61,12 +61,12 @@ class Stage:
 
     @property
     def cursor(self) -> str:
-        """The line of the focused pane that the cursor stands on."""
+        """Line of the focused pane that has the cursor."""
         marked = [line for line in self.lines if line.startswith(">")]
         return marked[1] if len(marked) > 1 else ""
 
     def pane(self, title: str) -> list[str]:
-        """The rows under this title."""
+        """Return the rows below this title."""
         lines = iter(self.lines)
         next(line for line in lines if title in line[:16])
         rows = []
@@ -82,7 +82,7 @@ class Stage:
             await self.pilot.pause()
 
     async def tick(self, seconds: float = 1.0) -> None:
-        """Let that much time pass, and the next frame be taken."""
+        """Advance the clock and record the next snapshot."""
         self.clock.advance(seconds)
         self.app.tick()
         await self.pilot.pause()
@@ -97,7 +97,7 @@ def play(scenario: Callable[[Stage], Awaitable[None]], source: FakeSource, size:
 
     async def run() -> None:
         clock = FakeClock(source.shown.taken_at)
-        app = Top(source, clock)
+        app = TopApp(source, clock)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             await scenario(Stage(source, clock, app, pilot))

@@ -1,4 +1,4 @@
-"""A process in a terminal of its own, as a person would sit in front of it."""
+"""A process in a pseudo-terminal."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class Terminal:
-    """Starts the command in a pseudo-terminal; `output` is all that was written to it, escapes included."""
+    """Start the command in a pseudo-terminal; `output` is everything it wrote, escape sequences included."""
 
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._near, far = pty.openpty()
@@ -40,6 +40,6 @@ class Terminal:
         os.close(self._near)
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # EIO: the last one who had it open is gone
+        with contextlib.suppress(OSError):  # EIO: the last process that had it open has ended
             while written := os.read(self._near, 65_536):
                 self._written += written

@@ -1,4 +1,4 @@
-"""`celery gossip top` where it cannot run, and what it leaves as it was."""
+"""`celery gossip top`: errors at the start, and what it restores at the end."""
 
 import logging
 import signal
@@ -36,17 +36,17 @@ def test_without_a_terminal_one_line_says_what_to_use() -> None:
     assert done.output == ("Error: celery gossip top needs a terminal; elsewhere use celery gossip status, or watch\n")
 
 
-def test_while_it_runs_no_log_line_reaches_the_screen_and_afterwards_all_is_as_it_was(
+def test_no_log_line_reaches_the_screen_and_logging_and_signals_are_restored(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def run(top: tui.Top) -> None:
+    def run(top: tui.TopApp) -> None:
         logger.warning("tears the screen")
         logging.getLogger("kombu").warning("tears it too")
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def on_term(*_: object) -> None: ...
 
-    monkeypatch.setattr(tui.Top, "run", run)
+    monkeypatch.setattr(tui.TopApp, "run", run)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     before = (logger.handlers[:], logger.propagate, logging.lastResort)
     kept = signal.signal(signal.SIGTERM, on_term)
@@ -60,7 +60,7 @@ def test_while_it_runs_no_log_line_reaches_the_screen_and_afterwards_all_is_as_i
 
 
 def test_a_dashboard_that_failed_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tui.Top, "run", lambda top: top.exit(return_code=3))
+    monkeypatch.setattr(tui.TopApp, "run", lambda top: top.exit(return_code=3))
     with pytest.raises(SystemExit) as ended:
         tui.run_top(FakeSource(three_workers()))
     assert ended.value.code == 3

@@ -1,9 +1,9 @@
-"""What the keys, the mouse and time do to the dashboard."""
+"""Effects of keys, mouse and time on the dashboard."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from celery_gossip.tui.app import Top
+from celery_gossip.tui.app import TopApp
 from tests.tui.scenes import NOW, a_view, a_worker, findings, isolated, many_workers, three_workers
 from tests.tui.stage import FakeSource, Stage, play
 from tests.unit.build import a_check
@@ -14,7 +14,7 @@ Scenario = Callable[[Stage], Awaitable[None]]
 def on_stage(
     source: Callable[[], FakeSource], size: tuple[int, int] = (80, 24)
 ) -> Callable[[Scenario], Callable[[], None]]:
-    """The test is what happens on a dashboard of this source."""
+    """Run the test on a dashboard of this source."""
 
     def turned(scenario: Scenario) -> Callable[[], None]:
         def test() -> None:
@@ -65,7 +65,7 @@ async def test_the_cursor_is_on_the_screen_wherever_it_goes(stage: Stage) -> Non
 
 
 @on_stage(three)
-async def test_s_sorts_by_the_next_column_and_capital_s_the_other_way_round(stage: Stage) -> None:
+async def test_s_sorts_by_the_next_column_and_capital_s_reverses_the_order(stage: Stage) -> None:
     await stage.press("s")
     assert "STATE▲" in stage.text
     assert hostnames(stage) == ["shop3@vm", "shop2@vm", "shop1@vm"]
@@ -75,7 +75,7 @@ async def test_s_sorts_by_the_next_column_and_capital_s_the_other_way_round(stag
 
 
 @on_stage(three)
-async def test_a_click_on_a_title_sorts_by_it_and_another_the_other_way_round(stage: Stage) -> None:
+async def test_a_click_on_a_title_sorts_by_it_and_another_reverses_the_order(stage: Stage) -> None:
     title = next(line for line in stage.lines if "3 WORKERS" in line)
     for mark in ("PROCESSED▼", "PROCESSED▲"):
         await stage.pilot.click("#workers", offset=(title.index("PROCESSED") + 2, 0))
@@ -144,14 +144,14 @@ async def test_letters_typed_into_the_filter_do_nothing_else(stage: Stage) -> No
     await stage.press("slash", *"qsz?1 ")
     assert stage.app.is_running
     assert stage.lines[-1] == "/ qsz?1"
-    assert "nothing fits the filter" in stage.text
+    assert "no row matches the filter" in stage.text
 
 
 @on_stage(three)
-async def test_the_detail_of_a_worker_tells_its_checks_ids_and_what_it_replaced(stage: Stage) -> None:
+async def test_the_detail_of_a_worker_shows_its_queues_ids_and_the_replaced_instance(stage: Stage) -> None:
     await stage.press("end", "enter")
     assert "Worker shop3@vm" in stage.text
-    assert "boot fedcba9876543210 left with 1 running tasks" in stage.text
+    assert "instance fedcba9876543210 ended with 1 running tasks" in stage.text
     assert "id-left" in stage.text
     await stage.press("escape")
     assert "3 WORKERS" in stage.text and "shop3@vm" in stage.cursor
@@ -165,12 +165,12 @@ async def test_the_age_of_an_id_counts_from_its_first_sight(stage: Stage) -> Non
 
 
 @on_stage(three)
-async def test_a_detail_goes_on_with_its_subject_and_says_when_that_is_gone(stage: Stage) -> None:
+async def test_a_detail_is_updated_and_says_if_its_subject_is_gone(stage: Stage) -> None:
     await stage.press("2", "down", "enter")
     assert "Queue mail" in stage.text
     stage.source.shown = a_view(a_worker("shop1@vm"))
     await stage.tick()
-    assert "mail is not in the view any more" in stage.text
+    assert "mail is no longer in the view" in stage.text
 
 
 @on_stage(three, size=(200, 50))
@@ -192,12 +192,12 @@ async def test_a_detail_is_read_on_where_it_was_and_another_from_its_top(stage: 
 
 
 @on_stage(three)
-async def test_space_pauses_the_display_while_the_data_go_on(stage: Stage) -> None:
+async def test_space_pauses_the_display_while_data_collection_continues(stage: Stage) -> None:
     await stage.press("space")
     stage.source.shown = a_view(a_worker("other@vm"))
     await stage.tick(3)
     assert "PAUSED 3s" in stage.text and "shop1@vm" in stage.text and "other@vm" not in stage.text
-    assert "last heard 0s ago" in stage.text
+    assert "last report 0s ago" in stage.text
     await stage.press("space")
     assert " PAUSED 3s" not in stage.text and "other@vm" in stage.text
 
@@ -206,7 +206,7 @@ async def test_space_pauses_the_display_while_the_data_go_on(stage: Stage) -> No
 async def test_help_opens_and_any_key_closes_it(stage: Stage) -> None:
     for key in ("question_mark", "escape", "q", "space"):
         await stage.press("question_mark")
-        assert "any key closes this" in stage.text and "silent for 10 of its own intervals" in stage.text
+        assert "any key closes this" in stage.text and "no report for 10 of its own intervals" in stage.text
         await stage.press(key)
         assert "any key closes this" not in stage.text
         assert " PAUSED " not in stage.lines[0]
@@ -241,7 +241,7 @@ async def test_isolation_comes_and_goes_on_the_screen(stage: Stage) -> None:
 
 
 def test_q_and_ctrl_c_quit_with_a_good_exit_code() -> None:
-    left: list[Top] = []
+    left: list[TopApp] = []
 
     async def quit_by(stage: Stage, key: str) -> None:
         await stage.press(key)

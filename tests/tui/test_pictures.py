@@ -1,7 +1,6 @@
-"""The dashboard looks as it did when somebody last looked at it.
+"""The dashboard renders as in the stored snapshots.
 
-After a change that is wanted: `GOSSIP_TEST_PICTURES=new python -m pytest tests/tui/test_pictures.py`, and look at
-what git then shows.
+After an intended change run `GOSSIP_TEST_PICTURES=new python -m pytest tests/tui/test_pictures.py` and review the diff.
 """
 
 import os
@@ -10,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from celery_gossip.tui.text import shown
-from tests.tui.scenes import HOSTILE, a_view, fared, findings, hostile, isolated, many_workers, three_workers
+from celery_gossip.tui.text import escape_text
+from tests.tui.scenes import (
+    HOSTILE,
+    a_view,
+    findings,
+    hostile,
+    isolated,
+    many_workers,
+    three_workers,
+    throughput_by_queue,
+)
 from tests.tui.stage import FakeSource, Stage, play
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -20,7 +28,7 @@ SMALL, LARGE = (80, 24), (200, 50)
 
 @dataclass(frozen=True)
 class Scene:
-    """What is shown, and the keys that are pressed."""
+    """A source, and the keys that are pressed."""
 
     source: FakeSource
     size: tuple[int, int] = SMALL
@@ -30,8 +38,8 @@ class Scene:
 SCENES = {
     "nobody": Scene(FakeSource(a_view())),
     "unreachable": Scene(FakeSource(a_view(), error=OSError("[Errno 111] Connection refused"))),
-    "three": Scene(FakeSource(three_workers(), findings(), throughput=fared())),
-    "three_large": Scene(FakeSource(three_workers(), findings(), throughput=fared()), LARGE),
+    "three": Scene(FakeSource(three_workers(), findings(), throughput=throughput_by_queue())),
+    "three_large": Scene(FakeSource(three_workers(), findings(), throughput=throughput_by_queue()), LARGE),
     "thousand": Scene(FakeSource(many_workers())),
     "thousand_large": Scene(FakeSource(many_workers()), LARGE),
     "isolated": Scene(FakeSource(isolated(), findings(), ConnectionError("Connection closed by server."))),
@@ -41,15 +49,19 @@ SCENES = {
     "filter": Scene(FakeSource(many_workers()), keys=("slash", *"w012", "enter")),
     "paused": Scene(FakeSource(three_workers()), keys=("space",)),
     "finding": Scene(FakeSource(three_workers(), findings()), keys=("1", "enter")),
-    "queue": Scene(FakeSource(three_workers(), findings(), throughput=fared()), keys=("2", "down", "enter")),
-    "queue_large": Scene(FakeSource(three_workers(), findings(), throughput=fared()), LARGE, ("2", "down", "enter")),
+    "queue": Scene(
+        FakeSource(three_workers(), findings(), throughput=throughput_by_queue()), keys=("2", "down", "enter")
+    ),
+    "queue_large": Scene(
+        FakeSource(three_workers(), findings(), throughput=throughput_by_queue()), LARGE, ("2", "down", "enter")
+    ),
     "worker": Scene(FakeSource(three_workers(), findings()), keys=("end", "enter")),
     "worker_large": Scene(FakeSource(three_workers(), findings()), LARGE, ("end", "enter")),
 }
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_it_looks_as_it_did(name: str) -> None:
+def test_it_renders_as_in_the_stored_snapshot(name: str) -> None:
     drawn: list[str] = []
 
     async def scenario(stage: Stage) -> None:
@@ -73,6 +85,6 @@ def test_hostile_names_stay_text_within_their_column_at_any_size(size: tuple[int
             await stage.press(*keys)
             assert "\x1b" not in stage.text and "\u202e" not in stage.text
             if size == LARGE and keys == ():
-                assert all(shown(name)[:20] in stage.text for name in HOSTILE)
+                assert all(escape_text(name)[:20] in stage.text for name in HOSTILE)
 
     play(scenario, FakeSource(*hostile()), size)

@@ -22,9 +22,9 @@ def top(project: Project, **environment: str) -> Terminal:
 
 @pytest.fixture
 def terminal(redis_project: Project) -> Iterator[Terminal]:
-    """In which nobody is heard yet."""
+    """A terminal with a dashboard that has no reports yet."""
     terminal = top(redis_project)
-    eventually(lambda: _is_shown(terminal, "NOBODY IS HEARD YET"), 30)
+    eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 30)
     yield terminal
     terminal.close()
 
@@ -59,7 +59,7 @@ def _is_given_back(terminal: Terminal) -> None:
     assert terminal.output.rindex(LEFT) > terminal.output.rindex(ENTERED)
 
 
-def test_a_broker_that_is_absent_is_told_on_the_screen_and_no_log_line_tears_it(redis_project: Project) -> None:
+def test_an_unreachable_broker_is_shown_and_no_log_line_reaches_the_screen(redis_project: Project) -> None:
     terminal = top(redis_project, CELERY_BROKER_URL="redis://127.0.0.1:1/0")
     try:
         eventually(lambda: _is_shown(terminal, "CANNOT REACH redis://"), 30)
@@ -72,12 +72,12 @@ def test_a_broker_that_is_absent_is_told_on_the_screen_and_no_log_line_tears_it(
 @pytest.mark.parametrize(
     ("environment", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
-def test_colour_is_left_out_where_it_is_not_wanted(
+def test_no_colour_is_used_if_it_is_disabled(
     redis_project: Project, environment: dict[str, str], is_coloured: bool
 ) -> None:
     terminal = top(redis_project, **environment)
     try:
-        eventually(lambda: _is_shown(terminal, "NOBODY IS HEARD YET"), 30)
+        eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 30)
         eventually(lambda: _is_shown(terminal, "3 WORKERS"), 10)
         colours = ("\x1b[1;7;36", "\x1b[1;7;33", "[36", ";36")
         assert any(colour in terminal.output for colour in colours) is is_coloured, repr(terminal.output)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from celery_gossip.messages import Gossip, Histogram, QueueCheck, TaskSeries, as_dict
+from celery_gossip.wire.messages import Gossip, Histogram, QueueCheck, TaskSeries, as_dict
 
 BOOT = "0123456789abcdef"
 OTHER_BOOT = "fedcba9876543210"

@@ -95,6 +95,7 @@ class FakeTimer:
 class FakeEntry:
     def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], delay: float) -> None:
         self.callback, self.args, self.delay = callback, args, delay
+        self.fun = callback  # as kombu's Entry calls it
         self.canceled = False
 
     def cancel(self) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fleet import Voice
+from benchmarks.fleet import FleetPublisher
 from benchmarks.synthetic import SILENCE, Fleet, Plan
-from celery_gossip.messages import Gossip, decode, encode
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.messages import Gossip, decode
 from tests.unit.build import FakeClock, a_gossip
 
 PLAN = Plan(workers=20, queues=3, interval=0.5)
@@ -135,7 +136,7 @@ def test_a_silence_lasts_as_long_as_it_says_and_the_same_boot_goes_on() -> None:
 def test_at_the_end_everyone_who_speaks_says_goodbye() -> None:
     fleet = Fleet(PLAN)
     last = {gossip.hostname: gossip for _, gossip in islice(fleet.schedule(), 3 * PLAN.workers)}
-    goodbyes = list(fleet.goodbyes(due=1.5))
+    goodbyes = list(fleet.last_reports(due=1.5))
     assert {gossip.hostname for gossip in goodbyes} == set(last)
     assert all(gossip.state == "offline" for gossip in goodbyes)
     assert all((gossip.boot, gossip.seq) == (last[gossip.hostname].boot, 4) for gossip in goodbyes)
@@ -143,15 +144,15 @@ def test_at_the_end_everyone_who_speaks_says_goodbye() -> None:
 
 def test_who_is_silent_or_has_not_spoken_says_no_goodbye() -> None:
     fleet = Fleet(PLAN)
-    assert list(fleet.goodbyes(due=0.0)) == []
+    assert list(fleet.last_reports(due=0.0)) == []
     fleet = Fleet(replace(PLAN, silences=600))
     for _ in takewhile(lambda item: item[0] < 5, fleet.schedule()):
         pass
-    assert len(list(fleet.goodbyes(due=5.0))) < PLAN.workers
+    assert len(list(fleet.last_reports(due=5.0))) < PLAN.workers
 
 
-class FakeMouth:
-    """A publisher that needs a time for each gossip, and fails when told to."""
+class FakePublisher:
+    """A publisher that takes a given time for each gossip, and raises a given error."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -168,7 +169,7 @@ class FakeMouth:
         self.sent.append((self.clock() - 1000, decode(body)))
         return not self.is_blocked
 
-    def drop(self) -> None:
+    def fail_over(self) -> None:
         self.drops += 1
 
 
@@ -178,80 +179,84 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def mouth(clock: FakeClock) -> FakeMouth:
-    return FakeMouth(clock)
+def publisher(clock: FakeClock) -> FakePublisher:
+    return FakePublisher(clock)
 
 
 @pytest.fixture
-def voice(clock: FakeClock, mouth: FakeMouth) -> Voice:
-    return Voice(mouth, clock, sleep=clock.advance)
+def fleet_publisher(clock: FakeClock, publisher: FakePublisher) -> FleetPublisher:
+    return FleetPublisher(publisher, clock, sleep=clock.advance)
 
 
-def test_each_gossip_is_sent_when_it_is_due(voice: Voice, mouth: FakeMouth) -> None:
-    assert voice.run(Fleet(PLAN).schedule(), seconds=2.0) == pytest.approx(2.0)
-    assert [at for at, _ in mouth.sent] == pytest.approx([n * 0.025 for n in range(80)])
-    assert (voice.published, voice.unsent, voice.late) == (80, 0, 0)
-    assert voice.bytes == pytest.approx(80 * 1200, rel=0.5)
+def test_each_gossip_is_sent_when_it_is_due(fleet_publisher: FleetPublisher, publisher: FakePublisher) -> None:
+    assert fleet_publisher.run(Fleet(PLAN).schedule(), seconds=2.0) == pytest.approx(2.0)
+    assert [at for at, _ in publisher.sent] == pytest.approx([n * 0.025 for n in range(80)])
+    assert (fleet_publisher.published, fleet_publisher.unsent, fleet_publisher.late) == (80, 0, 0)
+    assert fleet_publisher.bytes == pytest.approx(80 * 1200, rel=0.5)
 
 
 def test_a_gossip_carries_the_time_at_which_it_was_sent(
-    voice: Voice, mouth: FakeMouth, monkeypatch: pytest.MonkeyPatch
+    fleet_publisher: FleetPublisher, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.fleet.time.time", lambda: 1234.5)
-    voice.say(a_gossip(sent_at=1.0))
-    assert [gossip.sent_at for _, gossip in mouth.sent] == [1234.5]
+    fleet_publisher.publish(a_gossip(sent_at=1.0))
+    assert [gossip.sent_at for _, gossip in publisher.sent] == [1234.5]
 
 
-def test_a_fleet_that_keeps_its_schedule_does_not_complain(voice: Voice, capsys: pytest.CaptureFixture[str]) -> None:
-    voice.run(Fleet(PLAN).schedule(), seconds=20.0)
+def test_a_fleet_that_keeps_its_schedule_does_not_complain(
+    fleet_publisher: FleetPublisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet_publisher.run(Fleet(PLAN).schedule(), seconds=20.0)
     assert capsys.readouterr().err == ""
 
 
 def test_falling_behind_is_counted_and_said_now_and_then(
-    voice: Voice, mouth: FakeMouth, capsys: pytest.CaptureFixture[str]
+    fleet_publisher: FleetPublisher, publisher: FakePublisher, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mouth.needs = 0.05  # twice what there is
-    passed = voice.run(Fleet(PLAN).schedule(), seconds=10.0)
+    publisher.needs = 0.05  # twice what there is
+    passed = fleet_publisher.run(Fleet(PLAN).schedule(), seconds=10.0)
     lines = capsys.readouterr().err.splitlines()
     assert passed == pytest.approx(20.0)
-    assert voice.late > 300
-    assert voice.most_behind == pytest.approx(10.0, abs=0.1)
+    assert fleet_publisher.late > 300
+    assert fleet_publisher.most_behind == pytest.approx(10.0, abs=0.1)
     assert 3 <= len(lines) <= 5
     assert all("behind its schedule" in line for line in lines)
 
 
 def test_while_the_broker_is_away_nothing_piles_up(
-    voice: Voice, mouth: FakeMouth, capsys: pytest.CaptureFixture[str]
+    fleet_publisher: FleetPublisher, publisher: FakePublisher, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mouth.error = ConnectionRefusedError("nobody there")
-    voice.run(Fleet(PLAN).schedule(), seconds=2.0)
-    assert (voice.published, voice.unsent) == (0, 80)
-    assert 3 <= mouth.drops <= 5  # it does not try for each gossip
+    publisher.error = ConnectionRefusedError("nobody there")
+    fleet_publisher.run(Fleet(PLAN).schedule(), seconds=2.0)
+    assert (fleet_publisher.published, fleet_publisher.unsent) == (0, 80)
+    assert 3 <= publisher.drops <= 5  # it does not try for each gossip
     assert "nobody there" in capsys.readouterr().err
 
 
-def test_it_goes_on_when_the_broker_is_back(voice: Voice, mouth: FakeMouth, clock: FakeClock) -> None:
-    mouth.error = ConnectionRefusedError()
-    voice.say(a_gossip())
-    mouth.error = None
-    voice.say(a_gossip())
+def test_it_goes_on_when_the_broker_is_back(
+    fleet_publisher: FleetPublisher, publisher: FakePublisher, clock: FakeClock
+) -> None:
+    publisher.error = ConnectionRefusedError()
+    fleet_publisher.publish(a_gossip())
+    publisher.error = None
+    fleet_publisher.publish(a_gossip())
     clock.advance(1.0)
-    voice.say(a_gossip())
-    assert (voice.published, voice.unsent) == (1, 2)
+    fleet_publisher.publish(a_gossip())
+    assert (fleet_publisher.published, fleet_publisher.unsent) == (1, 2)
 
 
-def test_what_an_alarm_holds_back_counts_as_unsent(voice: Voice, mouth: FakeMouth) -> None:
-    mouth.is_blocked = True
-    voice.say(a_gossip())
-    assert (voice.published, voice.unsent, voice.bytes) == (0, 1, 0)
+def test_what_an_alarm_holds_back_counts_as_unsent(fleet_publisher: FleetPublisher, publisher: FakePublisher) -> None:
+    publisher.is_blocked = True
+    fleet_publisher.publish(a_gossip())
+    assert (fleet_publisher.published, fleet_publisher.unsent, fleet_publisher.bytes) == (0, 1, 0)
 
 
-def test_stopping_ends_a_run_though_nothing_is_due_for_long(clock: FakeClock, mouth: FakeMouth) -> None:
+def test_stopping_ends_a_run_though_nothing_is_due_for_long(clock: FakeClock, publisher: FakePublisher) -> None:
     def sleep(seconds: float) -> None:
         clock.advance(seconds)
         if clock() > 1003:
             stopping.stop()
 
-    stopping = Voice(mouth, clock, sleep)
+    stopping = FleetPublisher(publisher, clock, sleep)
     assert stopping.run(Fleet(replace(PLAN, workers=1, interval=3600.0)).schedule()) == pytest.approx(3.0, abs=0.2)
     assert stopping.published == 1

@@ -10,11 +10,11 @@ from celery_gossip.errors import GossipError, InvalidOption
 from celery_gossip.options import (
     GossipOptions,
     as_dict,
-    checked,
-    keep_keywords,
-    keywords_of,
+    build_options,
+    install_keywords,
     resolve,
     settings_of,
+    store_install_keywords,
 )
 
 SECONDS = "a finite number of seconds above 0"
@@ -62,6 +62,10 @@ WRONG_VALUES = [
     ("secret_file", 1, PATH),
     ("secret_file", "/run/\0secret", PATH),
     ("refuse_unverified", 1, "True or False"),
+    ("stacks", "on", "one of 'off', 'stalled'"),
+    ("stacks", True, "one of 'off', 'stalled'"),
+    ("stacks", None, "one of 'off', 'stalled'"),
+    ("stacks", ["off"], "one of 'off', 'stalled'"),
     ("enabled", 1, "True or False"),
     ("enabled", "yes", "True or False"),
     ("enabled", None, "True or False"),
@@ -76,7 +80,7 @@ def app() -> Celery:
 @pytest.mark.parametrize(("name", "value", "expected"), WRONG_VALUES, ids=lambda value: repr(value)[:30])
 def test_a_wrong_value_is_refused_with_option_expectation_and_value(name: str, value: Any, expected: str) -> None:
     with pytest.raises(InvalidOption) as refused:
-        checked({name: value})
+        build_options({name: value})
     assert str(refused.value).startswith(f"gossip_{name}: expected {expected}")
     assert str(refused.value).endswith(f"got {value!r}")
 
@@ -85,7 +89,7 @@ def test_a_wrong_value_is_refused_with_option_expectation_and_value(name: str, v
 @pytest.mark.parametrize("digits", [400, 5000])
 def test_a_number_too_large_for_python_itself_is_refused_like_any_other(option: str, digits: int) -> None:
     with pytest.raises(InvalidOption, match=f"gossip_{option}: expected"):
-        checked({option: 10**digits})
+        build_options({option: 10**digits})
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_a_number_too_large_for_python_itself_is_refused_like_any_other(option: 
     ids=repr,
 )
 def test_a_good_value_is_taken_as_it_is(values: dict[str, Any]) -> None:
-    options = checked(values)
+    options = build_options(values)
     assert {name: getattr(options, name) for name in values} == values
 
 
@@ -133,12 +137,12 @@ def test_an_invalid_option_is_both_a_gossip_error_and_a_value_error() -> None:
 )
 def test_an_unknown_keyword_is_refused_with_the_nearest_known_one(misspelt: str, nearest: str) -> None:
     with pytest.raises(InvalidOption, match=f"unknown option '{misspelt}' of celery-gossip: did you mean '{nearest}'"):
-        checked({misspelt: 1})
+        build_options({misspelt: 1})
 
 
 def test_a_keyword_like_no_other_is_refused_with_all_known_ones() -> None:
     with pytest.raises(InvalidOption, match="known are interval, .*, active_limit, health_file, secret, .*, enabled"):
-        checked({"zzz": 1})
+        build_options({"zzz": 1})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one(app: Celery) -> None:
@@ -160,7 +164,7 @@ def test_a_bad_setting_is_named_with_its_prefix(app: Celery) -> None:
 
 def test_without_any_setting_the_defaults_hold(app: Celery) -> None:
     assert resolve(app) == GossipOptions(
-        interval=1.0, exchange="celery_gossip", broker_url=None, active_limit=100, enabled=True
+        interval=1.0, exchange="celery_gossip", broker_url=None, active_limit=100, stacks="stalled", enabled=True
     )
 
 
@@ -179,13 +183,13 @@ def test_a_flag_goes_before_a_keyword_before_a_setting_before_the_default(
 ) -> None:
     if setting is not None:
         app.conf.gossip_interval = setting
-    keep_keywords(app, {} if keyword is None else {"interval": keyword})
+    store_install_keywords(app, {} if keyword is None else {"interval": keyword})
     assert resolve(app, interval=flag).interval == expected
 
 
 def test_options_of_different_sources_go_together(app: Celery) -> None:
     app.conf.gossip_exchange = "from_setting"
-    keep_keywords(app, {"active_limit": 7})
+    store_install_keywords(app, {"active_limit": 7})
     options = resolve(app, interval=2.5)
     assert (options.exchange, options.active_limit, options.interval) == ("from_setting", 7, 2.5)
 
@@ -196,14 +200,14 @@ def test_a_bad_flag_is_refused(app: Celery) -> None:
 
 
 def test_keywords_given_a_second_time_are_left_out(app: Celery) -> None:
-    assert keep_keywords(app, {"interval": 2.0}) is True
-    assert keep_keywords(app, {"interval": 9.0}) is False
-    assert keywords_of(app) == {"interval": 2.0}
+    assert store_install_keywords(app, {"interval": 2.0}) is True
+    assert store_install_keywords(app, {"interval": 9.0}) is False
+    assert install_keywords(app) == {"interval": 2.0}
 
 
 def test_keywords_belong_to_one_app(app: Celery) -> None:
-    keep_keywords(app, {"interval": 2.0})
-    assert keywords_of(Celery("other", set_as_current=False)) == {}
+    store_install_keywords(app, {"interval": 2.0})
+    assert install_keywords(Celery("other", set_as_current=False)) == {}
 
 
 class DjangoSettings:
@@ -236,7 +240,7 @@ def test_a_misspelt_setting_in_a_namespace_is_refused(app: Celery) -> None:
 
 def test_a_keyword_goes_before_a_setting_of_a_namespace(app: Celery) -> None:
     app.config_from_object(DjangoSettings, namespace="CELERY")
-    keep_keywords(app, {"interval": 1.5})
+    store_install_keywords(app, {"interval": 1.5})
     assert resolve(app).interval == 1.5
 
 
@@ -260,7 +264,7 @@ def test_settings_of_a_plain_configuration_object_are_read(app: Celery) -> None:
 )
 def test_an_error_never_shows_a_password(url: Any) -> None:
     with pytest.raises(InvalidOption) as refused:
-        checked({"broker_url": url})
+        build_options({"broker_url": url})
     assert "s3cret" not in str(refused.value)
 
 
@@ -302,26 +306,26 @@ SECRET = "s3cret of sixteen or more"
 )
 def test_a_bad_secret_is_refused_and_not_shown(secret: Any) -> None:
     with pytest.raises(InvalidOption) as refused:
-        checked({"secret": secret})
+        build_options({"secret": secret})
     assert str(refused.value) == (
         "gossip_secret: expected a text of 16 to 1024 characters without white space around it, "
-        "or a list of at most two such; the value is not shown"
+        "or a list of one or two such keys; the value is not shown"
     )
 
 
 def test_a_secret_is_given_in_one_way() -> None:
-    with pytest.raises(InvalidOption, match="gossip_secret_file: expected None where gossip_secret") as refused:
-        checked({"secret": SECRET, "secret_file": "/run/secrets/gossip"})
+    with pytest.raises(InvalidOption, match="gossip_secret_file: expected None, because") as refused:
+        build_options({"secret": SECRET, "secret_file": "/run/secrets/gossip"})
     assert SECRET not in str(refused.value)
 
 
 def test_without_a_secret_nothing_can_be_verified_and_so_nothing_refused() -> None:
-    with pytest.raises(InvalidOption, match="gossip_refuse_unverified: expected gossip_secret or gossip_secret_file"):
-        checked({"refuse_unverified": True})
+    with pytest.raises(InvalidOption, match="gossip_refuse_unverified: expected False, because"):
+        build_options({"refuse_unverified": True})
 
 
 def test_a_secret_and_what_goes_with_it_may_come_from_different_sources(app: Celery) -> None:
-    keep_keywords(app, {"secret": SECRET})
+    store_install_keywords(app, {"secret": SECRET})
     app.conf.gossip_refuse_unverified = False
     assert resolve(app).secret == SECRET
 
@@ -339,5 +343,5 @@ def test_options_show_that_there_is_a_secret_and_no_more(secret: Any) -> None:
 def test_celery_itself_shows_no_secret(app: Celery) -> None:
     """In `celery report` and `celery inspect conf`: of settings by their names, and of keywords it knows nothing."""
     app.conf.update(gossip_secret=SECRET)
-    keep_keywords(app, {"broker_url": "redis://user:s3cret@host/0"})
+    store_install_keywords(app, {"broker_url": "redis://user:s3cret@host/0"})
     assert "s3cret" not in app.conf.humanize(with_defaults=False) + repr(app.conf.table())

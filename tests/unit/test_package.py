@@ -1,7 +1,11 @@
 """The package costs nothing where it is merely installed, and its public names are what they say."""
 
+import configparser
 import subprocess
 import sys
+from pathlib import Path
+from types import UnionType
+from typing import Literal, get_origin
 
 import pytest
 
@@ -21,24 +25,21 @@ def test_importing_the_package_imports_neither_celery_nor_kombu() -> None:
     assert run(f"import celery_gossip, sys; print({HEAVY})") == "[]"
 
 
-INNER = (
+PURE = (
     "options",
-    "messages",
-    "cluster",
-    "member",
-    "view",
-    "hearing",
-    "diagnosis",
-    "rule",
     "signals",
-    "bindings",
     "health",
+    "wire.messages",
+    "cluster.cluster",
+    "cluster.isolation",
+    "diagnosis.diagnosis",
+    "worker.bindings",
 )
 
 
-@pytest.mark.parametrize("room", INNER)
-def test_the_inner_rooms_know_neither_celery_nor_kombu(room: str) -> None:
-    loaded = run(f"import celery_gossip.{room}, sys; print({HEAVY})")
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_import_neither_celery_nor_kombu(module: str) -> None:
+    loaded = run(f"import celery_gossip.{module}, sys; print({HEAVY})")
     assert "celery'" not in loaded and "kombu" not in loaded
 
 
@@ -50,15 +51,15 @@ def test_a_pure_name_can_be_used_without_celery() -> None:
     assert "celery'" not in run(f"import sys; from celery_gossip import GossipOptions; print({HEAVY})")
 
 
-def test_no_room_opens_a_socket_or_reads_the_environment_at_import() -> None:
+def test_no_module_opens_a_socket_or_reads_the_environment_at_import() -> None:
     code = """
 import sys, pkgutil, importlib
 import celery.bin.celery, celery.worker.consumer, kombu.transport.redis, kombu.transport.pyamqp
 import celery_gossip
 caught = []
 sys.addaudithook(lambda event, args: caught.append(event) if event in ("socket.connect", "os.putenv") else None)
-for room in pkgutil.iter_modules(celery_gossip.__path__):
-    importlib.import_module("celery_gossip." + room.name)
+for found in pkgutil.walk_packages(celery_gossip.__path__, "celery_gossip."):
+    importlib.import_module(found.name)
 print(caught)
 """
     assert run(code) == "[]"
@@ -66,7 +67,16 @@ print(caught)
 
 @pytest.mark.parametrize("name", celery_gossip.__all__)
 def test_every_public_name_resolves(name: str) -> None:
-    assert getattr(celery_gossip, name).__name__ == name
+    module = celery_gossip._MODULE_OF.get(name, name)
+    public = getattr(celery_gossip, name)
+    assert public is getattr(sys.modules[f"celery_gossip.{module}"], name, public)
+    alias = get_origin(public) in (Literal, UnionType)
+    assert alias or public.__name__.rpartition(".")[2] == name
+
+
+def test_the_signals_are_reachable_after_the_package_was_imported() -> None:
+    code = "import celery_gossip; print(celery_gossip.signals.worker_lost.name)"
+    assert run(code) == "worker_lost"
 
 
 def test_public_names_are_listed_before_they_are_used() -> None:
@@ -83,16 +93,27 @@ def test_star_import_gives_the_public_names() -> None:
     assert run(code) == "True"
 
 
-def test_rooms_export_only_names_that_they_have() -> None:
+def test_modules_export_only_names_that_they_have() -> None:
     code = """
 import pkgutil, importlib, celery_gossip
-for room in pkgutil.iter_modules(celery_gossip.__path__):
-    module = importlib.import_module("celery_gossip." + room.name)
-    missing = [name for name in module.__all__ if not hasattr(module, name)]
-    if missing: print(room.name, missing)
+for found in pkgutil.walk_packages(celery_gossip.__path__, "celery_gossip."):
+    module = importlib.import_module(found.name)
+    missing = [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)]
+    if missing: print(found.name, missing)
 """
     assert run(code) == ""
 
 
 def test_the_version_is_a_version() -> None:
     assert all(part.isdigit() for part in celery_gossip.__version__.split(".")[:2])
+
+
+def test_every_dependency_of_a_user_has_an_upper_bound() -> None:
+    """A major release can break us."""
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parent.parent.parent / "setup.cfg")
+    needs = setup["options"]["install_requires"].split("\n")
+    for extra in ("prometheus", "top", "web"):
+        needs += setup["options.extras_require"][extra].split("\n")
+    assert len([need for need in needs if need]) >= 8
+    assert [need for need in needs if need and ",<" not in need] == []

@@ -8,9 +8,9 @@ import pytest
 from celery import Celery
 
 from celery_gossip import GossipStep, UnusableURL
-from celery_gossip.broker import Broker, open_broker, open_task_broker
 from celery_gossip.errors import GossipError, InvalidOption, UnsupportedTransport
-from celery_gossip.options import GossipOptions, as_dict, without_password
+from celery_gossip.options import GossipOptions, as_dict, redact_passwords
+from celery_gossip.transport.broker import Broker, open_broker, open_task_broker
 from tests.unit.conftest import Telemetry
 from tests.unit.fakes import a_consumer
 
@@ -28,8 +28,13 @@ USABLE = {
     "rediss://user:pa55W0RD@127.0.0.1:1/0?ssl_cert_reqs=none": "rediss://user:**@127.0.0.1:1/0",
     "redis+socket://user:pa55W0RD@/tmp/none.sock": "redis+socket://user:**@/tmp/none.sock",
     "amqp://user:pa55W0RD@127.0.0.1:1//": "amqp://user:**@127.0.0.1:1//",
-    "amqp://user:pa55W0RD@127.0.0.1:1//;amqp://user:pa55W0RD@127.0.0.1:2//": "amqp://user:**@127.0.0.1:1//",
-    "sentinel://:pa55W0RD@127.0.0.1:1;sentinel://:pa55W0RD@127.0.0.1:2": "sentinel://127.0.0.1:1//",
+    "amqp://user:pa55W0RD@127.0.0.1:1//;amqp://user:pa55W0RD@127.0.0.1:2//": (
+        "amqp://user:**@127.0.0.1:1//;amqp://user:**@127.0.0.1:2//"
+    ),
+    "redis://127.0.0.1:1/0;redis://pa55W0RD@127.0.0.1:2/0": "redis://127.0.0.1:1/0;redis://***@127.0.0.1:2/0",
+    "sentinel://:pa55W0RD@127.0.0.1:1;sentinel://:pa55W0RD@127.0.0.1:2": (
+        "sentinel://127.0.0.1:1//;sentinel://127.0.0.1:2//"
+    ),
     "filesystem://user:pa55W0RD@host": "filesystem://user:**@host//",
 }
 UNUSABLE = [
@@ -95,12 +100,12 @@ def test_a_url_of_its_own_that_cannot_be_used_is_refused_without_its_password(ur
 
 @pytest.mark.parametrize("url", UNUSABLE)
 def test_a_url_of_the_apps_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(UnusableURL, match=r"the broker's URL can(not)? be read") as refused:
+    with pytest.raises(UnusableURL, match=r"the broker's URL can(not)? be parsed") as refused:
         open_broker(app_on(url), GossipOptions())
     assert isinstance(refused.value, GossipError) and isinstance(refused.value, ValueError)
     assert_silent(refused.value)
     with pytest.raises(UnusableURL) as refused:
-        open_task_broker(app_on(url)).connection()
+        open_task_broker(app_on(url)).kombu_connection()
     assert_silent(refused.value)
 
 
@@ -180,4 +185,4 @@ def test_the_signal_of_a_worker_that_starts_shows_no_password(telemetry: Telemet
     ],
 )
 def test_what_is_blotted_out_of_a_text(text: str, shown: str) -> None:
-    assert without_password(text) == shown
+    assert redact_passwords(text) == shown

@@ -1,10 +1,13 @@
 """Receivers of telemetry cannot hurt anyone, each other least."""
 
+import asyncio
 import logging
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 
 from celery_gossip import signals
 from celery_gossip.log import LimitedLogger
@@ -127,3 +130,51 @@ def test_a_shutdown_asked_for_by_a_receiver_is_not_swallowed(signal: Any) -> Non
 def test_a_signal_without_receivers_costs_nothing(signal: Any) -> None:
     emit(signal, object())
     assert not signal.receivers
+
+
+def on_another_thread(work: Callable[[], None]) -> list[BaseException]:
+    """Return what `work` raises there."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as exc:
+            raised.append(exc)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised
+
+
+class GreenletExit(BaseException):
+    """As gevent and eventlet raise it."""
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_what_would_end_a_thread_is_logged_there_and_passes_on_the_main_thread(
+    kind: type[BaseException], signal: NamedSignal, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def end(sender: str) -> None:
+        raise kind
+
+    def hear(sender: str) -> None:
+        heard.append(sender)
+
+    signal.connect(end)
+    signal.connect(hear)
+    assert on_another_thread(lambda: emit(signal, "app")) == []
+    assert heard == ["app"] and f"raised {kind()!r}" in caplog.text
+    with pytest.raises(kind):  # it may be Ctrl-C, or a worker's shutdown
+        emit(signal, "app")
+
+
+def test_the_end_of_a_greenlet_passes_on_every_thread(signal: NamedSignal) -> None:
+    def end(sender: str) -> None:
+        raise GreenletExit
+
+    signal.connect(end)
+    assert list(map(type, on_another_thread(lambda: emit(signal, "app")))) == [GreenletExit]

@@ -1,4 +1,4 @@
-"""A real Chromium, Debian's, driven by its ChromeDriver; and what a test wants to know of a page in it."""
+"""A real Chromium from Debian, driven by its ChromeDriver, with the queries that tests make on a page."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ __all__ = ["Browser", "browsing"]
 CHROMIUM, DRIVER = "chromium", "chromedriver"
 FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # the tests may be root's
+    "--no-sandbox",  # the tests may run as root
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
@@ -34,7 +34,7 @@ class Browser:
         self.driver = driver
 
     def open(self, url: str, width: int = 1440, height: int = 900, scheme: str = "light") -> None:
-        """`scheme`: what the reader prefers, light or dark."""
+        """Open a page; `scheme` is the preferred color scheme, light or dark."""
         self._devtools(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
@@ -42,26 +42,31 @@ class Browser:
         self._devtools("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
         self.driver.get(url)
 
-    def on_every_page(self, script: str) -> None:
-        """Run it before anything of a page that is opened from now on."""
-        self._devtools("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    def on_every_page(self, script: str) -> str:
+        """Run a script at the start of every page from now on. Return its identifier for on_no_page()."""
+        added = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        return str(added["identifier"])
+
+    def on_no_page(self, identifier: str) -> None:
+        """Stop running that script."""
+        self._devtools("Page.removeScriptToEvaluateOnNewDocument", {"identifier": identifier})
 
     def busy_seconds(self) -> float:
-        """For which the tab has done anything."""
+        """Return the seconds for which the tab was busy."""
         self._devtools("Performance.enable", {})
         metrics = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return float({one["name"]: one["value"] for one in metrics}["TaskDuration"])
 
     @property
     def text(self) -> str:
-        """What can be read on the page."""
+        """Visible text of the page."""
         return str(self.run("return document.body.innerText"))
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
     def run_async(self, script: str) -> Any:
-        """The script calls its last argument with what it has to say."""
+        """Run a script that passes its result to its last argument."""
         return self.driver.execute_async_script(script)
 
     def await_text(self, *parts: str, timeout: float = 10.0) -> None:
@@ -79,14 +84,14 @@ class Browser:
         eventually(is_gone, timeout, every=0.05)
 
     def row(self, name: str) -> str:
-        """The text of the table's row that has this name."""
+        """Return the text of the table row that contains this name."""
         rows = self.run("return [...document.querySelectorAll('tbody tr')].map(row => row.innerText)")
         found = [row for row in rows if name in row]
         assert found, f"no row of {name!r} among {rows[:20]}"
         return str(found[0])
 
     def click(self, text: str) -> None:
-        """The button or link of this name, as soon as there is one; of the dialog, where one is open."""
+        """Click the button or link with this name when it appears; only in the dialog if one is open."""
 
         def is_clicked() -> None:
             scope = "dialog[open] " if self.driver.find_elements(By.CSS_SELECTOR, "dialog[open]") else ""
@@ -104,21 +109,21 @@ class Browser:
         self.driver.find_element(By.TAG_NAME, "body").send_keys(*keys)
 
     def requests(self) -> list[dict[str, Any]]:
-        """Every request since the last call, `{"url", …}`, with what came of it."""
+        """Return the parameters of every request since the last call."""
         entries = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         return [entry["params"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
 
-    def forget(self) -> None:
-        """Leave the page, with all that was asked and said on it."""
+    def reset(self) -> None:
+        """Leave the page and discard its requests and errors."""
         self.driver.get("about:blank")
-        self.requests(), self.complaints()
+        self.requests(), self.errors()
 
-    def forget_files(self) -> None:
-        """The next page fetches all of its files."""
+    def clear_cache(self) -> None:
+        """Clear the cache, so that the next page fetches all its files."""
         self._devtools("Network.clearBrowserCache", {})
 
-    def complaints(self) -> list[str]:
-        """What the console says is wrong, policy violations included."""
+    def errors(self) -> list[str]:
+        """Return the errors in the console, including violations of the Content-Security-Policy."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     def _devtools(self, command: str, arguments: dict[str, Any]) -> None:
@@ -126,18 +131,18 @@ class Browser:
 
 
 def _unless_stale(action: Any) -> Any:
-    def act() -> None:
+    def attempt() -> None:
         try:
             action()
         except (StaleElementReferenceException, WebDriverException) as exc:
             raise AssertionError(str(exc)) from exc
 
-    return act
+    return attempt
 
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """A browser of the test's own; a skip where there is none, and a failure in CI."""
+    """Run a browser for one test module; without Chromium, skip, or fail in CI."""
     chromium, driver = shutil.which(CHROMIUM), shutil.which(DRIVER)
     if chromium is None or driver is None:
         brokers.give_up("Debian's packages chromium and chromium-driver are not installed")

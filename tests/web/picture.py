@@ -1,18 +1,17 @@
-"""Pictures of the dashboard, as the README shows them: `python -m tests.web.picture [--to FOLDER] [--pages PAGE …]`.
+"""Pictures of the dashboard, as the documents show them: `python -m tests.web.picture [--to FOLDER] [--pages PAGE …]`.
 
-A shop's fleet of which twenty minutes have passed (tests.web.shop), in a real Chromium, wide and narrow, light and
-dark.
+They show twenty minutes of tests.web.demo_fleet in a real Chromium, wide and narrow, light and dark.
 """
 
 import argparse
 import time
 from pathlib import Path
 
-from celery_gossip.web.look import Watch
+from celery_gossip.web.snapshot import Sampler
 from tests.support import eventually
 from tests.web.browser import Browser, browsing
-from tests.web.hosting import hosted
-from tests.web.shop import INTERVAL, Shop
+from tests.web.demo_fleet import INTERVAL, DemoFleet
+from tests.web.in_process import serve_in_thread
 
 #: `{name of the file: address}`
 PAGES = {
@@ -24,36 +23,36 @@ PAGES = {
     "tasks": "tasks",
     "task": "tasks/0/shop.payments.charge",
 }
-SIZES = {"wide": (1440, 900), "narrow": (375, 812)}
+STEP_SIZES = {"wide": (1440, 900), "narrow": (375, 812)}
 SCHEMES = ("light", "dark")
-READY = 30.0  #: seconds after the start in which the first picture is taken
+READY = 30.0  #: seconds from the start to the first picture
 
 
-class Stage:
-    """The shop, and who looks at it; its time passes as the clock's does."""
+class Scene:
+    """The demonstration fleet and its Sampler; its time follows the clock."""
 
     def __init__(self) -> None:
         offset = time.time() - time.monotonic()
-        self._shop = Shop(time.monotonic() + READY, offset)
-        clock = self._shop.clock
-        self.watch = Watch("0", "shop", self._shop, clock, lambda: clock() + offset)
+        self._fleet = DemoFleet(time.monotonic() + READY, offset)
+        clock = self._fleet.clock
+        self.sampler = Sampler("0", "shop", self._fleet, clock, lambda: clock() + offset)
         while self._is_behind:
-            self._shop.advance()
-            self.watch.look()
+            self._fleet.advance()
+            self.sampler.sample()
 
     @property
     def _is_behind(self) -> bool:
-        return self._shop.clock() + INTERVAL <= time.monotonic()
+        return self._fleet.clock() + INTERVAL <= time.monotonic()
 
     def turn(self) -> None:
         if self._is_behind:
-            self._shop.advance()
+            self._fleet.advance()
 
 
 def snap(browser: Browser, url: str, width: int, height: int, scheme: str, to: Path) -> None:
     browser.open(url, width, height, scheme)
     eventually(lambda: assert_drawn(browser), 15)
-    time.sleep(1.5)  # a tick of every age and figure
+    time.sleep(1.5)  # until every age and figure was updated
     browser.driver.save_screenshot(str(to))
 
 
@@ -66,16 +65,16 @@ def main() -> None:
     parser.add_argument("--pages", nargs="+", default=list(PAGES), choices=list(PAGES))
     parser.add_argument("--to", type=Path, default=Path("docs/pictures"))
     parser.add_argument("--schemes", nargs="+", default=SCHEMES, choices=SCHEMES)
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--sizes", nargs="+", default=list(STEP_SIZES), choices=list(STEP_SIZES))
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
-    stage = Stage()
-    with hosted([stage.watch], stage.turn) as url, browsing() as browser:
+    scene = Scene()
+    with serve_in_thread([scene.sampler], scene.turn) as url, browsing() as browser:
         for page in options.pages:
             for size in options.sizes:
                 for scheme in options.schemes:
                     to = options.to / f"{page}-{size}-{scheme}.png"
-                    snap(browser, url + PAGES[page], *SIZES[size], scheme, to)
+                    snap(browser, url + PAGES[page], *STEP_SIZES[size], scheme, to)
                     print(to, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, beside real workers and brokers."""
+"""The page in a real Chromium, with real workers and brokers."""
 
 import time
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks.synthetic import Fleet as Bottle
+from benchmarks.synthetic import Fleet as SyntheticFleet
 from benchmarks.synthetic import Plan
-from celery_gossip.messages import encode
+from celery_gossip.wire.encoding import encode
 from tests.support import brokers, eventually
 from tests.support.workers import QUIET, Project
 from tests.unit.build import a_check, a_gossip, a_series
 from tests.web.browser import Browser, browsing
-from tests.web.saying import saying
-from tests.web.serving import Serving, password_file, serving
+from tests.web.publishing import gossip_publisher
+from tests.web.web_command import RunningDashboard, password_file, running_dashboard
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
 PAGES = ("", "queues", "workers", "tasks")
-MOST_WEIGHT = 150_000  #: bytes of all files of the page
+MAX_SIZE = 150_000  #: bytes of all files of the page
 SCRIPT = "<img src=x onerror=window.hurt=1>"
 HOSTILE = (
     SCRIPT,
@@ -42,10 +42,10 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-def test_what_a_worker_does_is_seen_as_it_happens(browser: Browser, redis_project: Project) -> None:
+def test_changes_of_a_worker_are_shown_live(browser: Browser, redis_project: Project) -> None:
     project = redis_project
     queue = project.queues[0]
-    with project.worker(*QUIET, pool="threads", concurrency=2) as worker, serving(project) as dashboard:
+    with project.worker(*QUIET, pool="threads", concurrency=2) as worker, running_dashboard(project) as dashboard:
         browser.open(f"{dashboard.url}queues")
         browser.await_text(queue)
         task_id = project.send("nap", 60.0)
@@ -71,11 +71,11 @@ def test_a_pause_from_the_page_is_confirmed_by_the_worker(
 ) -> None:
     project = redis_project
     flags = ("--allow-control", "--auth", f"basic:{password_file(tmp_path)}")
-    with project.worker(*QUIET, pool="threads"), serving(project, *flags) as dashboard:
-        browser.open(dashboard.known_url)
+    with project.worker(*QUIET, pool="threads"), running_dashboard(project, *flags) as dashboard:
+        browser.open(dashboard.authenticated_url)
         browser.open(f"{dashboard.url}queues/0/{project.queues[0]}")
         browser.click("Pause all")
-        browser.click("Pause all")  # in the dialog that asks whether it is meant
+        browser.click("Pause all")  # in the confirmation dialog
         browser.await_text("paused", "Resume all")
         assert_is_paused(project, is_paused=True)
         browser.click("Resume all")
@@ -83,23 +83,59 @@ def test_a_pause_from_the_page_is_confirmed_by_the_worker(
         assert_is_paused(project, is_paused=False)
 
 
+def test_a_page_that_was_opened_with_a_password_in_its_address_has_controls(
+    browser: Browser, redis_project: Project, tmp_path: Path
+) -> None:
+    project = redis_project
+    flags = ("--allow-control", "--auth", f"basic:{password_file(tmp_path)}")
+    with project.worker(*QUIET, pool="threads"), running_dashboard(project, *flags) as dashboard:
+        browser.open(f"{dashboard.authenticated_url}queues/0/{project.queues[0]}")
+        browser.click("Pause all")
+        browser.click("Pause all")
+        browser.await_text("paused", "Resume all")
+        browser.click("Overview")  # navigation works with such an address, too
+        browser.await_text("Busiest queues")
+        browser.await_no_text("Controls cannot be loaded")
+
+
+def test_controls_that_cannot_be_loaded_are_announced_and_appear_later(
+    browser: Browser, redis_project: Project, tmp_path: Path
+) -> None:
+    project = redis_project
+    flags = ("--allow-control", "--auth", f"basic:{password_file(tmp_path)}")
+    with project.worker(*QUIET, pool="threads"), running_dashboard(project, *flags) as dashboard:
+        browser.open(dashboard.authenticated_url)
+        script = browser.on_every_page(
+            "const real = fetch;"
+            "window.fetch = (...args) => window.isBack ? real(...args) : Promise.reject(Error('shut'));"
+        )
+        try:
+            browser.open(f"{dashboard.url}queues/0/{project.queues[0]}")
+            browser.await_text("Controls cannot be loaded: shut")
+            browser.run("window.isBack = true")
+            browser.await_text("Pause all", timeout=20)
+            browser.await_no_text("Controls cannot be loaded")
+        finally:
+            browser.on_no_page(script)
+
+
 def assert_is_paused(project: Project, *, is_paused: bool) -> None:
     status = {queue["queue"]: queue["paused"] for queue in project.status()["queues"]}
     assert status[project.queues[0]] == ("yes" if is_paused else "no")
 
 
-def test_without_a_password_there_is_nothing_to_see(browser: Browser, redis_project: Project, tmp_path: Path) -> None:
+def test_without_a_password_the_page_is_not_served(browser: Browser, redis_project: Project, tmp_path: Path) -> None:
     flags = ("--auth", f"basic:{password_file(tmp_path)}")
-    with serving(redis_project, *flags) as dashboard:
+    with running_dashboard(redis_project, *flags) as dashboard:
         browser.open(dashboard.url)
-        assert "who are you" in browser.text or not browser.text.strip()
+        assert "authentication required" in browser.text or not browser.text.strip()
 
 
-def test_a_broker_that_is_lost_and_comes_back_is_told_plainly(
+def test_the_loss_of_the_broker_is_shown_until_it_is_back(
     browser: Browser, private_redis: brokers.PrivateBroker
 ) -> None:
     project = Project(private_redis.url)
-    with project.worker(*QUIET, pool="threads") as worker, serving(project) as dashboard:
+    with project.worker(*QUIET, pool="threads") as worker, running_dashboard(project) as dashboard:
         browser.open(dashboard.url)
         browser.await_text("online")
         private_redis.kill()
@@ -112,23 +148,21 @@ def test_a_broker_that_is_lost_and_comes_back_is_told_plainly(
         worker.kill()
 
 
-def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_taken_up(
-    browser: Browser, redis_project: Project
-) -> None:
-    with saying(redis_project) as publisher:
-        with serving(redis_project) as dashboard:
+def test_the_loss_of_the_server_is_shown_until_it_is_back(browser: Browser, redis_project: Project) -> None:
+    with gossip_publisher(redis_project) as publisher:
+        with running_dashboard(redis_project) as dashboard:
             publisher.publish(encode(a_gossip(hostname="celery@known", interval=60.0)))
             browser.open(f"{dashboard.url}workers")
             browser.await_text("celery@known")
         browser.await_text("connection lost", timeout=15)
         port = urlsplit(dashboard.url).port
-        with serving(redis_project, "--port", str(port)):
+        with running_dashboard(redis_project, "--port", str(port)):
             browser.await_no_text("connection lost", timeout=30)
 
 
 def test_names_are_shown_as_text_and_run_nothing(browser: Browser, redis_project: Project) -> None:
-    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
-        browser.forget()
+    with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
+        browser.reset()
         for number, name in enumerate(HOSTILE):
             publisher.publish(encode(a_hostile_gossip(name, number)))
         for page in (
@@ -137,16 +171,16 @@ def test_names_are_shown_as_text_and_run_nothing(browser: Browser, redis_project
         ):
             browser.open(dashboard.url + page)
             browser.await_text("celery")
-            eventually(partial(assert_told, browser), 10)
+            eventually(partial(assert_loaded, browser), 10)
             assert browser.run("return window.hurt") is None, page
             assert browser.run("return document.querySelectorAll('img, iframe, script:not([src])').length") == 0, page
         browser.open(f"{dashboard.url}queues")
         browser.await_text(SCRIPT)
-        assert browser.complaints() == []
+        assert browser.errors() == []
 
 
 def a_hostile_gossip(name: str, number: int) -> object:
-    """Of a worker, a queue, a task, its exceptions and its ids with this name."""
+    """Return a report in which the worker, a queue, a task, its exceptions and its ids have this name."""
     series = a_series(name, task=name, age=0.001, received=3, succeeded=1, failed={name: 2})
     return a_gossip(
         hostname=name, app=name, pool=name, boot=f"{number:016x}", interval=60.0, active=1,
@@ -154,19 +188,19 @@ def a_hostile_gossip(name: str, number: int) -> object:
     )  # fmt: skip
 
 
-def assert_told(browser: Browser) -> None:
+def assert_loaded(browser: Browser) -> None:
     assert "Loading" not in browser.text
 
 
 def test_a_thousand_workers_fit_on_the_page(browser: Browser, redis_project: Project) -> None:
-    bottle = Bottle(Plan(workers=1000, queues=10, interval=60.0))
-    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
-        words = [encode(gossip) for gossip in first_words(bottle)]
+    synthetic = SyntheticFleet(Plan(workers=1000, queues=10, interval=60.0))
+    with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
+        bodies = [encode(gossip) for gossip in first_reports(synthetic)]
 
-        def are_known() -> None:  # of strangers a listener takes 500 in a quarter of a second
-            for body in words:
+        def are_known() -> None:  # a listener accepts 500 new workers per 0.25 s
+            for body in bodies:
                 publisher.publish(body)
-            assert len(httpx.get(f"{dashboard.url}api/workers").json()["workers"]) == len(words)
+            assert len(httpx.get(f"{dashboard.url}api/workers").json()["workers"]) == len(bodies)
 
         eventually(are_known, 30, every=1.0)
         browser.open(f"{dashboard.url}workers")
@@ -176,15 +210,15 @@ def test_a_thousand_workers_fit_on_the_page(browser: Browser, redis_project: Pro
         browser.await_text("11 of 1,000")
 
 
-def first_words(bottle: Bottle) -> Iterator[object]:
-    for _, gossip in bottle.schedule():
+def first_reports(synthetic: SyntheticFleet) -> Iterator[object]:
+    for _, gossip in synthetic.schedule():
         if gossip.seq > 1:
             return
         yield gossip
 
 
-def test_an_address_holds_what_is_looked_for(browser: Browser, redis_project: Project) -> None:
-    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
+def test_an_address_keeps_search_and_sort_order(browser: Browser, redis_project: Project) -> None:
+    with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
         for name in ("mail", "reports", "mail_bulk"):
             publisher.publish(encode(a_gossip(hostname=f"w@{name}", interval=60.0, checks=(a_check(name),))))
         browser.open(f"{dashboard.url}queues?q=mail&sort=-name")
@@ -201,31 +235,31 @@ def test_an_address_holds_what_is_looked_for(browser: Browser, redis_project: Pr
 
 @pytest.mark.parametrize("width", [1440, 375])
 def test_no_page_is_wider_than_the_screen(browser: Browser, redis_project: Project, width: int) -> None:
-    with saying(redis_project) as publisher, serving(redis_project) as dashboard:
+    with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
         publisher.publish(encode(a_hostile_gossip("a_queue_with_quite_a_long_name" * 4, 1)))
         for page in PAGES:
             browser.open(dashboard.url + page, width=width)
             browser.await_text("queues")
-            eventually(partial(assert_told, browser), 10)
+            eventually(partial(assert_loaded, browser), 10)
             assert browser.run("return document.documentElement.scrollWidth") <= width, page
 
 
-def test_the_page_is_light_and_asks_nobody_else(browser: Browser, redis_project: Project) -> None:
-    with serving(redis_project) as dashboard:
-        browser.forget()
+def test_the_page_is_small_and_requests_nothing_from_other_hosts(browser: Browser, redis_project: Project) -> None:
+    with running_dashboard(redis_project) as dashboard:
+        browser.reset()
         for page in PAGES:
             browser.open(dashboard.url + page)
             browser.await_text("celery")
-        asked = browser.requests()
-        own = [one for one in asked if one["request"]["url"].startswith("http")]
+        requests = browser.requests()
+        own = [one for one in requests if one["request"]["url"].startswith("http")]
         assert {urlsplit(one["request"]["url"]).netloc for one in own} == {urlsplit(dashboard.url).netloc}
         script = "return performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize, 0)"
-        assert 0 < browser.run(script) < MOST_WEIGHT
-        assert browser.complaints() == []
+        assert 0 < browser.run(script) < MAX_SIZE
+        assert browser.errors() == []
 
 
-def test_a_hidden_tab_asks_for_nothing(browser: Browser, redis_project: Project) -> None:
-    with serving(redis_project) as dashboard:
+def test_a_hidden_tab_closes_its_stream(browser: Browser, redis_project: Project) -> None:
+    with running_dashboard(redis_project) as dashboard:
         browser.open(f"{dashboard.url}queues")
         browser.await_text("no queue")
         browser.run("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
@@ -236,8 +270,8 @@ def test_a_hidden_tab_asks_for_nothing(browser: Browser, redis_project: Project)
         eventually(partial(assert_viewers, dashboard, 1), 10)
 
 
-def assert_viewers(dashboard: Serving, count: int) -> None:
-    """By its connections that stay open."""
+def assert_viewers(dashboard: RunningDashboard, count: int) -> None:
+    """Count viewers by open connections."""
     port = urlsplit(dashboard.url).port
     connections = psutil.Process(dashboard.process.pid).net_connections("tcp")
     open_ones = [one for one in connections if one.status == "ESTABLISHED" and one.laddr.port == port]

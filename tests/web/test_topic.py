@@ -1,12 +1,12 @@
-"""What has changed since a tick: differences only, and all of it where that is not remembered."""
+"""Changes since a tick: only the differences, or whole tables if the changes are no longer kept."""
 
 import json
 from typing import Any
 
 import pytest
 
-from celery_gossip.web.row import Check
-from celery_gossip.web.topic import Subject, Topic, parse
+from celery_gossip.web.schema import Check
+from celery_gossip.web.topic import Subject, Topic, parse_topic
 
 
 def a_row(hostname: str = "w1", **fields: Any) -> Check:
@@ -19,52 +19,54 @@ def tables(*rows: Check) -> dict[str, dict[str, Check]]:
 
 
 def commit(topic: Topic, tick: int, *rows: Check) -> None:
-    topic.commit(tick, tables(*rows), topic.change_to(tables(*rows)))
+    topic.commit(tick, tables(*rows), topic.diff_to(tables(*rows)))
 
 
-def told(topic: Topic, since: int) -> list[tuple[int, Any]] | None:
+def changes_since(topic: Topic, since: int) -> list[tuple[int, Any]] | None:
     changes = topic.since(since)
     return None if changes is None else [(tick, json.loads(change)) for tick, change in changes]
 
 
-def test_only_the_fields_that_differ_are_told() -> None:
+def test_only_the_fields_that_differ_are_sent() -> None:
     topic = Topic(1, tables(a_row(active=1), a_row("w2")))
     commit(topic, 2, a_row(active=2), a_row("w2"))
-    assert told(topic, 1) == [(2, {"full": False, "tables": {"checks": {"set": {"w1": {"active": 2}}, "del": []}}})]
+    assert changes_since(topic, 1) == [
+        (2, {"full": False, "tables": {"checks": {"set": {"w1": {"active": 2}}, "del": []}}})
+    ]
 
 
-def test_new_rows_are_told_whole_and_those_that_are_gone_by_their_keys() -> None:
+def test_new_rows_are_sent_whole_and_removed_rows_by_their_keys() -> None:
     topic = Topic(1, tables(a_row()))
     commit(topic, 2, a_row("w2"))
-    ((_, change),) = told(topic, 1) or []
+    ((_, change),) = changes_since(topic, 1) or []
     assert change["tables"]["checks"]["del"] == ["w1"]
     assert change["tables"]["checks"]["set"]["w2"]["concurrency"] == 4
 
 
-def test_where_nothing_differs_nothing_is_told() -> None:
+def test_equal_tables_cause_no_change() -> None:
     topic = Topic(1, tables(a_row()))
     commit(topic, 2, a_row())
-    assert told(topic, 1) == []
+    assert changes_since(topic, 1) == []
 
 
-def test_who_missed_some_ticks_is_told_them_in_order() -> None:
+def test_missed_changes_are_returned_in_order() -> None:
     topic = Topic(1, tables(a_row()))
     for tick in (2, 3, 4):
         commit(topic, tick, a_row(active=tick))
-    assert [tick for tick, _ in told(topic, 2) or []] == [3, 4]
+    assert [tick for tick, _ in changes_since(topic, 2) or []] == [3, 4]
 
 
-def test_who_missed_too_many_is_told_all() -> None:
+def test_changes_that_are_no_longer_kept_need_whole_tables() -> None:
     topic = Topic(1, tables(a_row()))
     for tick in range(2, 100):
         commit(topic, tick, a_row(active=tick))
-    assert told(topic, 1) is None
-    assert [tick for tick, _ in told(topic, 98) or []] == [99]
+    assert changes_since(topic, 1) is None
+    assert [tick for tick, _ in changes_since(topic, 98) or []] == [99]
     whole = json.loads(topic.full())
     assert whole["full"] is True and whole["tables"]["checks"]["set"]["w1"]["active"] == 99
 
 
-def test_all_of_it_is_as_of_the_latest_tick() -> None:
+def test_whole_tables_are_of_the_latest_tick() -> None:
     topic = Topic(1, tables(a_row()))
     topic.full()
     commit(topic, 2, a_row(active=7))
@@ -83,12 +85,12 @@ def test_all_of_it_is_as_of_the_latest_tick() -> None:
     ],
 )
 def test_topics_name_a_subject(topic: str, subject: Subject) -> None:
-    assert parse(topic) == subject
+    assert parse_topic(topic) == subject
 
 
 @pytest.mark.parametrize(
     "topic", ["", "nothing", "queue:", "queue:0", "queue:/mail", "pace:0/x", "queue:0/" + "x" * 2000]
 )
-def test_what_is_no_topic_is_refused_with_what_was_expected(topic: str) -> None:
+def test_an_invalid_topic_raises_an_error_with_the_expected_form(topic: str) -> None:
     with pytest.raises(ValueError, match="topic: expected one of fleet, queues"):
-        parse(topic)
+        parse_topic(topic)

@@ -12,8 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from celery_gossip.exchange import Subscription, open_broker
 from celery_gossip.options import resolve
+from celery_gossip.transport.broker import open_broker
+from celery_gossip.transport.subscription import Subscription
 from tests.support.brokers import REDIS_URL
 from tests.support.past import ancient_project
 from tests.support.workers import Project, Worker

@@ -1,30 +1,39 @@
-// Banners: what the reader must know of the view before believing it: lost, isolated, unreachable, signed out.
+// Banners: conditions under which the view cannot be trusted: connection lost, isolated, broker unreachable, signed out.
 
-import { button, h, named } from "./dom.js";
+import { button, h, nameElement } from "./dom.js";
 import { icon } from "./icon.js";
 import { ageLabel } from "./ticker.js";
 
-/** A banner appears and goes as a whole, so that it is read out once. */
+/** A banner is added and removed as a whole, so that screen readers announce it once. @param {HTMLElement} place */
 export function banners(place) {
+  /** @type {Map<string, HTMLElement>} */
   const shown = new Map();
 
-  function update({ stream, store }) {
-    const wanted = new Map(told(stream, store));
+  /** @param {{stream: Page.Link, store: Page.Context["store"], configError: string}} view */
+  function update({ stream, store, configError }) {
+    const wanted = new Map(conditions(stream, store, configError));
     for (const [key, element] of shown) if (!wanted.has(key)) shown.delete(key) && element.remove();
     for (const [key, make] of wanted) {
       if (shown.has(key)) continue;
-      shown.set(key, make());
-      place.append(shown.get(key));
+      const element = make();
+      shown.set(key, element);
+      place.append(element);
     }
   }
 
   return { update };
 }
 
-/** `[key, make()]`; the key tells everything that the banner does. */
-function* told({ state, heardAt }, store) {
+/**
+ * Yields `[key, make()]`; the key contains everything that the banner shows.
+ * @param {Page.Link} link @param {Page.Context["store"]} store @param {string} configError
+ * @returns {Generator<[string, () => HTMLElement], void>}
+ */
+export function* conditions({ state, lastEventAt }, store, configError) {
   if (state === "signed out") yield [state, signedOut];
-  if (state === "lost") yield [state, () => lost(heardAt)];
+  if (state === "lost") yield [state, () => connectionLost(lastEventAt)];
+  // If the server is unreachable, the banner about that is enough.
+  if (configError && state === "live") yield [`config ${configError}`, () => withoutControls(configError)];
   for (const source of store.rows("fleet", "sources").values()) {
     const key = JSON.stringify(source, ["source", "isolated_since", "error"]);
     if (source.isolated_since !== null) yield [key, () => isolated(source)];
@@ -32,19 +41,25 @@ function* told({ state, heardAt }, store) {
   }
 }
 
+/** @param {"alert" | "status"} role @param {"bad" | "warn"} tone @param {string} title @param {Page.Children} children */
 const banner = (role, tone, title, ...children) =>
   h("div", { class: "banner", role, "data-tone": tone }, icon(tone === "bad" ? "critical" : "suspect"), h("div", {}, h("b", {}, title), ...children));
 
+/** @param {number | null} since */
 function ageSince(since) {
   const { element, update } = ageLabel();
   update(since, { before: " for " });
   return element;
 }
 
-const lost = (heardAt) => banner("alert", "bad", "Connection lost", heardAt > 0 && ageSince(heardAt), ". What is shown is old; trying again.");
+/** @param {number} lastEventAt */
+const connectionLost = (lastEventAt) =>
+  banner("alert", "bad", "Connection lost", lastEventAt > 0 && ageSince(lastEventAt), ". The figures are outdated; reconnecting.");
 
-const where = ({ app, broker }) => [named(app), " on ", named(broker)];
+/** @param {Row.Source} source */
+const where = ({ app, broker }) => [nameElement(app), " on ", nameElement(broker)];
 
+/** @param {Row.Source} source */
 const isolated = (source) =>
   banner(
     "alert",
@@ -53,10 +68,16 @@ const isolated = (source) =>
     ageSince(source.isolated_since),
     ": the listener of ",
     ...where(source),
-    " hears no gossip, not even its own. The view is frozen, and nobody is called lost.",
+    " receives no reports, not even its own pings. The view is frozen, and no worker is marked as lost.",
   );
 
-const unreachable = (source) => banner("status", "warn", "Broker not reached", " for ", ...where(source), source.error && ": ", named(source.error, "long"));
+/** @param {Row.Source} source */
+const unreachable = (source) =>
+  banner("status", "warn", "Broker unreachable", " for ", ...where(source), source.error && ": ", nameElement(source.error, "long"));
+
+/** @param {string} error */
+const withoutControls = (error) =>
+  banner("alert", "warn", "Controls cannot be loaded", `: ${error}. Pause, resume, grow and shrink are not available; retrying.`);
 
 const signedOut = () =>
-  banner("alert", "bad", "Signed out", ". The server asks who you are. ", button("Sign in", () => location.reload()));
+  banner("alert", "bad", "Signed out", ". The server requires authentication. ", button("Sign in", () => location.reload()));

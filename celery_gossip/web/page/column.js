@@ -1,68 +1,79 @@
-// Column: cells that several tables have, and the words that several pages say. Columns are described at the Table.
+// Column: columns that several tables share, and texts that several pages share. See Table for the fields of a column.
 
-import { h, painted, rename, setAttribute, setText } from "./dom.js";
+import { fromRow, h, setAttribute, setName, setText } from "./dom.js";
 import { count, duration, percent, rate } from "./format.js";
-import { slotBar, spark } from "./spark.js";
+import { slotBar, sparkline } from "./sparkline.js";
 import { stateLabel } from "./state.js";
 
-export const IN_A_MINUTE = "in the latest minute";
-export const OF_ITS_WORKERS = "of its workers, who serve other queues, too";
+export const LAST_MINUTE = "in the last minute";
+export const SHARED_SLOTS = "of its workers, which may serve other queues as well";
 
-export const figure = (id, label, options) => ({
+/** @type {Page.FieldColumn<number | null>} */
+export const countColumn = (id, label, options) => ({
   id,
   label,
   isNumber: true,
-  by: (row) => row[id],
+  sortKey: (row) => row[id],
   text: (row) => count(row[id]),
   ...options,
 });
 
-/** `id`: the field of a Timing. Both percentiles in one cell; the slower is what is sorted by. */
-export const timing = (id, label, options) => ({
+/** @param {Row.Timing} timing */
+const timingText = ({ p50, p95 }) => (p50 === null ? "–" : `${duration(p50)} · ${duration(p95)}`);
+
+/** Shows two percentiles and sorts by the higher one. @type {Page.FieldColumn<Row.Timing>} */
+export const timingColumn = (id, label, options) => ({
   id,
   label: `${label} p50 · p95`,
   width: 152,
   isNumber: true,
-  by: (row) => row[id].p95,
-  text: ({ [id]: { p50, p95 } }) => (p50 === null ? "–" : `${duration(p50)} · ${duration(p95)}`),
+  sortKey: (row) => row[id].p95,
+  text: (row) => timingText(row[id]),
   ...options,
 });
 
-function shareLabel() {
+/** @param {number} share */
+const toneOf = (share) => (share >= 0.2 ? "bad" : share >= 0.05 ? "warn" : "");
+
+function failureRateLabel() {
   const element = h("span");
+  /** @param {number | null} share */
   const update = (share) => {
     setText(element, percent(share));
-    element.dataset.tone = share >= 0.2 ? "bad" : share >= 0.05 ? "warn" : "";
+    element.dataset.tone = toneOf(share ?? 0);
   };
   return { element, update };
 }
 
-export const failureShare = (options) => ({
+/** @type {Page.PresetColumn<Pick<Row.Queue, "failure_rate">>} */
+export const failureRateColumn = (options) => ({
   id: "share",
   label: "Failed",
-  hint: `Of those that ended ${IN_A_MINUTE}`,
+  hint: `Share of failed tasks among those that ended ${LAST_MINUTE}`,
   width: 72,
   isNumber: true,
-  by: (row) => row.failure_rate,
-  paint: painted(shareLabel, (row) => [row.failure_rate]),
+  sortKey: (row) => row.failure_rate,
+  makeCell: fromRow(failureRateLabel, (row) => [row.failure_rate]),
   ...options,
 });
 
-export const pace = (options) => ({
+/** @type {Page.PresetColumn<Pick<Row.Queue, "per_second">>} */
+export const rateColumn = (options) => ({
   id: "rate",
   label: "Done/s",
-  hint: `Tasks that ended a second, ${IN_A_MINUTE}`,
+  hint: `Tasks that ended per second, ${LAST_MINUTE}`,
   width: 86,
   isNumber: true,
-  by: (row) => row.per_second,
+  sortKey: (row) => row.per_second,
   text: (row) => rate(row.per_second),
   ...options,
 });
 
-function paceLine() {
-  const line = spark();
+function rateWithSparkline() {
+  const line = sparkline();
   const text = h("span");
-  const element = h("span", { class: "pace" }, line.element, text);
+  const element = h("span", { class: "rate" }, line.element, text);
+  /** @param {Pick<Row.Queue, "spark" | "per_second">} row */
   const update = (row) => {
     line.update(row.spark);
     setText(text, rate(row.per_second));
@@ -70,50 +81,68 @@ function paceLine() {
   return { element, update };
 }
 
+/** @param {Row.Worker} row */
 export const lagOf = (row) => Math.max(row.loop_lag, row.stalled_for);
 
-/** What is told of it is rounded to ten milliseconds. */
-export const lag = (row) => (lagOf(row) < 0.01 ? "<10 ms" : duration(lagOf(row)));
+/** The server rounds it to ten milliseconds. @param {Row.Worker} row */
+export const lagText = (row) => (lagOf(row) < 0.01 ? "<10 ms" : duration(lagOf(row)));
 
-/** With a line of the latest five minutes. */
-export const paceWithLine = (options) => pace({ width: 150, paint: paceLine, ...options });
+/** The sparkline shows the last five minutes. @type {Page.PresetColumn<Pick<Row.Queue, "spark" | "per_second">>} */
+export const rateSparklineColumn = (options) => rateColumn({ width: 150, makeCell: rateWithSparkline, ...options });
 
-/** `partOf(row)` of `wholeOf(row)` slots. */
-export const slots = (partOf, wholeOf, options) => ({
+/**
+ * `busyOf(row)` of `slotsOf(row)` slots.
+ * @template R
+ * @param {(row: R) => number} busyOf @param {(row: R) => number} slotsOf @param {Partial<Page.Column<R>>} options
+ * @returns {Page.Column<R>}
+ */
+export const slotColumn = (busyOf, slotsOf, options) => ({
   id: "busy",
   label: "Busy slots",
   width: 132,
   isDescending: true,
-  by: (row) => (wholeOf(row) ? partOf(row) / wholeOf(row) : null),
-  paint: painted(slotBar, (row) => [partOf(row), wholeOf(row)]),
+  sortKey: (row) => (slotsOf(row) ? busyOf(row) / slotsOf(row) : null),
+  makeCell: fromRow(slotBar, (row) => [busyOf(row), slotsOf(row)]),
   ...options,
 });
 
-export const state = (stateOf, order, options) => ({
+/**
+ * @template R
+ * @param {(row: R) => string} stateOf @param {string[]} order @param {Partial<Page.Column<R>>} [options]
+ * @returns {Page.Column<R>}
+ */
+export const stateColumn = (stateOf, order, options) => ({
   id: "state",
   label: "State",
   width: 112,
   priority: 2,
   isDescending: true,
-  by: (row) => order.indexOf(stateOf(row)),
-  paint: painted(stateLabel, (row) => [stateOf(row)]),
+  sortKey: (row) => order.indexOf(stateOf(row)),
+  makeCell: fromRow(stateLabel, (row) => [stateOf(row)]),
   ...options,
 });
 
-/** A name that links to its subject; below it what else is to say, and where the column has no room, its state. */
-export const link = (nameOf, hrefOf, stateOf = null, wordsOf = () => "") => () => {
-  const [name, words] = [h("bdi", { class: "name" }), h("bdi", { class: "name" })];
+/**
+ * Makes a cell with a link; below it `detailOf(row)` and, on narrow screens without a state column, the state.
+ * @template R
+ * @param {(row: R) => string} nameOf @param {(row: R) => string} hrefOf
+ * @param {((row: R) => string) | null} stateOf @param {(row: R) => string} detailOf
+ * @returns {() => Page.Part<[R]>}
+ */
+export const linkCell = (nameOf, hrefOf, stateOf = null, detailOf = () => "") => () => {
+  const [name, detail] = [h("bdi", { class: "name" }), h("bdi", { class: "name" })];
   const [anchor, label] = [h("a", { class: "open" }, name), stateLabel()];
-  label.element.classList.add("narrow");
-  const below = h("span", { class: "below" }, label.element, words);
+  label.element.classList.add("narrow-only");
+  const below = h("span", { class: "below" }, label.element, detail);
   const element = h("span", {}, anchor, stateOf && below);
+  /** @param {R} row */
   const update = (row) => {
-    rename(name, nameOf(row));
+    setName(name, nameOf(row));
     setAttribute(anchor, "href", hrefOf(row));
     if (!stateOf) return;
     label.update(stateOf(row));
-    rename(words, wordsOf(row));
-    below.classList.toggle("narrow", wordsOf(row) === "");
+    setName(detail, detailOf(row));
+    below.classList.toggle("narrow-only", detailOf(row) === "");
   };
   return { element, update };
 };

@@ -1,119 +1,149 @@
-// Control: buttons that ask something of workers. An act counts as done only when the next gossip shows it, so that a
-// button tells what it waits for, and says so when that does not come.
+// Control: buttons that send commands to workers. A command is done when the next reports show its effect; until then
+// the button shows that it is waiting, and afterwards if no report confirmed it.
 
 import { confirmed } from "./dialog.js";
 import { button, h, setText, show } from "./dom.js";
+import { errorText } from "./format.js";
 import { isGone } from "./state.js";
+import { serverUrl } from "./url.js";
 
-const UNCONFIRMED = 15_000; // milliseconds
+const CONFIRM_TIMEOUT = 15_000; // milliseconds
 
-/** Answers `{asked, answers}`; throws an Error in words. */
-async function ask(config, act) {
+/**
+ * Throws an Error with the server's message.
+ * @param {Pick<Row.Config, "csrf">} config @param {Row.Command} command
+ * @returns {Promise<Row.ControlReply>}
+ */
+export async function sendCommand(config, command) {
   const headers = { "Content-Type": "application/json", "X-Gossip-CSRF": config.csrf };
-  const response = await fetch(new URL("api/control", document.baseURI), { method: "POST", headers, body: JSON.stringify(act) });
-  const told = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(told.error || `refused with status ${response.status}`);
-  return told;
+  const response = await fetch(serverUrl("api/control"), { method: "POST", headers, body: JSON.stringify(command) });
+  const reply = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(reply.error || `refused with status ${response.status}`);
+  return reply;
 }
 
-function answerWords({ asked, answers }) {
-  const told = Object.values(answers);
-  return asked.length === 1 ? (told[0] ?? "no answer yet") : `${told.length} of ${asked.length} workers answered`;
+/** Summarizes the replies that have arrived. Pure. @param {Row.ControlReply} reply */
+export function replyText({ asked, answers }) {
+  const replies = Object.values(answers);
+  return asked.length === 1 ? (replies[0] ?? "no reply yet") : `${replies.length} of ${asked.length} workers replied`;
 }
 
 /**
- * `label`, `busy` ("pausing…"), `act(row)`: what is asked, `isShown(row)`, `isDone(row, before)`: whether the row shows
- * it, `before` being the row at the click; `question(row)`: to be confirmed first.
+ * `busy`: label while waiting, "pausing…"; `isDone(row, before)`: whether the row shows the effect, `before` being the row at
+ * the click; `question(row)`: asks for confirmation first.
+ * @template R
+ * @param {Page.Context} context
+ * @param {{label: string, busy: string, command: (row: R) => Row.Command, isShown: (row: R) => boolean,
+ *   isDone: (row: R, before: R) => boolean, question?: (row: R) => string}} options
+ * @returns {Page.Part<[R]>}
  */
-function actButton(context, { label, busy, act, isShown, isDone, question }) {
-  const face = button(label, click, { class: "act" });
-  const words = h("span", { class: "act-words", role: "status" });
-  const element = h("span", { class: "acting" }, face, words);
+function commandButton(context, { label, busy, command, isShown, isDone, question }) {
+  const face = button(label, onClick, { class: "command-button" });
+  const status = h("span", { class: "command-status", role: "status" });
+  const element = h("span", { class: "command" }, face, status);
+  /** @type {R | null} */
   let row = null;
-  let before = null; // while it waits
+  /** @type {R | null} */
+  let before = null; // set while waiting
   let timer = 0;
 
-  function rest(text) {
+  /** @param {string} text */
+  function reset(text) {
     clearTimeout(timer);
     before = null;
     face.disabled = false;
     setText(face, label);
-    setText(words, text);
+    setText(status, text);
   }
 
-  async function click() {
-    if (question && !(await confirmed(question(row), label))) return;
-    before = row;
+  async function onClick() {
+    if (!row || (question && !(await confirmed(question(row), label)))) return;
+    const asked = row;
+    before = asked;
     face.disabled = true;
     setText(face, busy);
-    setText(words, "");
-    timer = setTimeout(() => rest("not confirmed"), UNCONFIRMED);
+    setText(status, "");
+    timer = setTimeout(() => reset("not confirmed"), CONFIRM_TIMEOUT);
     try {
-      const told = await ask(context.config(), act(before));
-      if (before) setText(words, answerWords(told));
+      const reply = await sendCommand(context.config(), command(asked));
+      if (before) setText(status, replyText(reply));
     } catch (error) {
-      rest(error.message);
+      reset(errorText(error));
     }
   }
 
+  /** @param {R} latest */
   const update = (latest) => {
     row = latest;
-    if (before && isDone(row, before)) {
-      rest("");
+    if (before && isDone(latest, before)) {
+      reset("");
       context.announce(`${label}: done`);
     }
-    show(face, before !== null || isShown(row));
+    show(face, before !== null || isShown(latest));
   };
   return { element, update };
 }
 
+/** @template R @param {string} className @param {Page.Part<[R]>[]} parts @returns {Page.Part<[R]>} */
 function group(className, parts) {
   const element = h("div", { class: className }, parts.map((part) => part.element));
   return { element, update: (row) => parts.forEach((part) => part.update(row)) };
 }
 
-/** The column of a table of checks: pause or resume this queue on this worker. */
+/** The column of a table of checks: pauses or resumes this queue on this worker. @param {Page.Context} context @returns {Page.Column<Row.Check>} */
 export function checkControl(context) {
-  const made = (label, busy, name, isPaused) =>
-    actButton(context, {
+  /** @param {string} label @param {string} busy @param {"pause" | "resume"} act @param {boolean} isPaused @returns {Page.Part<[Row.Check]>} */
+  const make = (label, busy, act, isPaused) =>
+    commandButton(context, {
       label,
       busy,
-      act: ({ source, queue, hostname }) => ({ act: name, source, queue, hostname }),
+      command: ({ source, queue, hostname }) => ({ act, source, queue, hostname }),
       isShown: (check) => check.is_paused !== isPaused && !isGone(check),
       isDone: (check) => check.is_paused === isPaused,
     });
-  const paint = () => group("cell-control", [made("Pause", "pausing…", "pause", true), made("Resume", "resuming…", "resume", false)]);
-  return { id: "control", label: "Control", width: 128, isNumber: true, paint };
+  const makeCell = () => group("cell-control", [make("Pause", "pausing…", "pause", true), make("Resume", "resuming…", "resume", false)]);
+  return { id: "control", label: "Control", width: 128, isNumber: true, makeCell };
 }
 
-/** Of a queue, on all its workers. */
+/** Pauses or resumes a queue on all its workers. @param {Page.Context} context */
 export function queueControl(context) {
-  const made = (label, busy, act, aim, question) =>
-    actButton(context, {
+  /**
+   * @param {string} label @param {string} busy @param {"pause" | "resume"} act @param {string} target
+   * @param {(row: Row.Queue) => string} [question]
+   * @returns {Page.Part<[Row.Queue]>}
+   */
+  const make = (label, busy, act, target, question) =>
+    commandButton(context, {
       label,
       busy,
-      act: ({ source, name }) => ({ act, source, queue: name, hostname: null }),
-      isShown: (queue) => queue.workers > 0 && queue.paused !== aim,
-      isDone: (queue) => queue.paused === aim,
+      command: ({ source, name }) => ({ act, source, queue: name, hostname: null }),
+      isShown: (queue) => queue.workers > 0 && queue.paused !== target,
+      isDone: (queue) => queue.paused === target,
       question,
     });
-  const question = ({ name, workers }) => `Pause ${name} on all of its workers (${workers})? What they have reserved still runs; the rest waits on the broker.`;
-  return group("control", [made("Pause all", "pausing…", "pause", "yes", question), made("Resume all", "resuming…", "resume", "no")]);
+  /** @param {Row.Queue} queue */
+  const question = ({ name, workers }) => `Pause ${name} on all its workers (${workers})? Tasks that they have reserved still run; others wait on the broker.`;
+  return group("control", [make("Pause all", "pausing…", "pause", "yes", question), make("Resume all", "resuming…", "resume", "no")]);
 }
 
-/** Of a worker's pool. */
+/** Returns the number of slots in a text, between 1 and 100. Pure. @param {string} text */
+export const slotsIn = (text) => Math.max(1, Math.min(100, Math.round(Number(text)) || 1));
+
+/** Grows or shrinks the pool of a worker. @param {Page.Context} context */
 export function poolControl(context) {
   const number = h("input", { type: "number", min: "1", max: "100", value: "1" });
-  const n = () => Math.max(1, Math.min(100, Math.round(Number(number.value)) || 1));
+  const n = () => slotsIn(number.value);
   const choice = h("label", {}, "Slots ", number);
-  const made = (label, busy, act) =>
-    actButton(context, {
+  /** @param {string} label @param {string} busy @param {"grow" | "shrink"} act @returns {Page.Part<[Row.Worker]>} */
+  const make = (label, busy, act) =>
+    commandButton(context, {
       label,
       busy,
-      act: ({ source, hostname }) => ({ act, source, hostname, n: n() }),
+      command: ({ source, hostname }) => ({ act, source, hostname, n: n() }),
       isShown: (worker) => !isGone(worker),
       isDone: (worker, before) => worker.concurrency !== before.concurrency,
     });
+  /** @type {Page.Part<[Row.Worker]>} */
   const amount = { element: choice, update: (worker) => show(choice, !isGone(worker)) };
-  return group("control", [amount, made("Grow", "growing…", "grow"), made("Shrink", "shrinking…", "shrink")]);
+  return group("control", [amount, make("Grow", "growing…", "grow"), make("Shrink", "shrinking…", "shrink")]);
 }

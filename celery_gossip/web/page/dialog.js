@@ -1,19 +1,20 @@
-// Dialog: the help on keys, and questions to be confirmed. The browser's own dialog keeps the focus, and Escape closes it.
+// Dialog: the list of keyboard shortcuts, and confirmations. The native dialog element traps the focus and closes on Escape.
 
 import { button, h } from "./dom.js";
 
-const KEYS = [
+const SHORTCUTS = [
   ["/", "Search"],
   ["g o", "Overview"],
   ["g q", "Queues"],
   ["g w", "Workers"],
   ["g t", "Tasks"],
-  ["j k", "Next and previous row; the arrows, too"],
+  ["j k", "Next and previous row; also the arrow keys"],
   ["Enter", "Open the row"],
   ["[ ]", "Previous and next page of a table"],
   ["Esc", "Close, or leave the search"],
 ];
 
+/** @param {string} title @param {HTMLElement} content @param {HTMLElement[]} buttons */
 function open(title, content, ...buttons) {
   const heading = h("h2", { id: "dialog-title" }, title);
   const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, content, h("p", { class: "dialog-buttons" }, buttons));
@@ -24,15 +25,20 @@ function open(title, content, ...buttons) {
   return dialog;
 }
 
-const close = ({ currentTarget }) => currentTarget.closest("dialog").close(currentTarget.value);
-
-export function openHelp() {
-  const keysOf = (text) => text.split(" ").map((key) => h("kbd", {}, key));
-  const terms = KEYS.map(([keys, what]) => [h("dt", {}, keysOf(keys)), h("dd", {}, what)]);
-  return open("Keys", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
+/** @param {Event} event */
+function close({ currentTarget }) {
+  const face = /** @type {HTMLButtonElement} */ (currentTarget);
+  face.closest("dialog")?.close(face.value);
 }
 
-/** Whether the reader says so. */
+export function openHelp() {
+  /** @param {string} text */
+  const keysOf = (text) => text.split(" ").map((key) => h("kbd", {}, key));
+  const terms = SHORTCUTS.map(([keys, effect]) => [h("dt", {}, keysOf(keys)), h("dd", {}, effect)]);
+  return open("Keyboard shortcuts", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
+}
+
+/** Resolves to true if the reader confirms. @param {string} question @param {string} verb @returns {Promise<boolean>} */
 export function confirmed(question, verb) {
   return new Promise((resolve) => {
     const yes = button(verb, close, { class: "primary", value: "yes" });

@@ -1,61 +1,83 @@
-// DOM: elements made without markup, so that no name can become code, and texts that are written only when they change.
+// DOM: creates elements without parsing markup, so that no name can become code, and writes texts only when they change.
+
+import { printable } from "./printable.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const written = Symbol("text");
+/** @type {WeakMap<Element, string>} */
+const written = new WeakMap();
 
-/** An attribute that is false, null or undefined is left out, a child likewise. */
-export const h = (tag, attributes, ...children) => filled(document.createElement(tag), attributes, children);
+/**
+ * Creates an element. Attributes and children that are false, null or undefined are left out.
+ * @type {Page.CreateHtml}
+ */
+export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 
-export const svg = (tag, attributes, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
+/** @type {Page.CreateSvg} */
+export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
+/** @param {Page.Child} label @param {(event: MouseEvent) => void} onClick @param {Page.Attributes} attributes */
 export function button(label, onClick, attributes = {}) {
   const element = h("button", { type: "button", ...attributes }, label);
   element.addEventListener("click", onClick);
   return element;
 }
 
-function filled(element, attributes, children) {
+/** @template {Element} E @param {E} element @param {Page.Attributes | undefined} attributes @param {Page.Children} children */
+function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) setAttribute(element, name, value);
-  element.append(...children.flat().filter((child) => child || child === 0));
+  element.append(...children.flat().filter((child) => child || child === 0).map((child) => /** @type {Node | string} */ (child)));
   return element;
 }
 
+/** @param {Element} element @param {string} name @param {Page.Attribute} value */
 export function setAttribute(element, name, value) {
   const text = value === true ? "" : value;
   if (text === false || text === null || text === undefined) element.removeAttribute(name);
-  else if (element.getAttribute(name) !== String(text)) element.setAttribute(name, text);
+  else if (element.getAttribute(name) !== String(text)) element.setAttribute(name, String(text));
 }
 
+/** @param {Element} element @param {string} text */
 export function setText(element, text) {
-  if (element[written] === text) return;
-  element[written] = text;
+  if (written.get(element) === text) return;
+  written.set(element, text);
   element.textContent = text;
 }
 
+/** @param {HTMLElement} element @param {boolean} isShown */
 export function show(element, isShown) {
   if (element.hidden === isShown) element.hidden = !isShown;
 }
 
-/** A name that somebody else has given: isolated from the text around it, cut short by the style, whole in its title. */
-export function named(text = "", className = "") {
+/**
+ * Shows a name from a message: isolated from surrounding text, truncated by the style, complete in its title.
+ * @param {string} [text] @param {string} [className]
+ */
+export function nameElement(text = "", className = "") {
   const element = h("bdi", { class: `name ${className}` });
-  rename(element, text);
+  setName(element, text);
   return element;
 }
 
-export function rename(element, text) {
-  setText(element, text);
-  setAttribute(element, "title", text);
+/** @param {Element} element @param {string} [text] */
+export function setName(element, text) {
+  const shown = printable(text ?? "");
+  setText(element, shown);
+  setAttribute(element, "title", shown);
 }
 
-/** Parts of a page are `{element, update(…)}`; this one shows a name. */
+/** Parts of a page are `{element, update(…)}`. This part shows a name. @param {string} [className] */
 export function nameLabel(className) {
-  const element = named("", className);
-  return { element, update: (text) => rename(element, text) };
+  const element = nameElement("", className);
+  return { element, update: (/** @type {string} */ text) => setName(element, text) };
 }
 
-/** Makes such parts that are updated with a row: `argumentsOf(row)` is what `make()`'s own update takes. */
-export function painted(make, argumentsOf) {
+/**
+ * Returns a function that makes a part whose update() gets a row: `argumentsOf(row)` are the arguments of make()'s own.
+ * @template {[] | unknown[]} A @template R
+ * @param {() => Page.Part<A>} make @param {(row: R) => NoInfer<A>} argumentsOf
+ * @returns {() => Page.Part<[R]>}
+ */
+export function fromRow(make, argumentsOf) {
   return () => {
     const { element, update } = make();
     return { element, update: (row) => update(...argumentsOf(row)) };

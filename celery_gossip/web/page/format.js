@@ -1,23 +1,28 @@
 // Format: figures, durations and times as text. Pure; times are Unix seconds, durations seconds.
-// What is not known is a dash, never a zero.
+// An unknown value is a dash, never a zero.
 
 const NONE = "–";
 
-const digits = (most) => new Intl.NumberFormat(undefined, { maximumFractionDigits: most });
+/** @param {number} max */
+const digits = (max) => new Intl.NumberFormat(undefined, { maximumFractionDigits: max });
 const [whole, tenths, hundredths] = [digits(0), digits(1), digits(2)];
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const minute = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
+/** @typedef {number | null | undefined} Figure */
+
+/** @param {unknown} value @returns {value is number} */
 const isKnown = (value) => typeof value === "number" && Number.isFinite(value);
 
+/** @param {Figure} value */
 export function count(value) {
   if (!isKnown(value)) return NONE;
   return Math.abs(value) >= 1e5 ? compact.format(value) : whole.format(value);
 }
 
-/** Three digits tell enough of a figure that changes every second. */
+/** Three digits are enough for a figure that changes every second. @param {Figure} value */
 export function rate(value) {
   if (!isKnown(value) || value >= 1e5) return count(value);
   if (value > 0 && value < 0.01) return `<${hundredths.format(0.01)}`;
@@ -25,7 +30,7 @@ export function rate(value) {
   return value >= 10 ? tenths.format(value) : hundredths.format(value);
 }
 
-/** Of a share between 0 and 1. */
+/** Formats a share between 0 and 1. @param {Figure} share */
 export function percent(share) {
   if (!isKnown(share)) return NONE;
   const value = share * 100;
@@ -33,7 +38,7 @@ export function percent(share) {
   return `${value < 10 ? tenths.format(value) : whole.format(value)} %`;
 }
 
-/** Of something that took this long: "120 ms", "1.2 s", "3.5 min". */
+/** Formats a measured duration: "120 ms", "1.2 s", "3.5 min". @param {Figure} seconds */
 export function duration(seconds) {
   if (!isKnown(seconds)) return NONE;
   if (seconds <= 0) return "0 s";
@@ -41,11 +46,12 @@ export function duration(seconds) {
   if (seconds < 0.9995) return `${whole.format(seconds * 1000)} ms`;
   if (seconds < 59.95) return `${tenths.format(seconds)} s`;
   if (seconds < 3597) return `${tenths.format(seconds / 60)} min`;
-  return seconds < 86_400 ? `${tenths.format(seconds / 3600)} h` : `${tenths.format(seconds / 86_400)} d`;
+  return seconds < 86_220 ? `${tenths.format(seconds / 3600)} h` : `${tenths.format(seconds / 86_400)} d`;
 }
 
-/** Of something that goes on: "45 s", "12 min 5 s", "3 h 12 min", "4 d 3 h". */
+/** Formats the time since an event: "45 s", "12 min 5 s", "3 h 12 min", "4 d 3 h". @param {number} seconds */
 export function age(seconds) {
+  if (!isKnown(seconds)) return NONE;
   const past = Math.max(0, Math.floor(seconds));
   if (past < 60) return `${past} s`;
   if (past < 3600) return `${Math.floor(past / 60)} min ${past % 60} s`;
@@ -53,8 +59,15 @@ export function age(seconds) {
   return `${whole.format(Math.floor(past / 86_400))} d ${Math.floor((past % 86_400) / 3600)} h`;
 }
 
+/** @param {number} unix */
 export const clockTime = (unix) => clock.format(unix * 1000);
+/** @param {number} unix */
 export const shortTime = (unix) => minute.format(unix * 1000);
+/** @param {number} unix */
 export const fullTime = (unix) => moment.format(unix * 1000);
 
-export const plural = (value, one) => `${count(value)} ${one}${value === 1 ? "" : "s"}`;
+/** @param {number} value @param {string} noun */
+export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+
+/** @param {unknown} error */
+export const errorText = (error) => (error instanceof Error && error.message) || String(error);

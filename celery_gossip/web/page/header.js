@@ -1,4 +1,4 @@
-// Header: the name, the way to the pages, whether the page is live, the theme, and help. Made once.
+// Header: name, navigation, state of the connection, theme and help. Created once.
 
 import { openHelp } from "./dialog.js";
 import { button, h, setAttribute, setText, show, svg } from "./dom.js";
@@ -6,25 +6,28 @@ import { count } from "./format.js";
 import { icon, redraw } from "./icon.js";
 
 const LINKS = { overview: "./", queues: "queues", workers: "workers", tasks: "tasks" };
+/** @type {Partial<Record<Page.Name, string>>} */
 const PARENTS = { queue: "queues", worker: "workers", task: "tasks" };
 const THEMES = ["auto", "dark", "light"];
 
+/** @param {HTMLElement} place */
 export function header(place) {
   const [number, link] = [h("span"), h("span")];
-  const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "unseen" }, " critical"));
-  const links = Object.entries(LINKS).map(([page, href]) => [page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]);
+  const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "visually-hidden" }, " critical"));
+  const links = Object.entries(LINKS).map(([page, href]) => /** @type {const} */ ([page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]));
   links[0][1].append(badge);
   const linkState = h("span", { class: "link-state", role: "status" }, h("i"), link);
-  const help = button("?", openHelp, { class: "round", "aria-label": "Keys and help", title: "Keys (?)" });
+  const help = button("?", openHelp, { class: "round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)" });
   const brand = h("a", { class: "brand", href: "./" }, mark(), h("span", {}, "Celery Gossip"));
   const pages = h("nav", { class: "pages", "aria-label": "Pages" }, links.map(([, element]) => element));
-  place.append(brand, pages, h("div", { class: "ends" }, linkState, themeButton(), help));
+  place.append(brand, pages, h("div", { class: "header-end" }, linkState, themeButton(), help));
 
-  function routed({ page }) {
+  /** @param {Page.Route} route */
+  function onRoute({ page }) {
     for (const [name, element] of links) setAttribute(element, "aria-current", name === (PARENTS[page] ?? page) && "page");
   }
 
-  /** `state`: the stream's; `critical`: how many findings are. */
+  /** `state`: of the stream; `critical`: number of critical findings. @param {{state: string, critical: number}} view */
   function update({ state, critical }) {
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
@@ -32,7 +35,7 @@ export function header(place) {
     setText(number, count(critical));
   }
 
-  return { routed, update };
+  return { onRoute, update };
 }
 
 function mark() {
@@ -41,26 +44,27 @@ function mark() {
   return svg("svg", { class: "mark", viewBox: "0 0 32 32", "aria-hidden": "true" }, box, svg("path", { d: "M9.5 21.5 16 9.5l6.5 12z" }), dots);
 }
 
-/** Auto, dark and light in turn; kept in this browser. */
+/** Switches between auto, dark and light; the browser stores the choice. */
 function themeButton() {
   const symbol = icon();
   const root = document.documentElement;
   const face = button(symbol, () => choose(THEMES[(THEMES.indexOf(current()) + 1) % THEMES.length]), { class: "round" });
   const current = () => root.dataset.theme ?? "auto";
-  const tell = () => {
+  const update = () => {
     redraw(symbol, current());
     for (const name of ["aria-label", "title"]) setAttribute(face, name, `Theme: ${current()}`);
   };
+  /** @param {string} theme */
   const choose = (theme) => {
     if (theme === "auto") delete root.dataset.theme;
     else root.dataset.theme = theme;
-    tell();
+    update();
     try {
       localStorage.setItem("gossip-theme", theme);
     } catch {
-      // Storage may be forbidden; the choice then lasts as long as the page.
+      // Storage may be forbidden; then the choice lasts until the page is closed.
     }
   };
-  tell();
+  update();
   return face;
 }

@@ -1,7 +1,8 @@
-// Icons: small drawings made by DOM calls; decoration only, for a word stands beside each.
+// Icons: small drawings created by DOM calls. Decorative: each has a text beside it.
 
 import { svg } from "./dom.js";
 
+/** @type {Record<string, string>} */
 const FILLED = {
   online: "M8 3a5 5 0 1 1 0 10A5 5 0 0 1 8 3z",
   stalled: "M8 2.5a5.5 5.5 0 1 0 0 11zM9.5 2.7a5.5 5.5 0 0 1 0 10.6v-1.6a4 4 0 0 0 0-7.4z",
@@ -12,6 +13,7 @@ const FILLED = {
   paused: "M4 3h3v10H4zm5 0h3v10H9z",
   running: "M4.5 2.5 13 8l-8.5 5.5z",
 };
+/** @type {Record<string, string>} */
 const STROKED = {
   offline: "M8 3.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9z",
   lost: "M3.5 3.5l9 9m0-9-9 9",
@@ -30,9 +32,10 @@ export function icon(name = "") {
   return element;
 }
 
+/** @param {SVGElement} element @param {string} name */
 export function redraw(element, name) {
   if (element.dataset.icon === name) return;
   element.dataset.icon = name;
-  element.firstChild.setAttribute("d", FILLED[name] ?? STROKED[name] ?? "");
+  element.firstElementChild?.setAttribute("d", FILLED[name] ?? STROKED[name] ?? "");
   element.setAttribute("class", `icon ${name in FILLED ? "filled" : "stroked"}`);
 }

@@ -1,10 +1,11 @@
-// Main: starts the page: asks for its configuration, opens the stream, and mounts the page that the address names.
-// Events change the store at once; what is shown is brought up to it once a frame, for all events of the frame.
+// Main: fetches the configuration, opens the stream, and mounts the page that the address names.
+// Events update the store immediately; the page is rendered once per frame, for all events of the frame.
 
 import { banners } from "./banner.js";
 import { h } from "./dom.js";
+import { errorText } from "./format.js";
 import { header } from "./header.js";
-import { listenToKeys } from "./key.js";
+import { listenToKeys } from "./keyboard.js";
 import { overviewPage } from "./page_overview.js";
 import { queuePage } from "./page_queue.js";
 import { queuesPage } from "./page_queues.js";
@@ -16,8 +17,12 @@ import { Router } from "./router.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 import { startTicker, writeAges } from "./ticker.js";
+import { serverUrl } from "./url.js";
 
-/** A page: `{title, topics, element, routed(route), update()}`; made anew for another subject, not for another look. */
+/**
+ * Another subject gets a new page, another query does not.
+ * @type {Record<Page.Name, (context: Page.Context, route: Page.SubjectRoute) => Page.Mounted>}
+ */
 const PAGES = {
   overview: overviewPage,
   queues: queuesPage,
@@ -28,92 +33,119 @@ const PAGES = {
   task: taskPage,
   missing: missingPage,
 };
-const KEPT = ["queues", "workers", "tasks"]; // shown at once when the reader comes back, until they are told anew
+const KEPT = ["queues", "workers", "tasks"]; // kept in the store, so that these pages open without a delay
 
-const main = document.getElementById("main");
+/** Elements of index.html. @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+const main = byId("main");
 const store = new Store();
-const router = new Router(routed);
-const stream = new Stream({ onTables, onState: paint, isSignedOut });
-const top = header(document.getElementById("top"));
-const notes = banners(document.getElementById("banners"));
+const router = new Router(onRoute);
+const stream = new Stream({ onTables, onState: scheduleRender, isSignedOut });
+const top = header(byId("top"));
+const notices = banners(byId("banners"));
 const context = { store, router, config: () => config, isStale, announce };
+const CONFIG_INTERVAL = 5000; // milliseconds between two attempts
+/** @type {ReturnType<Page.Context["config"]>} */
 let config = { boot: "", may_control: false, csrf: "" };
+let configError = "";
+let configFetchedAt = 0;
+/** @type {Page.Mounted | null} */
 let page = null;
 let mounted = "";
 let frame = 0;
 
-/** Whether what is shown of this source is frozen. */
+/** Returns whether the figures of this source are frozen. @param {string} source */
 function isStale(source) {
   const known = store.rows("fleet", "sources").get(source);
-  return Boolean(known) && (known.isolated_since !== null || !known.is_connected);
+  return known !== undefined && (known.isolated_since !== null || !known.is_connected);
 }
 
+/** @param {string} text */
 function announce(text) {
-  document.getElementById("announcer").textContent = text;
+  byId("announcer").textContent = text;
 }
 
+/** Returns the HTTP status, 0 without a response. Sets `configError` to the reason why controls are not available. */
 async function fetchConfig() {
+  configFetchedAt = Date.now();
   try {
-    const response = await fetch(new URL("api/config", document.baseURI), { cache: "no-store" });
-    if (response.ok) config = await response.json();
+    const response = await fetch(serverUrl("api/config"), { cache: "no-store" });
+    configError = response.ok ? "" : `status ${response.status}`;
+    if (response.ok) useConfig(await response.json());
     return response.status;
-  } catch {
+  } catch (error) {
+    configError = errorText(error);
     return 0;
   }
+}
+
+/** Mounts the page again if the right to control has changed, because a page is built with or without controls. @param {Row.Config} latest */
+function useConfig(latest) {
+  const hasChanged = latest.may_control !== config.may_control;
+  config = latest;
+  if (!page || !hasChanged) return;
+  mount(router.route()).onRoute(router.route());
+  scheduleRender();
 }
 
 async function isSignedOut() {
   return (await fetchConfig()) === 401;
 }
 
-function onTables(told, boot) {
-  // A server that was started anew has another token for acts.
-  if (boot !== config.boot) fetchConfig();
-  store.apply(told);
-  paint();
+/** @param {Page.TablesEvent} data @param {string} boot */
+function onTables(data, boot) {
+  // A server that was restarted has another token for commands.
+  if ((boot !== config.boot || configError) && Date.now() - configFetchedAt > CONFIG_INTERVAL) fetchConfig();
+  store.apply(data);
+  scheduleRender();
 }
 
-function paint() {
-  if (!document.hidden) frame ||= requestAnimationFrame(paintNow);
+function scheduleRender() {
+  if (!document.hidden) frame ||= requestAnimationFrame(render);
 }
 
-function paintNow() {
+function render() {
   cancelAnimationFrame(frame);
   frame = 0;
+  if (!page) return;
   const findings = [...store.rows("fleet", "findings").values()];
   const critical = findings.filter((finding) => finding.severity === "critical").length;
   document.documentElement.dataset.link = stream.state;
   document.title = `${critical ? `(${critical}) ` : ""}${page.title} · Celery Gossip`;
   top.update({ state: stream.state, critical });
-  notes.update({ stream, store });
+  notices.update({ stream, store, configError });
   page.update();
   writeAges(store.now());
 }
 
-function routed(route) {
+/** @param {Page.Route} route */
+function onRoute(route) {
   const subject = JSON.stringify([route.page, route.source, route.name, route.page === "overview" && route.query.source]);
-  if (subject !== mounted) mount(route);
   const isFirst = mounted === "";
   const isOther = subject !== mounted;
+  const current = page && !isOther ? page : mount(route);
   mounted = subject;
-  page.routed(route);
-  paintNow();
+  current.onRoute(route);
+  render();
   if (!isOther || isFirst) return;
   main.focus({ preventScroll: true });
-  announce(page.title);
+  announce(current.title);
 }
 
+/** @param {Page.Route} route */
 function mount(route) {
-  page = PAGES[route.page](context, route);
-  store.keep([...page.topics, ...KEPT]);
+  page = PAGES[route.page](context, /** @type {Page.SubjectRoute} */ (route));
+  store.keepOnly([...page.topics, ...KEPT]);
   stream.watch(page.topics);
   main.replaceChildren(page.element);
-  top.routed(route);
+  top.onRoute(route);
+  return page;
 }
 
 function missingPage() {
-  const back = h("p", {}, "There is no such page. ", h("a", { href: "./" }, "To the overview"));
-  return { title: "Not here", topics: ["fleet"], element: h("div", { class: "page" }, h("h1", {}, "Not here"), back), routed() {}, update() {} };
+  const back = h("p", {}, "This address does not exist. ", h("a", { href: "./" }, "Go to the overview"));
+  return { title: "Page not found", topics: ["fleet"], element: h("div", { class: "page" }, h("h1", {}, "Page not found"), back), onRoute() {}, update() {} };
 }
 
 function tick() {
@@ -123,5 +155,5 @@ function tick() {
 
 await fetchConfig();
 listenToKeys(router);
-routed(router.route());
+onRoute(router.route());
 startTicker(tick);

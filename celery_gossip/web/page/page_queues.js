@@ -1,49 +1,58 @@
-// The page of all queues, and the columns that the overview shows of the busiest.
+// Page of all queues, and the columns of the busiest queues on the overview.
 
-import { OF_ITS_WORKERS, failureShare, figure, link, paceWithLine, slots, state, timing } from "./column.js";
+import { SHARED_SLOTS, countColumn, failureRateColumn, linkCell, rateSparklineColumn, slotColumn, stateColumn, timingColumn } from "./column.js";
 import { listPage } from "./list_page.js";
 import { subjectHref } from "./router.js";
 import { QUEUE_STATES, queueState } from "./state.js";
 
+/** @param {Row.Queue} row */
 const hrefOf = (row) => subjectHref("queues", row.source, row.name);
+/** @param {Row.Queue} row */
 const busyOf = (row) => row.slots - row.free_slots;
+/** @param {Row.Queue} row */
 const slotsOf = (row) => row.slots;
 
-const name = { id: "name", label: "Queue", by: (row) => row.name, paint: link((row) => row.name, hrefOf, queueState) };
-const how = state(queueState, QUEUE_STATES, { width: 138 });
-const busy = (priority) => slots(busyOf, slotsOf, { priority, hint: OF_ITS_WORKERS });
-const backlog = figure("backlog", "Backlog", { width: 88, hint: "Messages that wait on the broker" });
+/** @type {Page.Column<Row.Queue>} */
+const name = { id: "name", label: "Queue", sortKey: (row) => row.name, makeCell: linkCell((row) => row.name, hrefOf, queueState) };
+const state = stateColumn(queueState, QUEUE_STATES, { width: 138 });
+/** @param {number} priority */
+const busy = (priority) => slotColumn(busyOf, slotsOf, { priority, hint: SHARED_SLOTS });
+/** @type {Page.Column<Row.Queue>} */
+const backlog = countColumn("backlog", "Backlog", { width: 88, hint: "Messages waiting on the broker" });
 
+/** @type {Page.Column<Row.Queue>[]} */
 const COLUMNS = [
   name,
-  how,
+  state,
   busy(2),
-  figure("active", "Running", { width: 84, priority: 4 }),
-  figure("reserved", "Reserved", { width: 88, priority: 4, hint: "Taken by workers, waiting for a slot" }),
-  figure("scheduled", "Scheduled", { width: 94, priority: 5, hint: "Held by workers until their time has come" }),
+  countColumn("active", "Running", { width: 84, priority: 4 }),
+  countColumn("reserved", "Reserved", { width: 88, priority: 4, hint: "Received by workers, waiting for a slot" }),
+  countColumn("scheduled", "Scheduled", { width: 94, priority: 5, hint: "Held by workers until their ETA" }),
   backlog,
-  paceWithLine(),
-  failureShare(),
-  timing("runtime", "Run", { priority: 3 }),
-  timing("wait", "Wait", { priority: 3 }),
-  figure("workers", "Workers", { width: 84, priority: 5 }),
+  rateSparklineColumn(),
+  failureRateColumn(),
+  timingColumn("runtime", "Run", { priority: 3 }),
+  timingColumn("wait", "Wait", { priority: 3 }),
+  countColumn("workers", "Workers", { width: 84, priority: 5 }),
 ];
 
-const load = { width: 76, hint: "Tasks that run or wait, per slot: above 1 there is more to do than slots", text: (row) => row.load.toFixed(2) };
+/** @type {Partial<Page.Column<Row.Queue>>} */
+const load = { width: 76, hint: "Running and waiting tasks per slot; above 1, tasks wait", text: (row) => row.load.toFixed(2) };
 
-/** Options of a Table. */
+/** Options for a Table. @type {Pick<Page.TableOptions<Row.Queue>, "columns" | "defaultSort" | "href">} */
 export const BUSIEST = {
-  columns: [name, how, figure("load", "Load", load), busy(3), backlog, paceWithLine({ priority: 2 }), failureShare(), timing("wait", "Wait", { priority: 3 })],
+  columns: [name, state, countColumn("load", "Load", load), busy(3), backlog, rateSparklineColumn({ priority: 2 }), failureRateColumn(), timingColumn("wait", "Wait", { priority: 3 })],
   defaultSort: "-load",
   href: hrefOf,
 };
 
+/** @param {Page.Context} context */
 export const queuesPage = (context) =>
   listPage(context, {
     title: "Queues",
     topic: "queues",
     noun: "queue",
-    nothing: "No queue is known yet: it appears when a worker that gossips consumes it.",
+    nothing: "No queue is known yet. A queue appears when a reporting worker consumes it.",
     columns: COLUMNS,
     defaultSort: "name",
     href: hrefOf,

@@ -1,19 +1,22 @@
-// The page of one task, by its name: what became of it in the latest minute, why it failed, and its charts.
+// Page of one task name: running tasks, outcomes of the last minute, failures by exception, and charts.
 
-import { IN_A_MINUTE } from "./column.js";
-import { h, named, rename, setText, show } from "./dom.js";
+import { LAST_MINUTE } from "./column.js";
+import { h, nameElement, setName, setText, show } from "./dom.js";
 import { count, duration, percent, rate } from "./format.js";
 import { failuresOf } from "./page_tasks.js";
-import { track } from "./spark.js";
-import { subjectPage } from "./subject_page.js";
+import { track } from "./sparkline.js";
+import { runsSection, subjectPage } from "./subject_page.js";
 
-const MOST = 12; // exceptions that have a bar
+const MAX_BARS = 12; // exceptions
 
+/** @param {Row.Timing} timing */
 const spread = ({ p50, p99 }) => `p50 ${duration(p50)} · p99 ${duration(p99)}`;
 
-const FACTS = [
-  { label: "Done", text: (row) => `${rate(row.per_second)}/s`, note: () => IN_A_MINUTE },
-  { label: "Received", text: (row) => count(row.received), note: () => IN_A_MINUTE },
+/** @type {Page.Stat<Row.Task>[]} */
+const STATS = [
+  { label: "Running", text: (row) => count(row.running), note: () => "as far as workers list their tasks" },
+  { label: "Done", text: (row) => `${rate(row.per_second)}/s`, note: () => LAST_MINUTE },
+  { label: "Received", text: (row) => count(row.received), note: () => LAST_MINUTE },
   { label: "Succeeded", text: (row) => count(row.succeeded), note: (row) => `${count(row.retried)} retried` },
   { label: "Failed", text: (row) => count(row.failed), note: (row) => percent(row.failure_rate) },
   { label: "Revoked", text: (row) => count(row.revoked), note: (row) => `${count(row.rejected)} rejected` },
@@ -26,30 +29,40 @@ function failureBars() {
   const none = h("p", { class: "quiet" });
   const head = h("div", { class: "section-head" }, h("h2", {}, "Failures by exception"));
   const element = h("section", { class: "panel" }, head, list, none);
+  /** @type {ReturnType<typeof failureLine>[]} */
   const lines = [];
+  /** @param {Row.Task} row */
   const update = (row) => {
     const kinds = failuresOf(row);
-    const shown = kinds.slice(0, MOST);
+    const shown = kinds.slice(0, MAX_BARS);
     while (lines.length < shown.length) lines.push(failureLine());
-    while (lines.length > shown.length) lines.pop().element.remove();
-    shown.forEach(([kind, failed], at) => lines[at].update(kind, failed, { most: kinds[0][1], all: row.failed }));
+    while (lines.length > shown.length) lines.pop()?.element.remove();
+    shown.forEach(([kind, failed], at) => lines[at].update(kind, failed, { max: kinds[0][1], total: row.failed }));
     if (list.children.length < lines.length) list.replaceChildren(...lines.map((line) => line.element));
-    show(none, kinds.length === 0 || kinds.length > MOST);
-    setText(none, kinds.length ? `and ${count(kinds.length - MOST)} more` : `None ${IN_A_MINUTE}.`);
+    show(none, kinds.length === 0 || kinds.length > MAX_BARS);
+    setText(none, kinds.length ? `and ${count(kinds.length - MAX_BARS)} more` : `None ${LAST_MINUTE}.`);
   };
   return { element, update };
 }
 
 function failureLine() {
-  const [name, figure, line] = [named(), h("span", { class: "figure" }), track()];
+  const [name, figure, line] = [nameElement(), h("span", { class: "figure" }), track()];
   const element = h("li", {}, name, figure, line.element);
-  const update = (kind, failed, { most, all }) => {
-    rename(name, kind);
-    setText(figure, `${count(failed)} · ${percent(all > 0 ? failed / all : null)}`);
-    line.update(failed / most);
+  /** @param {string} kind @param {number} failed @param {{max: number, total: number}} of */
+  const update = (kind, failed, { max, total }) => {
+    setName(name, kind);
+    setText(figure, `${count(failed)} · ${percent(total > 0 ? failed / total : null)}`);
+    line.update(failed / max);
   };
   return { element, update };
 }
 
+/** @param {Page.Context} context @param {Page.SubjectRoute} route */
 export const taskPage = (context, route) =>
-  subjectPage(context, route, { kind: "task", list: "Tasks", factList: FACTS, before: failureBars() });
+  subjectPage(context, route, {
+    kind: "task",
+    list: "Tasks",
+    stats: STATS,
+    before: failureBars(),
+    sections: [runsSection(context, `task:${route.source}/${route.name}`, ["hostname", "queue"])],
+  });

@@ -1,53 +1,59 @@
-// The page of all tasks by name.
+// Page of all tasks by name.
 
-import { IN_A_MINUTE, failureShare, figure, link, pace, timing } from "./column.js";
-import { nameLabel, painted } from "./dom.js";
+import { LAST_MINUTE, countColumn, failureRateColumn, linkCell, rateColumn, timingColumn } from "./column.js";
+import { fromRow, nameLabel } from "./dom.js";
 import { count } from "./format.js";
 import { listPage } from "./list_page.js";
 import { subjectHref } from "./router.js";
 
-const NAMED = 3; // kinds of failures that are named in a cell
+const MAX_NAMED = 3; // exceptions named in a cell
 
+/** @param {Row.Task} row */
 const hrefOf = (row) => subjectHref("tasks", row.source, row.name);
 
-/** `[[exception, failed]]`, most first. Pure. */
+/** Returns `[[exception, failed]]`, most failures first. Pure. @param {Pick<Row.Task, "failures">} task */
 export const failuresOf = (task) => Object.entries(task.failures).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
 
-function failureWords(task) {
+/** @param {Row.Task} task */
+export function failureText(task) {
   const kinds = failuresOf(task);
-  const told = kinds.slice(0, NAMED).map(([kind, failed]) => `${kind} ${count(failed)}`);
-  return told.join(", ") + (kinds.length > NAMED ? ` and ${kinds.length - NAMED} more` : "");
+  const named = kinds.slice(0, MAX_NAMED).map(([kind, failed]) => `${kind} ${count(failed)}`);
+  return named.join(", ") + (kinds.length > MAX_NAMED ? ` and ${kinds.length - MAX_NAMED} more` : "");
 }
 
-const minute = (id, label, width, priority) => figure(id, label, { width, priority, hint: IN_A_MINUTE });
+/** @type {<K extends keyof Row.Task>(id: K, label: string, width: number, priority: number) => Page.Column<Record<K, number>>} */
+const minuteCount = (id, label, width, priority) => countColumn(id, label, { width, priority, hint: LAST_MINUTE });
 
+/** @type {Page.Column<Row.Task>[]} */
 const COLUMNS = [
-  { id: "name", label: "Task", by: (row) => row.name, paint: link((row) => row.name, hrefOf) },
-  pace(),
-  minute("received", "Received", 88, 4),
-  minute("succeeded", "Succeeded", 100, 3),
-  minute("failed", "Failures", 84, 2),
-  minute("retried", "Retried", 80, 3),
-  failureShare(),
+  { id: "name", label: "Task", sortKey: (row) => row.name, makeCell: linkCell((row) => row.name, hrefOf) },
+  countColumn("running", "Running", { width: 82, priority: 2, hint: "As far as the workers list their running tasks" }),
+  rateColumn(),
+  minuteCount("received", "Received", 88, 4),
+  minuteCount("succeeded", "Succeeded", 100, 3),
+  minuteCount("failed", "Failures", 84, 2),
+  minuteCount("retried", "Retried", 80, 3),
+  failureRateColumn(),
   {
     id: "failures",
     label: "Failures by exception",
     width: 250,
     priority: 4,
     isDescending: true,
-    by: (row) => Object.keys(row.failures).length,
-    paint: painted(nameLabel, (row) => [failureWords(row)]),
+    sortKey: (row) => Object.keys(row.failures).length,
+    makeCell: fromRow(nameLabel, (row) => [failureText(row)]),
   },
-  timing("runtime", "Run", { priority: 2 }),
-  timing("wait", "Wait", { priority: 3 }),
+  timingColumn("runtime", "Run", { priority: 2 }),
+  timingColumn("wait", "Wait", { priority: 3 }),
 ];
 
+/** @param {Page.Context} context */
 export const tasksPage = (context) =>
   listPage(context, {
     title: "Tasks",
     topic: "tasks",
     noun: "task",
-    nothing: "No task has been heard of in the latest minute.",
+    nothing: "No task runs or was counted in the last minute.",
     columns: COLUMNS,
     defaultSort: "-rate",
     href: hrefOf,

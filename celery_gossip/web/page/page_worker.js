@@ -1,71 +1,94 @@
-// The page of one worker: how it is and why, its pool, its queues, the tasks that run, and how to grow it.
+// Page of one worker: its state with the reason, what blocks it, its pool, its queues, running tasks, and controls.
 
-import { IN_A_MINUTE, lag, state } from "./column.js";
+import { LAST_MINUTE, lagText, stateColumn } from "./column.js";
 import { checkControl, poolControl } from "./control.js";
-import { h, painted, setText, show } from "./dom.js";
+import { fromRow, h, setText, show } from "./dom.js";
 import { count, duration, percent, rate } from "./format.js";
-import { slotBar } from "./spark.js";
+import { printable } from "./printable.js";
+import { slotBar } from "./sparkline.js";
 import { stateLabel } from "./state.js";
 import { checksSection, runsSection, subjectPage } from "./subject_page.js";
 import { ageLabel } from "./ticker.js";
 
-const signed = (row) => ({ true: "signed", false: "not signed" })[row.is_verified] ?? "unknown";
+/** @param {Row.Worker} row */
+const signatureText = ({ is_verified }) => (is_verified === null ? "not checked" : is_verified ? "verified" : "not signed");
 
-const FACTS = [
-  { label: "Busy slots", paint: painted(slotBar, (row) => [row.active, row.concurrency]), note: (row) => `pool ${row.pool}` },
+/** @type {Page.Stat<Row.Worker>[]} */
+const STATS = [
+  { label: "Busy slots", makeValue: fromRow(slotBar, (row) => [row.active, row.concurrency]), note: (row) => `pool ${row.pool}` },
   { label: "Reserved", text: (row) => count(row.reserved), note: (row) => `${count(row.scheduled)} scheduled` },
-  { label: "Done", text: (row) => `${rate(row.per_second)}/s`, note: (row) => `${count(row.processed)} since boot` },
-  { label: "Failed", text: (row) => percent(row.failure_rate), note: () => IN_A_MINUTE },
+  { label: "Done", text: (row) => `${rate(row.per_second)}/s`, note: (row) => `${count(row.processed)} since start` },
+  { label: "Failed", text: (row) => percent(row.failure_rate), note: () => LAST_MINUTE },
   {
     label: "Loop lag",
-    hint: "How late its event loop ticked",
-    text: lag,
-    note: (row) => `speaks every ${duration(row.interval)}`,
+    hint: "Delay of its event loop",
+    text: lagText,
+    note: (row) => `reports every ${duration(row.interval)}`,
   },
   {
-    label: "Booted",
+    label: "Started",
     isWide: true,
-    paint: painted(ageLabel, (row) => [row.booted_at, { after: " ago", none: "before this server" }]),
-    note: (row) => `boot ${row.boot}`,
+    makeValue: fromRow(ageLabel, (row) => [row.booted_at, { after: " ago", none: "before this server" }]),
+    note: (row) => `instance ${row.boot}`,
   },
-  { label: "Restarts", hint: "Boots seen under this name but the first", text: (row) => count(row.restarts), note: () => "seen by this server" },
-  { label: "Gossip", text: signed, note: (row) => (row.is_verified === null ? "no secret to tell by" : "by the shared secret") },
+  { label: "Restarts", hint: "Instances seen under this name after the first one", text: (row) => count(row.restarts), note: () => "seen by this server" },
+  { label: "Signature", hint: "Of its reports", text: signatureText, note: (row) => (row.is_verified === null ? "no secret set" : "shared secret") },
 ];
 
-/** The worker's state, since when, and why. */
+/** Shows the worker's state, its duration and its reason. */
 function condition() {
-  const [label, since, silent] = [stateLabel(), ageLabel(), ageLabel()];
+  const [label, since, lastReport] = [stateLabel(), ageLabel(), ageLabel()];
   const reason = h("span", { class: "reason" });
-  const element = h("div", { class: "condition" }, label.element, since.element, silent.element, reason);
+  const element = h("div", { class: "condition" }, label.element, since.element, lastReport.element, reason);
+  /** @param {Row.Worker} row */
   const update = (row) => {
     label.update(row.state);
     since.update(row.state_since, { before: "for " });
-    silent.update(row.silent_since, { before: "· last heard ", after: " ago" });
-    show(silent.element, row.silent_since !== null);
+    lastReport.update(row.silent_since, { before: "· last report ", after: " ago" });
+    show(lastReport.element, row.silent_since !== null);
     setText(reason, row.reason);
   };
   return { element, update };
 }
 
+/** Shows what the main process of a stalled worker is doing. */
+function stackPanel() {
+  const list = h("ol", { class: "frames" });
+  const note = h("p", { class: "quiet" }, "module:function:line of its main process, innermost call first");
+  const element = h("section", { class: "panel" }, h("div", { class: "section-head" }, h("h2", {}, "Blocked in")), note, list);
+  let shown = "";
+  /** @param {Row.Worker} row */
+  const update = ({ stack }) => {
+    show(element, stack.length > 0);
+    if (shown === stack.join("\n")) return;
+    shown = stack.join("\n");
+    list.replaceChildren(...stack.map((frame) => h("li", {}, h("code", {}, printable(frame)))));
+  };
+  return { element, update };
+}
+
+/** @param {Row.Check} check */
 const checkState = (check) => (check.is_paused ? "paused" : "running");
 
+/** @param {Page.Context} context @param {Page.SubjectRoute} route */
 export function workerPage(context, route) {
   const topic = `worker:${route.source}/${route.name}`;
   const isControlled = context.config().may_control;
   const checks = {
-    field: "queue",
+    field: /** @type {const} */ ("queue"),
     title: "Queues",
-    empty: "It consumes no queue.",
-    state: state(checkState, ["running", "paused"]),
+    empty: "This worker consumes no queue.",
+    state: stateColumn(checkState, ["running", "paused"]),
     stateOf: checkState,
     control: isControlled && checkControl(context),
   };
   return subjectPage(context, route, {
     kind: "worker",
     list: "Workers",
-    factList: FACTS,
+    stats: STATS,
     label: condition(),
+    before: stackPanel(),
     control: isControlled && poolControl(context),
-    sections: [checksSection(context, topic, checks), runsSection(context, topic, "queue")],
+    sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "queue"])],
   });
 }

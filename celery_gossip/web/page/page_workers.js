@@ -1,57 +1,61 @@
-// The page of all workers.
+// Page of all workers.
 
-import { failureShare, figure, lag, lagOf, link, pace, slots, state } from "./column.js";
-import { nameLabel, painted } from "./dom.js";
+import { countColumn, failureRateColumn, lagOf, lagText, linkCell, rateColumn, slotColumn, stateColumn } from "./column.js";
+import { fromRow, nameLabel } from "./dom.js";
 import { listPage } from "./list_page.js";
 import { subjectHref } from "./router.js";
 import { WORKER_STATES } from "./state.js";
 import { ageLabel } from "./ticker.js";
 
+/** @param {Row.Worker} row */
 const hrefOf = (row) => subjectHref("workers", row.source, row.hostname);
+/** @param {Row.Worker} row */
 const stateOf = (row) => row.state;
 
+/** @type {Page.Column<Row.Worker>[]} */
 const COLUMNS = [
-  { id: "hostname", label: "Worker", by: (row) => row.hostname, paint: link((row) => row.hostname, hrefOf, stateOf, (row) => row.reason) },
-  state(stateOf, WORKER_STATES),
-  { id: "pool", label: "Pool", width: 96, priority: 5, by: (row) => row.pool, text: (row) => row.pool },
-  slots(
+  { id: "hostname", label: "Worker", sortKey: (row) => row.hostname, makeCell: linkCell((row) => row.hostname, hrefOf, stateOf, (row) => row.reason) },
+  stateColumn(stateOf, WORKER_STATES),
+  { id: "pool", label: "Pool", width: 96, priority: 5, sortKey: (row) => row.pool, text: (row) => row.pool },
+  slotColumn(
     (row) => row.active,
     (row) => row.concurrency,
     { priority: 2 },
   ),
-  figure("reserved", "Reserved", { width: 88, priority: 3 }),
-  figure("scheduled", "Scheduled", { width: 94, priority: 5 }),
-  { id: "lag", label: "Loop lag", hint: "How late its event loop ticked", width: 88, priority: 4, isNumber: true, by: lagOf, text: lag },
+  countColumn("reserved", "Reserved", { width: 88, priority: 3 }),
+  countColumn("scheduled", "Scheduled", { width: 94, priority: 5 }),
+  { id: "lag", label: "Loop lag", hint: "Delay of its event loop", width: 88, priority: 4, isNumber: true, sortKey: lagOf, text: lagText },
   {
     id: "queues",
     label: "Queues",
     width: 170,
     priority: 5,
-    by: (row) => row.queues.length,
-    paint: painted(nameLabel, (row) => [row.queues.join(", ")]),
+    sortKey: (row) => row.queues.length,
+    makeCell: fromRow(nameLabel, (row) => [row.queues.join(", ")]),
   },
-  figure("processed", "Processed", { width: 98, priority: 4, hint: "Tasks accepted since it booted" }),
-  pace(),
-  failureShare(),
+  countColumn("processed", "Processed", { width: 98, priority: 4, hint: "Tasks accepted since its start" }),
+  rateColumn(),
+  failureRateColumn(),
   {
     id: "heard",
-    label: "Heard",
-    hint: "When it last spoke",
+    label: "Last report",
+    hint: "Time of the last report, if the next one is late",
     width: 132,
     priority: 3,
     isNumber: true,
     isDescending: false,
-    by: (row) => row.silent_since ?? Infinity,
-    paint: painted(ageLabel, (row) => [row.silent_since, { after: " ago", none: "on time" }]),
+    sortKey: (row) => row.silent_since ?? Infinity,
+    makeCell: fromRow(ageLabel, (row) => [row.silent_since, { after: " ago", none: "on time" }]),
   },
 ];
 
+/** @param {Page.Context} context */
 export const workersPage = (context) =>
   listPage(context, {
     title: "Workers",
     topic: "workers",
     noun: "worker",
-    nothing: "No worker is heard yet: it must run, use this broker and gossip.",
+    nothing: "No worker has reported yet. A worker must run with celery-gossip and use this broker.",
     columns: COLUMNS,
     defaultSort: "hostname",
     href: hrefOf,

@@ -1,18 +1,22 @@
-// Router: what the address says, and addresses of pages. The path names the page and its subject, the query how it is
-// looked at. parse(), subjectHref() and queryText() are pure.
+// Router: parses and writes addresses. The path names the page and its subject, the query its filters and sort order.
+// parse(), subjectHref() and queryText() are pure.
 
+const DOTS = new Set([".", ".."]);
+/** @type {Record<string, Page.Name>} */
 const SUBJECTS = { queues: "queue", workers: "worker", tasks: "task" };
 
-/** `{page, source, name, query}` of a path below the base. */
+/** Returns the route of a path below the base. @param {string} path @returns {Page.Route} */
 export function parse(path, search = "") {
   const query = Object.fromEntries(new URLSearchParams(search));
   const [list, source, name, ...rest] = path.split("/");
   if (list === "") return { page: "overview", query };
   if (!Object.hasOwn(SUBJECTS, list) || rest.length > 0) return { page: "missing", query };
+  if (name === "" && DOTS.has(query.name)) return { page: SUBJECTS[list], source: decoded(source), name: query.name, query };
   if (name !== undefined) return { page: SUBJECTS[list], source: decoded(source), name: decoded(name), query };
-  return { page: source ? "missing" : list, query };
+  return { page: source ? "missing" : /** @type {Page.List} */ (list), query };
 }
 
+/** @param {string} text */
 function decoded(text) {
   try {
     return decodeURIComponent(text);
@@ -21,53 +25,62 @@ function decoded(text) {
   }
 }
 
-/** Relative to the base. */
-export const subjectHref = (list, source, name) => `${list}/${encodeURIComponent(source)}/${encodeURIComponent(name)}`;
+/**
+ * Returns an address relative to the base. A URL cannot contain a segment "." or "..", even percent-encoded, because
+ * browsers and proxies resolve it; such a name is put into the query.
+ * @param {Page.List} list @param {string} source @param {string} name
+ */
+export function subjectHref(list, source, name) {
+  const path = `${list}/${encodeURIComponent(source)}/`;
+  return DOTS.has(name) ? `${path}?name=${name}` : path + encodeURIComponent(name);
+}
 
-/** Without what is empty, and sorted, so that equal views have equal addresses. */
+/** Returns the query without empty values, sorted, so that equal views have equal addresses. @param {Page.Query} query */
 export function queryText(query) {
-  const told = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
-  told.sort();
-  return String(told);
+  const params = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+  params.sort();
+  return String(params);
 }
 
 export class Router {
   #base = new URL(document.baseURI).pathname;
   #onRoute;
 
-  /** `onRoute(route)` whenever the address has changed. */
+  /** Calls `onRoute(route)` whenever the address has changed. @param {(route: Page.Route) => void} onRoute */
   constructor(onRoute) {
     this.#onRoute = onRoute;
     addEventListener("popstate", () => onRoute(this.route()));
-    document.addEventListener("click", (event) => this.#clicked(event));
+    document.addEventListener("click", (event) => this.#onClick(event));
   }
 
   route() {
     return parse(location.pathname.slice(this.#base.length), location.search);
   }
 
+  /** @param {string} href */
   go(href) {
     history.pushState(null, "", new URL(href, document.baseURI));
     this.#onRoute(this.route());
     scrollTo(0, 0);
   }
 
-  /** Merge into the query; `isMinor`: the back button need not undo it. */
-  look(changes, { isMinor = false } = {}) {
+  /** Merges changes into the query; `isReplacing`: without a new entry in the history. @param {Page.Query} changes */
+  updateQuery(changes, { isReplacing = false } = {}) {
     const text = queryText({ ...this.route().query, ...changes });
     const href = location.pathname + (text && `?${text}`);
     if (href === location.pathname + location.search) return;
-    history[isMinor ? "replaceState" : "pushState"](null, "", href);
+    history[isReplacing ? "replaceState" : "pushState"](null, "", href);
     this.#onRoute(this.route());
   }
 
-  #clicked(event) {
-    const link = event.target.closest?.("a[href]");
+  /** @param {MouseEvent} event */
+  #onClick(event) {
+    const link = /** @type {HTMLAnchorElement | null} */ (/** @type {Element} */ (event.target).closest?.("a[href]"));
     const isPlain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
     if (!link || !isPlain || event.defaultPrevented || link.origin !== location.origin) return;
     if (!link.pathname.startsWith(this.#base) || link.pathname.startsWith(`${this.#base}api/`)) return;
     event.preventDefault();
-    // The base would lead a bare hash to the overview.
+    // Because of the base element, a bare hash would lead to the overview.
     if (link.hash) document.getElementById(link.hash.slice(1))?.focus();
     else this.go(link.href);
   }

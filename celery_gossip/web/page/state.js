@@ -1,12 +1,13 @@
-// States: the words for workers and queues, their symbols and tones, and how they are ranked.
+// State: states of workers and queues with their order, symbols and colors.
 
 import { h, setText } from "./dom.js";
 import { icon, redraw } from "./icon.js";
 
-/** The most welcome first. */
+/** From healthy to lost. */
 export const WORKER_STATES = ["online", "draining", "stalled", "suspect", "conflict", "offline", "lost"];
 export const QUEUE_STATES = ["running", "partly paused", "paused", "no consumers"];
 
+/** @type {Record<string, string>} */
 const TONES = {
   online: "good",
   running: "good",
@@ -19,23 +20,27 @@ const TONES = {
   conflict: "bad",
   lost: "bad",
 };
+/** @type {Record<string, string>} */
 const SYMBOLS = { "partly paused": "paused", "no consumers": "none" };
 
+/** @param {Row.Queue} queue */
 export function queueState(queue) {
   if (queue.workers === 0) return "no consumers";
-  return { partly: "partly paused", yes: "paused" }[queue.paused] ?? "running";
+  if (queue.paused === "partly") return "partly paused";
+  return queue.paused === "yes" ? "paused" : "running";
 }
 
-/** Of a worker, or of a check. */
+/** Returns whether a worker, or the worker of a check, is offline or lost. @param {{state: string}} row */
 export const isGone = ({ state }) => state === "offline" || state === "lost";
 
 export function stateLabel() {
   const symbol = icon();
-  const word = h("span");
-  const element = h("span", { class: "state" }, symbol, word);
+  const text = h("span");
+  const element = h("span", { class: "state" }, symbol, text);
+  /** @param {string} state */
   const update = (state) => {
     redraw(symbol, SYMBOLS[state] ?? state);
-    setText(word, state);
+    setText(text, state);
     element.dataset.tone = TONES[state] ?? "gone";
   };
   return { element, update };

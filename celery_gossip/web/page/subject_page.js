@@ -1,110 +1,143 @@
-// Subject page: what the pages of one queue, one worker and one task have in common: head, figures, charts, sections.
+// Subject page: the common layout of the pages of one queue, worker or task: head, figures, charts and sections.
 
 import { chartSet } from "./chart_set.js";
-import { figure, link } from "./column.js";
-import { h, nameLabel, named, painted, show } from "./dom.js";
-import { facts } from "./facts.js";
+import { countColumn, linkCell } from "./column.js";
+import { fromRow, h, nameElement, nameLabel, show } from "./dom.js";
+import { count, duration } from "./format.js";
+import { statList } from "./stat_list.js";
 import { subjectHref } from "./router.js";
 import { Table } from "./table.js";
 import { ageLabel } from "./ticker.js";
+import { printable } from "./printable.js";
 
 /**
- * `kind`, `list`: its title, `factList`, and parts `{element, update(row), routed(route)}`: `label` and `control`
- * beside the name, `before` the charts, and `sections` below them.
+ * @template {"queue" | "worker" | "task"} K
+ * @param {Page.Context} context @param {Page.SubjectRoute} route @param {Page.SubjectOptions<K>} options
+ * @returns {Page.Mounted}
  */
-export function subjectPage(context, route, { kind, list, factList, label, control, before, sections = [] }) {
+export function subjectPage(context, route, { kind, list, stats, label, control, before, sections = [] }) {
   const { store } = context;
   const topic = `${kind}:${route.source}/${route.name}`;
-  const headline = facts(factList);
+  const headline = statList(stats);
   const charts = chartSet(context);
-  const aside = [label, control].filter(Boolean);
-  const parts = [...aside, headline, before, ...sections].filter(Boolean);
-  const missing = h("p", { class: "quiet", hidden: true }, `This ${kind} is not in the view: it is gone, or was never heard.`);
+  const aside = [label, control].filter((part) => !!part);
+  const parts = [...aside, headline, before, ...sections].filter((part) => !!part);
+  const missing = h("p", { class: "quiet", hidden: true }, `This ${kind} is not in the view: it was removed or never reported.`);
   const columns = sections.length > 0 && h("div", { class: "columns" }, sections.map((one) => one.element));
   const body = h("div", { class: "page" }, headline.element, before?.element, charts.element, columns);
   const crumb = h("nav", { class: "crumb", "aria-label": "Breadcrumb" }, h("a", { href: list.toLowerCase() }, list));
-  const head = h("div", { class: "subject-head" }, h("h1", {}, named(route.name)), aside.map((one) => one.element));
+  const head = h("div", { class: "subject-head" }, h("h1", {}, nameElement(route.name)), aside.map((one) => one.element));
   const element = h("div", { class: "page" }, h("div", {}, crumb, head), missing, body);
 
   function update() {
-    const row = store.only(topic, kind);
-    show(missing, row === null && store.isTold(topic));
+    const row = store.singleRow(topic, kind);
+    show(missing, row === null && store.has(topic));
     for (const one of [body, ...aside.map((part) => part.element)]) show(one, row !== null);
     if (row === null) return;
-    body.classList.toggle("stale", context.isStale(route.source) || Boolean(row.silent_since));
+    body.classList.toggle("stale", context.isStale(route.source) || ("silent_since" in row && Boolean(row.silent_since)));
     for (const part of parts) part.update(row);
     charts.update(store.rows(topic, "steps"), route.source);
   }
 
-  function routed(latest) {
-    for (const part of [charts, ...parts]) part.routed?.(latest);
+  /** @param {Page.Route} latest */
+  function onRoute(latest) {
+    for (const part of [charts, ...parts]) part.onRoute?.(latest);
   }
 
-  return { title: `${route.name} · ${list}`, topics: ["fleet", topic], element, routed, update };
+  return { title: `${printable(route.name)} · ${list}`, topics: ["fleet", topic], element, onRoute, update };
 }
 
-/** A section with a table of its own: `title`, `topic`, `table` of the topic, and options of the Table. */
-export function tableSection(context, { title, topic, table: name, ...options }) {
+/**
+ * Makes a section with a table of the topic.
+ * @template {keyof Row.Tables} T
+ * @param {Page.Context} context @param {Page.SectionOptions<T>} options
+ * @returns {Page.Part}
+ */
+function tableSection(context, { title, topic, table: name, ...options }) {
   const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
   const head = h("div", { class: "section-head" }, h("h2", {}, title), table.sortChoice);
   const element = h("section", { class: "panel" }, head, table.element);
-  return { element, routed: (route) => table.routed(route), update: () => table.update(context.store.rows(topic, name)) };
+  return { element, onRoute: (route) => table.onRoute(route), update: () => table.update(context.store.rows(topic, name)) };
 }
 
-const OTHERS = {
-  hostname: { label: "Worker", href: (row) => subjectHref("workers", row.source, row.hostname) },
-  queue: { label: "Queue", href: (row) => subjectHref("queues", row.source, row.queue) },
+const LINKS = {
+  hostname: { label: "Worker", href: (/** @type {Page.Linked} */ row) => subjectHref("workers", row.source, row.hostname) },
+  queue: { label: "Queue", href: (/** @type {Page.Linked} */ row) => subjectHref("queues", row.source, row.queue) },
 };
 
-/** A column that names where a check or a run belongs: `field` is hostname or queue. */
-const other = (field, stateOf, options) => ({
+/**
+ * Makes the column that links a check or a running task to its worker or queue.
+ * @template {Page.Linked} R
+ * @param {keyof typeof LINKS} field @param {((row: R) => string) | null} stateOf @param {Partial<Page.Column<R>>} [options]
+ * @returns {Page.Column<R>}
+ */
+const linkColumn = (field, stateOf, options) => ({
   id: field,
-  label: OTHERS[field].label,
-  by: (row) => row[field],
-  paint: link((row) => row[field], OTHERS[field].href, stateOf),
+  label: LINKS[field].label,
+  sortKey: (row) => row[field],
+  makeCell: linkCell((row) => row[field], LINKS[field].href, stateOf),
   ...options,
 });
 
-const since = (id, label, startOf, argumentsOf, options) => ({
+/**
+ * @template R
+ * @param {string} id @param {string} label @param {(row: R) => number} startOf
+ * @param {(row: R) => [number | null, Page.AgeTexts?]} argumentsOf @param {Partial<Page.Column<R>>} options
+ * @returns {Page.Column<R>}
+ */
+const ageColumn = (id, label, startOf, argumentsOf, options) => ({
   id,
   label,
   isNumber: true,
-  by: (row) => -startOf(row),
-  paint: painted(ageLabel, argumentsOf),
+  sortKey: (row) => -startOf(row),
+  makeCell: fromRow(ageLabel, argumentsOf),
   ...options,
 });
 
-/** The checks of a subject, by the other side's `field`; `state`: their column of it. */
-export const checksSection = (context, topic, { field, title, empty, state, stateOf, control }) =>
-  tableSection(context, {
-    title,
-    topic,
-    table: "checks",
-    columns: [
-      other(field, stateOf),
-      state,
-      figure("active", "Running", { width: 82 }),
-      figure("reserved", "Reserved", { width: 88, priority: 2 }),
-      figure("scheduled", "Scheduled", { width: 94, priority: 3 }),
-      since("consuming", "Consuming for", (row) => row.consuming_since, (row) => [row.is_paused ? null : row.consuming_since], { width: 124, priority: 4 }),
-      ...(control ? [control] : []),
-    ],
-    defaultSort: field,
-    empty,
-    href: OTHERS[field].href,
-  });
+/**
+ * Makes the table of checks, linked by `field`; `state`: the column of their state.
+ * @param {Page.Context} context @param {string} topic
+ * @param {{field: keyof typeof LINKS, title: string, empty: string, state: Page.Column<Row.Check>,
+ *   stateOf: (row: Row.Check) => string, control: Page.Column<Row.Check> | false}} options
+ */
+export function checksSection(context, topic, { field, title, empty, state, stateOf, control }) {
+  /** @type {Page.Column<Row.Check>[]} */
+  const columns = [
+    linkColumn(field, stateOf),
+    state,
+    countColumn("active", "Running", { width: 82 }),
+    countColumn("reserved", "Reserved", { width: 88, priority: 2 }),
+    countColumn("scheduled", "Scheduled", { width: 94, priority: 3 }),
+    ageColumn("consuming", "Consuming for", (row) => row.consuming_since, (row) => [row.is_paused ? null : row.consuming_since], { width: 124, priority: 4 }),
+    ...(control ? [control] : []),
+  ];
+  return tableSection(context, { title, topic, table: "checks", columns, defaultSort: field, empty, href: LINKS[field].href });
+}
 
-/** Tasks that run, by `field`: where they do. */
-export const runsSection = (context, topic, field) =>
-  tableSection(context, {
-    title: "Running tasks",
-    topic,
-    table: "runs",
-    columns: [
-      { id: "id", label: "Task id", by: (row) => row.id, paint: painted(() => nameLabel("code"), (row) => [row.id]) },
-      other(field, null, { width: 180, priority: 2 }),
-      since("since", "Running for", (row) => row.seen_since, (row) => [row.seen_since, { before: row.is_older ? "over " : "" }], { width: 138 }),
-    ],
-    defaultSort: "-since",
-    empty: "No task runs.",
-  });
+/** Returns what is unusual about a running task, in a few words. Pure. @param {Row.RunningTask} task */
+export function taskNotes({ retries, is_redelivered, soft_time_limit, time_limit }) {
+  const limit = time_limit ?? soft_time_limit;
+  const tried = retries ? `${count(retries)} ${retries === 1 ? "retry" : "retries"}` : "";
+  return [tried, is_redelivered ? "redelivered" : "", limit === null ? "" : `limit ${duration(limit)}`].filter(Boolean).join(", ");
+}
+
+/** @param {Row.RunningTask} row */
+const taskHref = (row) => subjectHref("tasks", row.source, row.name);
+
+/** @type {Page.Column<Row.RunningTask>} */
+const taskNameColumn = { id: "name", label: "Task", width: 220, sortKey: (row) => row.name, makeCell: linkCell((row) => row.name || "–", taskHref) };
+
+/**
+ * Makes the table of running tasks with these columns of names: the task's, and links to its worker or its queue.
+ * @param {Page.Context} context @param {string} topic @param {("name" | keyof typeof LINKS)[]} names
+ */
+export function runsSection(context, topic, names) {
+  /** @type {Page.Column<Row.RunningTask>[]} */
+  const columns = [
+    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: fromRow(() => nameLabel("code"), (row) => [row.id]) },
+    ...names.map((name) => (name === "name" ? taskNameColumn : linkColumn(name, null, { width: 180, priority: 2 }))),
+    ageColumn("since", "Running for", (row) => row.since, (row) => [row.since, { before: row.is_older ? "over " : "" }], { width: 138 }),
+    { id: "notes", label: "Notes", width: 190, priority: 3, sortKey: (row) => row.retries, isDescending: true, text: taskNotes },
+  ];
+  return tableSection(context, { title: "Running tasks", topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running." });
+}

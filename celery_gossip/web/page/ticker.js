@@ -1,31 +1,33 @@
-// Ticker: ages that are written anew once a second, and whatever else is done then; it rests while the page is hidden.
+// Ticker: updates ages and calls back once per second; stops while the page is hidden.
 
 import { h, setAttribute, setText } from "./dom.js";
 import { age, fullTime } from "./format.js";
 
+/** @param {() => void} onTick */
 export function startTicker(onTick) {
   let timer = 0;
-  const seen = () => {
+  const onVisibilityChange = () => {
     clearInterval(timer);
     if (document.hidden) return;
     timer = setInterval(onTick, 1000);
     onTick();
   };
-  document.addEventListener("visibilitychange", seen);
-  seen();
+  document.addEventListener("visibilitychange", onVisibilityChange);
+  onVisibilityChange();
 }
 
-/** Every age in the page: that of the few rows that are shown. */
+/** Updates every age in the document. @param {number} now */
 export function writeAges(now) {
-  for (const element of document.querySelectorAll("time[data-since]")) {
-    const { since, before, after } = element.dataset;
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("time[data-since]"))) {
+    const { since, before = "", after = "" } = element.dataset;
     setText(element, before + age(now - Number(since)) + after);
   }
 }
 
-/** How long ago that was; writeAges() writes it. */
+/** Shows the time since an event; writeAges() keeps it current. */
 export function ageLabel() {
   const element = h("time");
+  /** @param {number | null} since @param {Page.AgeTexts} [texts] */
   const update = (since, { before = "", after = "", none = "–" } = {}) => {
     if (since === null) {
       delete element.dataset.since;

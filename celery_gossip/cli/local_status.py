@@ -1,0 +1,82 @@
+"""The status report of a listener of the command's own. Called by `celery gossip status` on the main thread."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from celery_gossip.cli.listening import open_listener, why_no_report
+from celery_gossip.console.json_object import status_json
+from celery_gossip.console.report import Answer, SourceRow, report_of, task_rows, with_queues
+
+if TYPE_CHECKING:
+    from celery_gossip.diagnosis.rule_settings import RuleSettings
+    from celery_gossip.listener.listener import Listener
+
+__all__ = ["listen_for_status"]
+
+_BACKLOG_TIMEOUT = 2.5  #: seconds for which an unknown backlog is waited for: they are read every 2 s
+_POLL_EVERY = 0.05  #: seconds
+
+
+def listen_for_status(  # noqa: PLR0913 - one argument for each option of the command
+    app: Any,
+    queues: Sequence[str],
+    wait: float | None,
+    *,
+    needs_backlogs: bool,
+    tasks: Sequence[str] | None = None,
+    rules: "RuleSettings | None" = None,
+) -> Answer:
+    """Return what a listener knows after `wait` seconds, or as soon as its view is complete.
+
+    `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none.
+    With `needs_backlogs` a backlog that is still unknown then is waited for, for 2.5 s at most.
+    """
+    from celery_gossip.listener.snapshot import wait_for_reports
+
+    with open_listener(app, queues, rules) as listener:
+        wait_for_reports(listener, wait)
+        if needs_backlogs and wait is None:
+            _await_backlogs(listener, queues)
+        view = with_queues(listener.view(), queues, listener.cluster.backlogs())
+        findings, throughput = listener.findings, listener.throughput()
+        no_report = "" if view.workers else why_no_report(listener)  # while it listens
+        source = _source(listener, no_report)
+    errors = []
+    if listener.rejected:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
+        errors.append(f"messages refused: {reasons}")
+    if no_report:
+        errors.append(f"Error: {no_report}")
+    report = report_of(view, findings, throughput, source)
+    return Answer(
+        report=report if tasks is None else replace(report, tasks=task_rows(view, tasks)),
+        objects=status_json(view, findings, throughput),
+        errors=tuple(errors),
+    )
+
+
+def _await_backlogs(listener: "Listener", queues: Sequence[str]) -> None:
+    give_up_at = time.monotonic() + _BACKLOG_TIMEOUT
+    while not _knows_backlogs(listener, queues) and time.monotonic() < give_up_at and not listener.failure:
+        time.sleep(_POLL_EVERY)
+
+
+def _knows_backlogs(listener: "Listener", queues: Sequence[str]) -> bool:
+    backlogs = listener.cluster.backlogs()
+    names = queues or [queue.queue for queue in listener.view().queues]
+    return all(backlogs.get(name) is not None for name in names)
+
+
+def _source(listener: "Listener", no_report: str) -> SourceRow:
+    from celery_gossip.listener.snapshot import describe_unreachable
+
+    connected_at = listener.connected_at
+    listened = 0.0 if connected_at is None else time.monotonic() - connected_at
+    source = SourceRow(listened=listened)
+    if listener.failure:
+        return replace(source, trouble=f"the listener has failed: {listener.failure}")
+    if connected_at is None:
+        return replace(source, trouble=no_report or describe_unreachable(listener))
+    return replace(source, no_report=no_report) if no_report else source

@@ -1,0 +1,1 @@
+"""The view of a listener on all workers: state, queues and throughput. Pure: time is passed in."""

@@ -1,0 +1,53 @@
+"""TaskView: one running task as its worker reports it. Pure; created by View.tasks() and by findings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from celery_gossip.wire.messages import Gossip
+
+__all__ = ["TaskView", "tasks_of"]
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A running task. What its worker does not report (an older release, a long list) is empty or None."""
+
+    id: str
+    name: str
+    queue: str
+    hostname: str
+    age: float | None = None  #: seconds since it started, when the snapshot was taken
+    retries: int | None = None
+    is_redelivered: bool | None = None  #: True if its message was delivered before, to this or another worker
+    soft_time_limit: float | None = None  #: seconds; None if there is none
+    time_limit: float | None = None  #: seconds; None if there is none
+
+
+def tasks_of(gossip: Gossip, silent_for: float = 0.0, *, text: str = "", queue: str = "") -> Iterator[TaskView]:
+    """Yield the running tasks that a report lists, by queue, the longest running first.
+
+    `silent_for` is the number of seconds since the report, during which the tasks have continued to run. `text` selects
+    the tasks with this id or this name, `queue` those of a queue.
+    """
+    names, hostname = gossip.names, gossip.hostname
+    for check in gossip.checks:
+        if queue not in ("", check.queue):
+            continue
+        for task_id, details in zip_longest(check.active, check.tasks):
+            if text not in ("", task_id, "" if details is None else names[details.name]):
+                continue
+            if details is None:
+                yield TaskView(id=task_id, name="", queue=check.queue, hostname=hostname)
+            else:
+                yield TaskView(
+                    id=task_id,
+                    name=names[details.name],
+                    queue=check.queue,
+                    hostname=hostname,
+                    age=None if details.age is None else details.age + silent_for,
+                    retries=details.retries,
+                    is_redelivered=details.is_redelivered,
+                    soft_time_limit=details.soft_time_limit,
+                    time_limit=details.time_limit,
+                )

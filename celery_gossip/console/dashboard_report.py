@@ -1,0 +1,251 @@
+"""The status report of a dashboard, from the JSON of its API. Pure; called by the command.
+
+The types are those columns of `celery_gossip.web.schema` that a report needs. That package needs the extra `web`, which
+a host that only asks a dashboard need not have.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from celery_gossip.console.report import FindingRow, QueueRow, Report, SourceRow, TaskRow, WorkerRow, age_order
+from celery_gossip.wire.messages import DECODE_ERRORS
+
+__all__ = ["PATHS", "report_from", "running_paths"]
+
+PATHS = ("api/overview", "api/queues", "api/workers")  #: of the answers that a report is made from
+
+_RUNNING = "api/running"
+
+_Answer = TypeVar("_Answer")
+
+
+class Timing(msgspec.Struct, frozen=True):
+    p95: float | None
+
+
+class Source(msgspec.Struct, frozen=True):
+    source: str
+    label: str
+    broker: str
+    listening_since: float | None
+    is_connected: bool
+    isolated_since: float | None
+    error: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    source: str
+    kind: str
+    severity: str
+    subject: str
+    since: float
+    text: str
+
+
+class Queue(msgspec.Struct, frozen=True):
+    source: str
+    name: str
+    paused: str
+    workers: int
+    active: int
+    reserved: int
+    scheduled: int
+    free_slots: int
+    backlog: int | None
+    per_second: float
+    failure_rate: float | None
+    runtime: Timing
+    wait: Timing
+
+
+class Worker(msgspec.Struct, frozen=True):
+    source: str
+    hostname: str
+    state: str
+    silent_since: float | None
+    interval: float
+    pool: str
+    concurrency: int
+    active: int
+    reserved: int
+    scheduled: int
+    processed: int
+    loop_lag: float
+    stalled_for: float
+    queues: tuple[str, ...]
+    paused: tuple[str, ...]
+    is_verified: bool | None
+
+
+class RunningTask(msgspec.Struct, frozen=True):
+    source: str
+    id: str
+    name: str
+    hostname: str
+    queue: str
+    since: float
+    is_older: bool
+    retries: int | None
+    is_redelivered: bool | None
+    soft_time_limit: float | None
+    time_limit: float | None
+
+
+class _Overview(msgspec.Struct, frozen=True):
+    now: float
+    sources: tuple[Source, ...]
+    findings: tuple[Finding, ...]
+
+
+class _Queues(msgspec.Struct, frozen=True):
+    queues: tuple[Queue, ...]
+
+
+class _Workers(msgspec.Struct, frozen=True):
+    now: float
+    workers: tuple[Worker, ...]
+
+
+class _RunningTasks(msgspec.Struct, frozen=True):
+    now: float
+    total: int
+    runs: tuple[RunningTask, ...]
+
+
+def running_paths(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths of running tasks: of those with one of these ids or names, or of all."""
+    return tuple(f"{_RUNNING}?{urlencode({'task': text})}" for text in texts) or (_RUNNING,)
+
+
+def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Report, dict[str, Any]]:
+    """Return the report, and the same rows as the API gave them; `answers` are the bodies by path.
+
+    Nothing is known of a source that the dashboard has listened to for less than `least_listened` seconds. Raises
+    ValueError where an answer is not that of a dashboard.
+    """
+    overview = _decoded(answers, "api/overview", _Overview)
+    queues = _decoded(answers, "api/queues", _Queues)
+    workers = _decoded(answers, "api/workers", _Workers)
+    labels = {one.source: one.label for one in overview.sources} if len(overview.sources) > 1 else {}
+    label = _labeller(labels)
+    report = Report(
+        sources=tuple(_source_row(one, overview.now, label, least_listened) for one in overview.sources),
+        queues=tuple(_queue_row(one, label) for one in queues.queues),
+        workers=tuple(_worker_row(one, workers.now, label) for one in workers.workers),
+        findings=tuple(_finding_row(one, overview.now, label) for one in overview.findings),
+    )
+    running = [_decoded(answers, path, _RunningTasks) for path in answers if path.startswith(_RUNNING)]
+    if running:
+        tasks = [_task_row(row, one.now, label) for one in running for row in one.runs]
+        omitted = sum(one.total - len(one.runs) for one in running)
+        report = replace(report, tasks=tuple(sorted(tasks, key=age_order)), omitted_tasks=omitted)
+    raw = {path: msgspec.json.decode(answers[path]) for path in PATHS}
+    return report, {
+        "sources": raw["api/overview"]["sources"],
+        "workers": raw["api/workers"]["workers"],
+        "queues": raw["api/queues"]["queues"],
+        "findings": raw["api/overview"]["findings"],
+    }
+
+
+def _decoded(answers: Mapping[str, bytes], path: str, kind: type[_Answer]) -> _Answer:
+    try:
+        return msgspec.json.decode(answers[path], type=kind)
+    except DECODE_ERRORS as exc:
+        raise ValueError(f"{path} is not the JSON of a dashboard: {exc}") from exc
+
+
+def _labeller(labels: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function from a source to its label; empty where there is one source."""
+    return lambda source: labels.get(source, source) if labels else ""
+
+
+def _source_row(one: Source, now: float, label: Callable[[str], str], least_listened: float) -> SourceRow:
+    listened = 0.0 if one.listening_since is None else max(0.0, now - one.listening_since)
+    return SourceRow(
+        source=label(one.source),
+        listened=listened,
+        trouble=_trouble(one, listened, least_listened),
+        no_report=f"no worker reports to the dashboard on {one.broker}",
+    )
+
+
+def _trouble(one: Source, listened: float, least_listened: float) -> str:
+    if one.error:
+        return f"the dashboard cannot reach the broker {one.broker}: {one.error}"
+    if one.isolated_since is not None:
+        return f"the dashboard's listener on {one.broker} is isolated, and its view is frozen"
+    if not one.is_connected or one.listening_since is None:
+        return f"the dashboard is not connected to the broker {one.broker}"
+    if listened < least_listened:
+        return f"the dashboard has listened on {one.broker} for {listened:.1f} s only"
+    return ""
+
+
+def _queue_row(one: Queue, label: Callable[[str], str]) -> QueueRow:
+    return QueueRow(
+        name=one.name,
+        workers=one.workers,
+        active=one.active,
+        free_slots=one.free_slots,
+        reserved=one.reserved,
+        scheduled=one.scheduled,
+        backlog=one.backlog,
+        paused=one.paused,
+        per_second=one.per_second,
+        failure_rate=one.failure_rate,
+        runtime_p95=one.runtime.p95,
+        wait_p95=one.wait.p95,
+        source=label(one.source),
+    )
+
+
+def _worker_row(one: Worker, now: float, label: Callable[[str], str]) -> WorkerRow:
+    return WorkerRow(
+        hostname=one.hostname,
+        state=one.state,
+        age=None if one.silent_since is None else max(0.0, now - one.silent_since),
+        interval=one.interval,
+        pool=one.pool,
+        concurrency=one.concurrency,
+        active=one.active,
+        reserved=one.reserved,
+        scheduled=one.scheduled,
+        processed=one.processed,
+        loop_lag=one.loop_lag,
+        stalled_for=one.stalled_for,
+        queues=one.queues,
+        paused=frozenset(one.paused),
+        is_verified=one.is_verified,
+        source=label(one.source),
+    )
+
+
+def _task_row(one: RunningTask, now: float, label: Callable[[str], str]) -> TaskRow:
+    return TaskRow(
+        id=one.id,
+        name=one.name,
+        queue=one.queue,
+        hostname=one.hostname,
+        age=None if one.is_older else max(0.0, round(now - one.since, 1)),
+        retries=one.retries,
+        is_redelivered=one.is_redelivered,
+        soft_time_limit=one.soft_time_limit,
+        time_limit=one.time_limit,
+        source=label(one.source),
+    )
+
+
+def _finding_row(one: Finding, now: float, label: Callable[[str], str]) -> FindingRow:
+    return FindingRow(
+        kind=one.kind,
+        severity=one.severity,
+        subject=one.subject,
+        age=max(0.0, now - one.since),
+        text=one.text,
+        source=label(one.source),
+    )

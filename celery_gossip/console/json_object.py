@@ -1,0 +1,87 @@
+"""JSON objects of the view, as `status --json` and `watch --json` print them. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
+from celery_gossip.cluster.view import QueueView, View, WorkerView
+from celery_gossip.console.report import TaskRow
+from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.wire.messages import as_dict
+
+__all__ = ["finding_json", "queue_json", "status_json", "tasks_json", "throughput_json", "worker_json"]
+
+
+def status_json(
+    view: View, findings: Sequence[Finding], throughput: Mapping[str, Throughput] | None = None
+) -> dict[str, Any]:
+    """Return `{"workers": […], "queues": […], "findings": […], "isolated_for": seconds or None}`.
+
+    See worker_json, queue_json and finding_json. `throughput` is by queue.
+    """
+    isolated_since = view.isolated_since
+    return {
+        "workers": [worker_json(worker) for worker in view.workers],
+        "queues": [queue_json(queue, (throughput or {}).get(queue.queue)) for queue in view.queues],
+        "findings": [finding_json(finding, view.taken_at) for finding in findings],
+        "isolated_for": None if isolated_since is None else round(view.taken_at - isolated_since, 3),
+    }
+
+
+def worker_json(worker: WorkerView) -> dict[str, Any]:
+    """Return `{the report's fields, "state", "age", "rivals": [boots], "replaced": boot or None, "is_verified"}`.
+
+    `state` is as judged by the listener (a worker may be suspect or lost); `age` is in seconds.
+    """
+    return {
+        **as_dict(worker.gossip),
+        "state": worker.state,
+        "age": round(worker.age, 3),
+        "rivals": [gossip.boot for gossip in worker.rivals],
+        "replaced": worker.replaced and worker.replaced.boot,
+        "is_verified": worker.is_verified,
+    }
+
+
+def queue_json(queue: QueueView, throughput: Throughput | None) -> dict[str, Any]:
+    """Return `{the queue's fields, "load", "throughput": see throughput_json, or None where no task was counted}`."""
+    counted = throughput and throughput_json(throughput)
+    return {**asdict(queue), "load": round(queue.load, 3), "throughput": counted}
+
+
+def throughput_json(throughput: Throughput) -> dict[str, Any]:
+    """Return `{"seconds", each count, "per_second": ended, "failure_rate", "failures", "runtime": {…}, "wait": {…}}`.
+
+    A distribution is `{"count", "mean", "p50", "p75", "p95", "p99", "max"}` in seconds; null where there is none.
+    """
+    return {
+        "seconds": round(throughput.seconds, 3),
+        **{name: getattr(throughput, name) for name in COUNTS},
+        "per_second": round(throughput.per_second(throughput.ended), 3),
+        "failure_rate": throughput.failure_rate,
+        "failures": dict(throughput.failures),
+        "runtime": _distribution_json(throughput.runtime),
+        "wait": _distribution_json(throughput.wait),
+    }
+
+
+def finding_json(finding: Finding, now: float) -> dict[str, Any]:
+    """Return `{"kind", "severity", "subject", "age": seconds, "text"}`; `now` on the listener's clock."""
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "subject": finding.subject,
+        "age": round(max(0.0, now - finding.since), 3),
+        "text": finding.text,
+    }
+
+
+def tasks_json(rows: Iterable[TaskRow]) -> list[dict[str, Any]]:
+    """Return the fields of running tasks; ages are in seconds, and null where a worker does not report them."""
+    return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
+
+
+def _distribution_json(distribution: Distribution) -> dict[str, Any]:
+    names = ("mean", "p50", "p75", "p95", "p99", "max")
+    return {"count": distribution.count, **{name: getattr(distribution, name) for name in names}}

@@ -1,0 +1,229 @@
+"""A status report: the rows that `celery gossip status` prints and checks, of one listener or of a dashboard. Pure.
+
+Values are frozen. `source` is empty where one broker is listened to, and else the label of the row's broker.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from celery_gossip.cluster.task_view import TaskView
+from celery_gossip.cluster.throughput import Throughput
+from celery_gossip.cluster.view import GONE, QueueView, View, WorkerView
+from celery_gossip.diagnosis.diagnosis import Finding
+
+__all__ = [
+    "Answer",
+    "FindingRow",
+    "QueueRow",
+    "Report",
+    "SourceRow",
+    "TaskRow",
+    "WorkerRow",
+    "age_order",
+    "report_of",
+    "task_rows",
+    "with_queues",
+]
+
+ISOLATED = "the listener is isolated, and the view is frozen"
+NO_REPORT = "no worker reports"
+_TASK_FIELDS = tuple(field.name for field in fields(TaskView))
+_NO_THROUGHPUT = Throughput(seconds=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRow:
+    """One app on one broker."""
+
+    source: str = ""
+    listened: float = 0.0  #: seconds of listening, which the throughput is measured in
+    trouble: str = ""  #: reason why its rows are not current; empty while they are
+    no_report: str = NO_REPORT  #: sentence for a source without a live worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRow:
+    """One queue over all its workers. Rates and percentiles are None where no task was measured."""
+
+    name: str
+    workers: int
+    active: int
+    free_slots: int
+    reserved: int
+    scheduled: int
+    backlog: int | None
+    paused: str
+    per_second: float = 0.0  #: tasks that ended
+    failure_rate: float | None = None
+    runtime_p95: float | None = None
+    wait_p95: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRow:
+    """One worker, as it last reported."""
+
+    hostname: str
+    state: str
+    age: float | None  #: seconds since its last report; None where a dashboard does not know it so exactly
+    interval: float
+    pool: str
+    concurrency: int
+    active: int
+    reserved: int
+    scheduled: int
+    processed: int
+    loop_lag: float
+    stalled_for: float
+    queues: tuple[str, ...]
+    paused: frozenset[str] = frozenset()  #: those of its queues that it does not consume
+    omitted: int = 0  #: idle queues that its report leaves out
+    is_verified: bool | None = None
+    source: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state in GONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingRow:
+    """Something that is wrong, and what to do about it."""
+
+    kind: str
+    severity: str
+    subject: str
+    age: float
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """One running task. Empty or None where its worker does not report it."""
+
+    id: str
+    name: str
+    queue: str
+    hostname: str
+    age: float | None  #: seconds since it started
+    retries: int | None = None
+    is_redelivered: bool | None = None
+    soft_time_limit: float | None = None
+    time_limit: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that is known at one moment."""
+
+    sources: tuple[SourceRow, ...]
+    queues: tuple[QueueRow, ...] = ()
+    workers: tuple[WorkerRow, ...] = ()
+    findings: tuple[FindingRow, ...] = ()
+    tasks: tuple[TaskRow, ...] | None = None  #: running tasks, the longest running first; None unless asked for
+    omitted_tasks: int = 0  #: running tasks that a dashboard has left out
+
+    def live_workers(self, source: str) -> list[WorkerRow]:
+        """Return the workers of a source that are neither offline nor lost."""
+        return [worker for worker in self.workers if worker.source == source and not worker.is_gone]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A report, and what is printed beside it."""
+
+    report: Report
+    objects: dict[str, Any] = field(default_factory=dict)  #: the same as JSON, in the form of where it comes from
+    errors: tuple[str, ...] = ()  #: lines for stderr
+
+
+def report_of(
+    view: View,
+    findings: Sequence[Finding] = (),
+    throughput: Mapping[str, Throughput] | None = None,
+    source: SourceRow | None = None,
+) -> Report:
+    """Return the rows of one listener; `throughput` is by queue."""
+    source = source or SourceRow()
+    if view.isolated_since is not None and not source.trouble:
+        source = replace(source, trouble=ISOLATED)
+    return Report(
+        sources=(source,),
+        queues=tuple(_queue_row(queue, (throughput or {}).get(queue.queue, _NO_THROUGHPUT)) for queue in view.queues),
+        workers=tuple(_worker_row(worker) for worker in view.workers),
+        findings=tuple(_finding_row(finding, view.taken_at) for finding in findings),
+    )
+
+
+def task_rows(view: View, texts: Sequence[str] = ()) -> tuple[TaskRow, ...]:
+    """Return the running tasks, the longest running first; with `texts` those with one of these ids or names."""
+    rows = [
+        TaskRow(**{name: getattr(task, name) for name in _TASK_FIELDS})
+        for task in view.tasks()
+        if not texts or task.id in texts or task.name in texts
+    ]
+    return tuple(sorted(rows, key=age_order))
+
+
+def age_order(row: TaskRow) -> tuple[bool, float, str]:
+    """Return the sort key of a running task: the longest running first, then those of unknown age."""
+    return row.age is None, -(row.age or 0.0), row.id
+
+
+def with_queues(view: View, names: Iterable[str], backlogs: Mapping[str, int | None]) -> View:
+    """Return the view with these queues added, which it leaves out where no worker serves them and no message waits."""
+    known = {queue.queue for queue in view.queues}
+    added = [
+        QueueView(queue=name, workers=0, active=0, reserved=0, scheduled=0, paused="no", backlog=backlogs.get(name))
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    return replace(view, queues=tuple(sorted((*view.queues, *added), key=lambda queue: queue.queue)))
+
+
+def _queue_row(queue: QueueView, throughput: Throughput) -> QueueRow:
+    return QueueRow(
+        name=queue.queue,
+        workers=queue.workers,
+        active=queue.active,
+        free_slots=queue.free_slots,
+        reserved=queue.reserved,
+        scheduled=queue.scheduled,
+        backlog=queue.backlog,
+        paused=queue.paused,
+        per_second=throughput.per_second(throughput.ended),
+        failure_rate=throughput.failure_rate,
+        runtime_p95=throughput.runtime.p95,
+        wait_p95=throughput.wait.p95,
+    )
+
+
+def _worker_row(worker: WorkerView) -> WorkerRow:
+    gossip = worker.gossip
+    return WorkerRow(
+        hostname=gossip.hostname,
+        state=worker.state,
+        age=worker.age,
+        interval=gossip.interval,
+        pool=gossip.pool,
+        concurrency=gossip.concurrency,
+        active=gossip.active,
+        reserved=gossip.reserved,
+        scheduled=gossip.scheduled,
+        processed=gossip.processed,
+        loop_lag=gossip.loop_lag,
+        stalled_for=gossip.stalled_for,
+        queues=tuple(check.queue for check in gossip.checks),
+        paused=frozenset(check.queue for check in gossip.checks if check.paused),
+        omitted=gossip.omitted,
+        is_verified=worker.is_verified,
+    )
+
+
+def _finding_row(finding: Finding, now: float) -> FindingRow:
+    age = max(0.0, now - finding.since)
+    return FindingRow(kind=finding.kind, severity=finding.severity, subject=finding.subject, age=age, text=finding.text)

@@ -1,0 +1,131 @@
+"""The text of `celery gossip status`: a table of queues, one of workers, and a line per finding. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from celery_gossip.cluster.throughput import Throughput
+from celery_gossip.cluster.view import View
+from celery_gossip.console.line import problem_line, state_text
+from celery_gossip.console.report import QueueRow, Report, TaskRow, WorkerRow, report_of
+from celery_gossip.console.table import table
+from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.printable import printable
+from celery_gossip.units import format_duration, format_percent
+
+__all__ = ["report_text", "status_text", "verdict"]
+
+_QUEUE_COLUMNS = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED")
+_RATE_COLUMNS = ("DONE/S", "FAILED", "RUN P95", "WAIT P95")
+_WORKER_COLUMNS = ("WORKER", "STATE", "AGE", "POOL", "ACTIVE", "RESERVED", "SCHEDULED", "PROCESSED", "LOOP LAG")
+
+_TASK_COLUMNS = ("TASK ID", "NAME", "QUEUE", "WORKER", "RUNS FOR", "RETRIES", "REDELIVERED", "LIMITS")
+_MAX_TASKS = 500  #: rows of running tasks
+NO_TASKS = "No such task is running, as far as the workers list their tasks."
+
+
+def status_text(view: View, findings: Sequence[Finding], throughput: Mapping[str, Throughput] | None = None) -> str:
+    """Return both tables and the findings of one listener; `throughput` is by queue."""
+    return report_text(report_of(view, findings, throughput))
+
+
+def report_text(report: Report) -> str:
+    """Return both tables, with a column BROKER where there are several, and a line per finding."""
+    is_labelled = len(report.sources) > 1
+    broker = ("BROKER",) if is_labelled else ()
+    queues = [(*_label(row.source, is_labelled), *_queue_cells(row)) for row in report.queues]
+    workers = [(*_label(row.source, is_labelled), *_worker_cells(row)) for row in report.workers]
+    findings = [
+        f"{''.join(f'[{label}] ' for label in _label(row.source, is_labelled))}"
+        f"{problem_line(row.severity, row.age, row.text)}"
+        for row in report.findings
+    ]
+    parts = [
+        table((*broker, *_QUEUE_COLUMNS, *_RATE_COLUMNS), queues),
+        table((*broker, *_WORKER_COLUMNS, "QUEUES"), workers),
+    ]
+    if report.tasks is not None:
+        tasks = [(*_label(row.source, is_labelled), *_task_cells(row)) for row in report.tasks[:_MAX_TASKS]]
+        omitted = report.omitted_tasks + len(report.tasks) - len(tasks)
+        more = f"\nand {omitted} more" if omitted else ""
+        parts.append(table((*broker, *_TASK_COLUMNS), tasks) + more if tasks else NO_TASKS)
+    return "\n\n".join([*parts, "\n".join(findings) or verdict(report)])
+
+
+def verdict(report: Report) -> str:
+    """Return the sentence for a report without findings, which is good news only where something is known."""
+    for source in report.sources:
+        reason = source.trouble or _why_unknown(report, source.source)
+        if reason:
+            label = f"{printable(source.source)}: " if len(report.sources) > 1 else ""
+            return f"Problems cannot be detected: {label}{reason}."
+    return "No problems detected."
+
+
+def _why_unknown(report: Report, source: str) -> str:
+    if report.live_workers(source):
+        return ""
+    has_workers = any(worker.source == source for worker in report.workers)
+    return "no worker reports any more" if has_workers else "no worker has reported"
+
+
+def _label(source: str, is_labelled: bool) -> tuple[str, ...]:
+    return (printable(source),) if is_labelled else ()
+
+
+def _queue_cells(row: QueueRow) -> tuple[object, ...]:
+    return (
+        printable(row.name),
+        row.workers,
+        row.active,
+        row.free_slots,
+        row.reserved,
+        row.scheduled,
+        "unknown" if row.backlog is None else row.backlog,
+        row.paused,
+        f"{row.per_second:.1f}",
+        format_percent(row.failure_rate),
+        format_duration(row.runtime_p95),
+        format_duration(row.wait_p95),
+    )
+
+
+def _worker_cells(row: WorkerRow) -> tuple[object, ...]:
+    return (
+        printable(row.hostname),
+        state_text(row.state, row.stalled_for, row.is_verified),
+        "-" if row.age is None else f"{row.age:.1f}s",
+        printable(row.pool),
+        f"{row.active}/{row.concurrency}",
+        row.reserved,
+        row.scheduled,
+        row.processed,
+        f"{row.loop_lag * 1000:.0f}ms",
+        _queue_names(row),
+    )
+
+
+def _task_cells(row: TaskRow) -> tuple[object, ...]:
+    return (
+        printable(row.id),
+        printable(row.name) or "-",
+        printable(row.queue),
+        printable(row.hostname),
+        "-" if row.age is None else f"{row.age:.1f}s",
+        "-" if row.retries is None else row.retries,
+        "-" if row.is_redelivered is None else "yes" if row.is_redelivered else "no",
+        _limits_text(row),
+    )
+
+
+def _limits_text(row: TaskRow) -> str:
+    """Return the soft and the hard time limit, as in `60s/90s`; a dash for one that is not set."""
+    if row.soft_time_limit is None and row.time_limit is None:
+        return "-"
+    limits = (row.soft_time_limit, row.time_limit)
+    return "/".join("-" if limit is None else f"{limit:g}s" for limit in limits)
+
+
+def _queue_names(row: WorkerRow) -> str:
+    names = [f"{printable(name)} (paused)" if name in row.paused else printable(name) for name in row.queues]
+    if row.omitted:
+        names.append(f"and {row.omitted} idle ones")
+    return ", ".join(names)

@@ -1,0 +1,180 @@
+"""RuleInput: everything that the rules evaluate, and PendingFinding: what a rule returns. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from celery_gossip.cluster.silence_timeouts import SUSPECT_AFTER
+from celery_gossip.cluster.task_view import TaskView, tasks_of
+from celery_gossip.cluster.throughput import Distribution, ThroughputWindows
+from celery_gossip.cluster.view import View, WorkerView
+from celery_gossip.diagnosis.kinds import CRITICAL, WARNING, FindingKind, Severity
+from celery_gossip.diagnosis.rule_settings import RuleSettings
+from celery_gossip.wire.messages import Gossip, QueueCheck
+
+__all__ = [
+    "CRITICAL",
+    "MIN_LONG_RUN",
+    "WARNING",
+    "FindingKind",
+    "PendingFinding",
+    "QueueConsumer",
+    "RuleInput",
+    "Severity",
+    "TaskRun",
+]
+
+MIN_LONG_RUN = 10.0  #: seconds from which a task is judged by the rules about single tasks
+
+
+@dataclass(frozen=True)
+class PendingFinding:
+    """A condition that holds now; it becomes a finding after it has held for `for_seconds`."""
+
+    kind: FindingKind
+    severity: Severity
+    subject: str
+    text: str
+    for_seconds: float = 0.0
+    reset_key: Any = None  #: `for_seconds` starts again when this changes
+    suppressed_by: FindingKind | None = None  #: kind of a raised finding on the same subject that replaces this one
+
+
+class QueueConsumer(msgspec.Struct, frozen=True, gc=False):
+    """One queue consumer of one instance of a worker."""
+
+    worker: WorkerView
+    gossip: Gossip
+    check: QueueCheck
+
+    @property
+    def can_receive(self) -> bool:
+        """True if it consumes messages, as far as is known; also for a suspect worker."""
+        return not self.check.paused and self.gossip.state == "online"
+
+    @property
+    def is_reporting(self) -> bool:
+        """True if it can receive messages and its worker reports in time."""
+        return self.can_receive and self.worker.state == "online"
+
+    @property
+    def is_idle(self) -> bool:
+        """True if it is reporting, its worker has no task of any queue, and its prefetch window is not full."""
+        tasks = self.gossip.active + self.gossip.reserved + self.gossip.limited + self.gossip.batched
+        return self.is_reporting and not tasks and not self.has_full_prefetch_window
+
+    @property
+    def has_full_prefetch_window(self) -> bool:
+        """True if tasks that wait for their ETA fill the prefetch window, so the broker sends no more messages.
+
+        Celery widens the window by one for each of them, but only up to `worker_eta_task_limit`.
+        """
+        prefetched = self.gossip.scheduled + self.gossip.reserved + self.gossip.limited + self.gossip.batched
+        return bool(self.gossip.scheduled) and 0 < (self.gossip.prefetch_count or 0) <= prefetched
+
+    @property
+    def free_slots(self) -> int:
+        """Number of further tasks of this queue that its worker could start now; 0 if that is uncertain."""
+        if not self.is_reporting or self.has_full_prefetch_window or self.gossip.limited or self.gossip.batched:
+            return 0
+        return max(0, self.gossip.concurrency - self.gossip.active - self.gossip.reserved)
+
+
+class TaskRun(msgspec.Struct, frozen=True, gc=False):
+    """A running task of one instance of a worker, on the listener's monotonic clock."""
+
+    task: TaskView
+    gossip: Gossip
+    seen_at: float  #: time of the report that lists it
+
+    @property
+    def age(self) -> float:
+        """Seconds for which it has run."""
+        return self.task.age or 0.0
+
+    @property
+    def started_at(self) -> float:
+        return self.seen_at - self.age
+
+
+@dataclass(frozen=True)
+class RuleInput:
+    """State of a fleet at one moment, as a listener knows it."""
+
+    view: View
+    listening_for: float  #: seconds since the listener connected; 0.0 while it is not connected
+    source: str = ""  #: description of the exchange and the broker that the listener is connected to
+    broker_error: str = ""  #: latest error if the broker cannot be reached
+    recent_rejections: Mapping[str, str] = field(default_factory=dict)  #: `{reason: latest text}` of the last minute
+    rejected_total: Mapping[str, int] = field(default_factory=dict)  #: `{reason: number of rejected messages}`
+    throughput: Mapping[str, ThroughputWindows] = field(default_factory=dict)  #: by queue
+    #: Runtimes of the tasks of one name, `{task name: distribution}`, of names with a task that has run for some time.
+    usual_runtimes: Mapping[str, Distribution] = field(default_factory=dict)
+    settings: RuleSettings = field(default_factory=RuleSettings)
+    #: `{queue: error}` of queues whose length cannot be read; the key "" stands for all queues (no connection).
+    unreadable_queues: Mapping[str, str] = field(default_factory=dict)
+
+    def adjusted(self, pending: PendingFinding) -> PendingFinding | None:
+        """Return the result of a rule with the settings of its subject; None if that kind is muted."""
+        settings = self.settings.of(pending.subject)
+        if pending.kind in settings.mute:
+            return None
+        after = settings.after.get(pending.kind, pending.for_seconds)
+        severity = settings.severity.get(pending.kind, pending.severity)
+        if (after, severity) == (pending.for_seconds, pending.severity):
+            return pending
+        return replace(pending, for_seconds=after, severity=severity)
+
+    @cached_property
+    def consumers(self) -> dict[str, list[QueueConsumer]]:
+        """`{queue: consumers}` of workers that are neither offline nor lost."""
+        consumers: dict[str, list[QueueConsumer]] = {}
+        for worker in self.view.workers:
+            if not worker.is_gone:
+                for gossip in worker.gossips:
+                    for check in gossip.checks:
+                        consumers.setdefault(check.queue, []).append(QueueConsumer(worker, gossip, check))
+        return consumers
+
+    @cached_property
+    def long_runs(self) -> dict[tuple[str, str], list[TaskRun]]:
+        """`{(hostname, instance id): tasks that have run for MIN_LONG_RUN}`, the longest running first.
+
+        Tasks of suspect workers are left out: it is not known whether they still run.
+        """
+        runs: dict[tuple[str, str], list[TaskRun]] = {}
+        for worker, gossip, check in self.view.checks():
+            # The age at the report: within one interval, a task is judged one report later.
+            if worker.state != "suspect" and any((task.age or 0.0) >= MIN_LONG_RUN for task in check.tasks):
+                found = (run for run in _runs_of(worker, gossip, check) if run.age >= MIN_LONG_RUN)
+                runs.setdefault((gossip.hostname, gossip.boot), []).extend(found)
+        return {instance: sorted(of_one, key=lambda run: -run.age) for instance, of_one in runs.items()}
+
+    @cached_property
+    def repeated_runs(self) -> list[list[TaskRun]]:
+        """Runs of each task that several instances list; not of queues of which each worker has a copy."""
+        listed = [check for *_, check in self.view.checks() if check.tasks and not check.broadcast]
+        counts = Counter(chain.from_iterable([check.active for check in listed]))
+        if len(counts) == counts.total():
+            return []
+        runs: dict[str, list[TaskRun]] = {}
+        for worker, gossip, check in self.view.checks():
+            if check.tasks and not check.broadcast and any(counts[task_id] > 1 for task_id in check.active):
+                for run in _runs_of(worker, gossip, check):
+                    if counts[run.task.id] > 1:
+                        runs.setdefault(run.task.id, []).append(run)
+        return [of_one for of_one in runs.values() if len({id(run.gossip) for run in of_one}) > 1]
+
+
+def _runs_of(worker: WorkerView, gossip: Gossip, check: QueueCheck) -> Iterator[TaskRun]:
+    """Yield the running tasks of one queue whose start is known."""
+    # The time of a rival's report is not known; it is not older than the time until a rival has ended.
+    seen_at = worker.heard_at if gossip is worker.gossip else worker.heard_at - SUSPECT_AFTER * gossip.interval
+    for task in tasks_of(gossip, queue=check.queue):
+        if task.age is not None:
+            yield TaskRun(task, gossip, seen_at)

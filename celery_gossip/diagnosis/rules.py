@@ -1,0 +1,67 @@
+"""Registry of the rules. Each rule yields a PendingFinding for every condition that holds now. Pure.
+
+The Diagnosis decides whether a condition has held for long enough. docs/reference/findings.md explains each kind of
+finding.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
+
+from celery_gossip.diagnosis import listener_rules, queue_rules, rate_rules, task_rules, worker_rules
+from celery_gossip.diagnosis.inputs import FindingKind, PendingFinding, RuleInput
+
+__all__ = ["KINDS", "QUEUE_KINDS", "pending_findings"]
+
+
+def pending_findings(inputs: RuleInput) -> Iterator[PendingFinding]:
+    """Yield the results of all rules; for an isolated view only that it is isolated."""
+    if inputs.view.isolated_since is not None:
+        yield from listener_rules.isolated(inputs)
+        return
+    for rule in _RULES:
+        yield from rule(inputs)
+
+
+_RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
+    listener_rules.nobody_heard,
+    queue_rules.backlog_without_consumer,
+    queue_rules.consumes_nothing,
+    worker_rules.stalled,
+    worker_rules.lost_with_tasks,
+    worker_rules.worker_lost,
+    rate_rules.failing,
+    task_rules.slots_pinned,
+    task_rules.pool_dead,
+    task_rules.poison,
+    queue_rules.all_paused,
+    worker_rules.duplicate_hostname,
+    queue_rules.prefetch_hoarding,
+    queue_rules.eta_hoarding,
+    rate_rules.failures_rise,
+    rate_rules.wait_grows,
+    task_rules.task_runs_long,
+    task_rules.limit_not_enforced,
+    task_rules.runs_twice,
+    queue_rules.backlog_unknown,
+    listener_rules.mixed_versions,
+    listener_rules.wrong_signature,
+)
+
+#: Every kind of finding, in the order of docs/reference/findings.md.
+KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+
+#: Kinds whose subject is a queue (or `listener`, if many queues or an unknown one are concerned).
+QUEUE_KINDS = frozenset[FindingKind](
+    {
+        "backlog_without_consumer",
+        "failing",
+        "slots_pinned",
+        "poison",
+        "all_paused",
+        "prefetch_hoarding",
+        "failures_rise",
+        "wait_grows",
+        "runs_twice",
+        "backlog_unknown",
+    }
+)

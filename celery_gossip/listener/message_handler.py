@@ -1,0 +1,50 @@
+"""Decodes a received message, applies it to the cluster, and sends the events that follow from it.
+
+Owned by a Listener, called by its ReceiveLoop on the listener's thread.
+"""
+
+from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.errors import RejectedGossip
+from celery_gossip.listener.echo import EchoSender
+from celery_gossip.listener.events import EventDispatcher
+from celery_gossip.listener.rejections import Rejections
+from celery_gossip.wire.messages import Echo, Gossip, decode
+from celery_gossip.wire.signing import Delivery
+
+__all__ = ["MessageHandler"]
+
+
+class MessageHandler:
+    """Handles the messages of one start of a listener."""
+
+    def __init__(self, cluster: Cluster, echo: EchoSender, rejections: Rejections, events: EventDispatcher) -> None:
+        self._cluster = cluster
+        self._echo = echo
+        self._rejections = rejections
+        self._events = events
+
+    def handle(self, received: Delivery | RejectedGossip, now: float) -> None:
+        """Apply a gossip, pass on an echo, or count a rejection."""
+        try:
+            if isinstance(received, RejectedGossip):
+                raise received
+            message = decode(received.body)
+            if isinstance(message, Echo):
+                if received.is_verified is not False:
+                    self._echo.handle_echo(message, now)
+                return
+            self._apply(message, received, now)
+        except RejectedGossip as exc:
+            self._rejections.add(exc, now)
+            self._events.emit("gossip_rejected", exc.reason)
+
+    def note_throttled(self, count: int, hostname: str) -> None:
+        """Count messages that the throttle dropped, most of them from this hostname."""
+        self._rejections.add_throttled(count, hostname)
+
+    def _apply(self, gossip: Gossip, delivery: Delivery, now: float) -> None:
+        """Apply a gossip to the cluster. Raises RejectedGossip if the cluster does not trust its sender."""
+        size, is_verified = len(delivery.body), delivery.is_verified
+        transitions = self._cluster.apply_gossip(gossip, now, is_verified=is_verified, size=size)
+        self._events.emit("gossip_received", gossip)
+        self._events.emit_transitions(transitions)

@@ -1,0 +1,28 @@
+"""Formats durations, rates and lists of names for display. Pure; used by findings, errors and the front ends."""
+
+from collections.abc import Sequence
+
+__all__ = ["format_duration", "format_percent", "join_names"]
+
+
+def format_percent(rate: float | None) -> str:
+    """Return a rate from 0 to 1 as a percentage; a dash for None."""
+    if rate is None:
+        return "-"
+    return "<1%" if 0 < rate < 0.01 else f"{rate:.0%}"
+
+
+def format_duration(seconds: float | None) -> str:
+    """Return seconds with their unit and about three digits; a dash for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
+    return f"{seconds:.3g}s" if seconds < 100 else f"{seconds / 60:.0f}m"
+
+
+def join_names(names: Sequence[str], most: int, total: int | None = None) -> str:
+    """Return the first `most` names and how many more there are of `total`; by default `total` is that of the names."""
+    shown = names[:most]
+    more = (len(names) if total is None else total) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,231 @@
+// Rows, commands and responses of the server, for the type check of the page. Not served and not part of the package.
+// Written by `GOSSIP_TEST_ROWS=new python -m pytest tests/web/test_row_types.py` from celery_gossip/web/schema.py,
+// response.py and control.py.
+
+declare namespace Row {
+  /** One queue on one worker. */
+  interface Check {
+    readonly source: string;
+    readonly hostname: string;
+    readonly queue: string;
+    readonly state: string;
+    readonly is_paused: boolean;
+    readonly active: number;
+    readonly reserved: number;
+    readonly scheduled: number;
+    readonly concurrency: number;
+    readonly consuming_since: number; // Unix seconds
+  }
+
+  /** A detected problem, with advice. */
+  interface Finding {
+    readonly source: string;
+    readonly kind: string;
+    readonly severity: string;
+    readonly subject: string;
+    readonly subject_kind: string;
+    readonly since: number; // Unix seconds
+    readonly text: string;
+  }
+
+  /** One queue, summed over all its workers. */
+  interface Queue {
+    readonly source: string;
+    readonly name: string;
+    readonly paused: string;
+    readonly workers: number;
+    readonly states: Readonly<Record<string, number>>;
+    readonly active: number;
+    readonly reserved: number;
+    readonly scheduled: number;
+    readonly slots: number;
+    readonly free_slots: number;
+    readonly backlog: number | null;
+    readonly load: number;
+    readonly per_second: number; // tasks that ended per second, over the last minute
+    readonly failure_rate: number | null; // failed tasks among those that succeeded or failed in the last minute, 0 to 1
+    readonly runtime: Timing;
+    readonly wait: Timing;
+    readonly spark: readonly number[];
+  }
+
+  /** A task that is running. */
+  interface RunningTask {
+    readonly source: string;
+    readonly id: string;
+    readonly name: string;
+    readonly hostname: string;
+    readonly queue: string;
+    readonly since: number; // Unix seconds
+    readonly is_older: boolean;
+    readonly retries: number | null;
+    readonly is_redelivered: boolean | null;
+    readonly soft_time_limit: number | null; // seconds
+    readonly time_limit: number | null; // seconds
+  }
+
+  /** A watched app on its broker. */
+  interface Source {
+    readonly source: string;
+    readonly app: string;
+    readonly broker: string;
+    readonly label: string;
+    readonly listening_since: number | null; // Unix seconds
+    readonly is_connected: boolean;
+    readonly isolated_since: number | null; // Unix seconds
+    readonly error: string;
+    readonly rejected: number;
+  }
+
+  /** Tasks that ended within a few seconds: one point of a chart. Steps without any event are left out. */
+  interface Step {
+    readonly size: number; // seconds
+    readonly start: number; // Unix seconds
+    readonly seconds: number; // seconds
+    readonly received: number;
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly retried: number;
+    readonly wait_p50: number | null; // seconds
+    readonly wait_p95: number | null; // seconds
+    readonly run_p50: number | null; // seconds
+    readonly run_p95: number | null; // seconds
+  }
+
+  /** All tasks of one name: those that run, and those of the last minute. */
+  interface Task {
+    readonly source: string;
+    readonly name: string;
+    readonly running: number;
+    readonly received: number;
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly retried: number;
+    readonly revoked: number;
+    readonly rejected: number;
+    readonly per_second: number; // tasks that ended per second, over the last minute
+    readonly failure_rate: number | null; // failed tasks among those that succeeded or failed in the last minute, 0 to 1
+    readonly failures: Readonly<Record<string, number>>;
+    readonly runtime: Timing;
+    readonly wait: Timing;
+  }
+
+  /** Percentiles of a duration over the last minute, in seconds; null if nothing was measured. */
+  interface Timing {
+    readonly p50: number | null; // seconds
+    readonly p95: number | null; // seconds
+    readonly p99: number | null; // seconds
+  }
+
+  /** Sums over one source; the row with an empty `source` sums all sources. */
+  interface Totals {
+    readonly source: string;
+    readonly states: Readonly<Record<string, number>>;
+    readonly slots: number;
+    readonly active: number;
+    readonly reserved: number;
+    readonly scheduled: number;
+    readonly backlog: number | null;
+    readonly per_second: number; // tasks that ended per second, over the last minute
+    readonly failure_rate: number | null; // failed tasks among those that succeeded or failed in the last minute, 0 to 1
+    readonly runtime: Timing;
+    readonly wait: Timing;
+  }
+
+  /** One worker, from its last report. */
+  interface Worker {
+    readonly source: string;
+    readonly hostname: string;
+    readonly state: string;
+    readonly state_since: number; // Unix seconds
+    readonly reason: string;
+    readonly silent_since: number | null; // Unix seconds
+    readonly interval: number; // seconds
+    readonly pool: string;
+    readonly concurrency: number;
+    readonly active: number;
+    readonly reserved: number;
+    readonly scheduled: number;
+    readonly processed: number;
+    readonly loop_lag: number; // seconds
+    readonly stalled_for: number; // seconds
+    readonly queues: readonly string[];
+    readonly paused: readonly string[];
+    readonly per_second: number; // tasks that ended per second, over the last minute
+    readonly failure_rate: number | null; // failed tasks among those that succeeded or failed in the last minute, 0 to 1
+    readonly boot: string;
+    readonly booted_at: number | null; // Unix seconds
+    readonly restarts: number;
+    readonly is_verified: boolean | null;
+    readonly stack: readonly string[];
+  }
+
+  /** Settings that the page reads when it is opened. */
+  interface Config {
+    readonly version: string;
+    readonly boot: string;
+    readonly may_control: boolean;
+    readonly csrf: string;
+  }
+
+  /** The workers that a command was sent to, and the replies that arrived within two seconds. */
+  interface ControlReply {
+    readonly asked: readonly string[];
+    readonly answers: Readonly<Record<string, string>>;
+  }
+
+  /** A refused request. */
+  interface Error {
+    readonly error: string;
+  }
+
+  /** Stop consuming a queue. */
+  interface Pause {
+    readonly act: "pause";
+    readonly queue: string;
+    readonly hostname?: string | null;
+    readonly source: string;
+  }
+
+  /** Consume a paused queue again. */
+  interface Resume {
+    readonly act: "resume";
+    readonly queue: string;
+    readonly hostname?: string | null;
+    readonly source: string;
+  }
+
+  /** Add slots to the pool of one worker. */
+  interface Grow {
+    readonly act: "grow";
+    readonly hostname: string;
+    readonly n?: number;
+    readonly source: string;
+  }
+
+  /** Remove slots from the pool of one worker. */
+  interface Shrink {
+    readonly act: "shrink";
+    readonly hostname: string;
+    readonly n?: number;
+    readonly source: string;
+  }
+
+  type Command = Pause | Resume | Grow | Shrink;
+
+  /** Name of a table → its row. */
+  interface Tables {
+    checks: Check;
+    findings: Finding;
+    queue: Queue;
+    queues: Queue;
+    runs: RunningTask;
+    sources: Source;
+    steps: Step;
+    task: Task;
+    tasks: Task;
+    totals: Totals;
+    worker: Worker;
+    workers: Worker;
+  }
+}

@@ -1,0 +1,93 @@
+"""Parameters of the API's operations. Pure."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from celery_gossip.web.broadcaster import MAX_TOPICS
+from celery_gossip.web.operation import Parameter
+from celery_gossip.web.subject import MAX_WINDOW
+from celery_gossip.web.topic import CHART_PATTERN, LISTS, MAX_TOPIC_LENGTH, TOPIC_PATTERN, Subject, parse_topic
+
+__all__ = [
+    "CHART_SUBJECT",
+    "CSRF_TOKEN",
+    "FILE",
+    "LAST_EVENT_ID",
+    "METRICS_SOURCE",
+    "NAME",
+    "NAME_IN_QUERY",
+    "PAGE",
+    "QUEUE",
+    "SOURCE",
+    "STATIC_VERSION",
+    "TASK",
+    "TOPICS",
+    "WINDOW",
+    "WORKER",
+]
+
+_CHART_TOPICS = "queue:SOURCE/NAME, worker:SOURCE/NAME, task:SOURCE/NAME, pace:SOURCE, or pace: for all sources"
+_ChartTopic = Annotated[str, Meta(max_length=MAX_TOPIC_LENGTH, pattern=f"^({CHART_PATTERN})$")]
+_Topic = Annotated[str, Meta(max_length=MAX_TOPIC_LENGTH, pattern=f"^({TOPIC_PATTERN})$")]
+
+
+def _check_topics(topics: list[str]) -> list[str]:
+    """Return the topics. Raises ValueError for one with a line break at its end, which `$` in a pattern matches."""
+    for topic in topics:
+        parse_topic(topic)
+    return topics
+
+
+SOURCE = Parameter[str](name="source", location="path", type=str, expected="the number of a watched app, from 0")
+NAME = Parameter[str](name="name", location="path", type=str, expected="the name; empty if it is in the query")
+NAME_IN_QUERY = Parameter[str](
+    name="name",
+    location="query",
+    type=str,
+    expected='the name, for names that a path cannot end with: "." and ".."',
+    default="",
+)
+TASK = Parameter[str](name="task", location="query", type=str, expected="the id or the name of a task", default="")
+QUEUE = Parameter[str](name="queue", location="query", type=str, expected="the name of a queue", default="")
+WORKER = Parameter[str](name="worker", location="query", type=str, expected="the hostname of a worker", default="")
+CHART_SUBJECT = Parameter[Subject](
+    name="of",
+    location="query",
+    type=_ChartTopic,
+    expected=_CHART_TOPICS,
+    default="pace:",
+    convert=parse_topic,
+)
+WINDOW = Parameter[float](
+    name="window",
+    location="query",
+    type=Annotated[float, Meta(gt=0, le=MAX_WINDOW)],
+    expected=f"seconds above 0, at most {MAX_WINDOW:.0f}",
+    default=600.0,
+)
+TOPICS = Parameter[list[str]](
+    name="topic",
+    location="query",
+    type=Annotated[list[_Topic], Meta(min_length=1, max_length=MAX_TOPICS)],
+    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, {_CHART_TOPICS}",
+    convert=_check_topics,
+)
+LAST_EVENT_ID = Parameter[str](
+    name="Last-Event-ID",
+    location="header",
+    type=str,
+    expected="the id of an event, to continue after it",
+    default="",
+)
+CSRF_TOKEN = Parameter[str](
+    name="X-Gossip-CSRF", location="header", type=str, expected="the token that /api/config returns as csrf"
+)
+METRICS_SOURCE = Parameter[str](
+    name="source", location="query", type=str, expected="the number of a watched app", default="0"
+)
+PAGE = Parameter[str](name="page", location="path", type=str, expected="a path outside api/ and static/")
+STATIC_VERSION = Parameter[str](
+    name="version", location="path", type=str, expected="a digest of all files; another one is served, but not cached"
+)
+FILE = Parameter[str](name="name", location="path", type=str, expected="the name of a file of the page")

@@ -1,0 +1,130 @@
+"""Responses: the JSON bodies of the API, one type per kind of response. Frozen; described by the OpenAPI document.
+
+A response contains `now`, the server's time, because every time in a row is one of the server's clock.
+"""
+
+import msgspec
+
+from celery_gossip.web.schema import (
+    Check,
+    Finding,
+    Queue,
+    RunningTask,
+    Source,
+    Step,
+    Task,
+    Totals,
+    UnixTime,
+    Worker,
+)
+
+__all__ = [
+    "Config",
+    "ControlReply",
+    "Error",
+    "Overview",
+    "QueueDetail",
+    "QueueList",
+    "RunningTaskList",
+    "StepList",
+    "TaskDetail",
+    "TaskList",
+    "WorkerDetail",
+    "WorkerList",
+]
+
+
+class Error(msgspec.Struct, frozen=True):
+    """A refused request."""
+
+    error: str  #: what was expected, in one sentence
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that the page reads when it is opened."""
+
+    version: str
+    boot: str  #: changes when the server restarts, as the token does
+    may_control: bool
+    csrf: str  #: the token for POST /api/control; empty without the right to control
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """Watched apps, their totals and all findings."""
+
+    now: UnixTime
+    sources: list[Source]
+    totals: list[Totals]
+    findings: list[Finding]
+
+
+class QueueList(msgspec.Struct, frozen=True, kw_only=True):
+    """All queues."""
+
+    now: UnixTime
+    queues: list[Queue]
+
+
+class WorkerList(msgspec.Struct, frozen=True, kw_only=True):
+    """All workers."""
+
+    now: UnixTime
+    workers: list[Worker]
+
+
+class TaskList(msgspec.Struct, frozen=True, kw_only=True):
+    """All tasks that run, or were counted in the last minute, by name."""
+
+    now: UnixTime
+    tasks: list[Task]
+
+
+class RunningTaskList(msgspec.Struct, frozen=True, kw_only=True):
+    """Running tasks, the longest running first."""
+
+    now: UnixTime
+    total: int  #: running tasks that match, of which the response lists 500
+    runs: list[RunningTask]
+
+
+class QueueDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue, its workers, its running tasks and its charts."""
+
+    now: UnixTime
+    queue: Queue
+    checks: list[Check]
+    runs: list[RunningTask]
+    steps: list[Step]
+
+
+class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker, its queues, its running tasks and its charts."""
+
+    now: UnixTime
+    worker: Worker
+    checks: list[Check]
+    runs: list[RunningTask]
+    steps: list[Step]
+
+
+class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """All tasks of one name, those that run, and their charts."""
+
+    now: UnixTime
+    task: Task
+    runs: list[RunningTask]
+    steps: list[Step]
+
+
+class StepList(msgspec.Struct, frozen=True, kw_only=True):
+    """The points of one chart."""
+
+    now: UnixTime
+    steps: list[Step]
+
+
+class ControlReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The workers that a command was sent to, and the replies that arrived within two seconds."""
+
+    asked: list[str]  #: hostnames
+    answers: dict[str, str]  #: `{hostname: reply}`

@@ -1,0 +1,242 @@
+"""Route table: every route of the dashboard. Starlette's routes and the OpenAPI document are both built from it."""
+
+from functools import cached_property
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+
+from celery_gossip.web.api import Api
+from celery_gossip.web.auth import Auth
+from celery_gossip.web.control import ControlCommand
+from celery_gossip.web.endpoint import starlette_routes
+from celery_gossip.web.monitoring import METRICS_MEDIA_TYPE, Monitoring
+from celery_gossip.web.openapi import openapi_document
+from celery_gossip.web.operation import EVENT_STREAM, TEXT, Access, Call, Operation
+from celery_gossip.web.parameter import (
+    CHART_SUBJECT,
+    CSRF_TOKEN,
+    FILE,
+    LAST_EVENT_ID,
+    METRICS_SOURCE,
+    NAME,
+    NAME_IN_QUERY,
+    PAGE,
+    QUEUE,
+    SOURCE,
+    STATIC_VERSION,
+    TASK,
+    TOPICS,
+    WINDOW,
+    WORKER,
+)
+from celery_gossip.web.response import (
+    Config,
+    ControlReply,
+    Overview,
+    QueueDetail,
+    QueueList,
+    RunningTaskList,
+    StepList,
+    TaskDetail,
+    TaskList,
+    WorkerDetail,
+    WorkerList,
+)
+from celery_gossip.web.security import Security
+from celery_gossip.web.static import MEDIA_TYPES, Assets
+
+__all__ = ["RouteTable"]
+
+_NOT_IN_VIEW = {404: "It is not in the view."}
+_EVENTS = (
+    "The data of an event `tables` is `{now, topics: {topic: {full, tables: {table: {set, del}}}}}`. `set` maps keys "
+    "to new rows or to the fields that changed, and `del` lists the keys of removed rows; with `full`, the client "
+    "discards its previous tables of the topic. The event `over` is sent when the server stops."
+)
+
+
+class RouteTable:
+    """The operations of a dashboard, in the order in which their paths are matched."""
+
+    def __init__(self, api: Api, monitoring: Monitoring, assets: Assets) -> None:
+        self._api = api
+        self.operations = (
+            *_list_operations(api),
+            *_detail_operations(api),
+            *_live_operations(api),
+            self._document_operation(),
+            *_monitoring_operations(monitoring),
+            *_page_operations(assets),
+        )
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return openapi_document(self.operations)
+
+    def application(self, hosts: frozenset[str], auth: Auth | None) -> Security:
+        """Return the ASGI application that serves these operations and no others."""
+        routes = starlette_routes(self.operations, self._api.require_control)
+        public = frozenset(operation.path for operation in self.operations if operation.access is Access.PUBLIC)
+        return Security(Starlette(routes=routes), hosts, auth, public)
+
+    async def _serve_document(self, call: Call) -> dict[str, Any]:
+        return self.document
+
+    def _document_operation(self) -> Operation:
+        return Operation(
+            method="GET",
+            path="/api/openapi.json",
+            handler=self._serve_document,
+            summary="This document",
+            result=dict[str, Any],
+        )
+
+
+def _list_operations(api: Api) -> list[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path="/api/config",
+            handler=api.config,
+            summary="Version, and whether the user may control workers",
+            result=Config,
+        ),
+        Operation(
+            method="GET",
+            path="/api/overview",
+            handler=api.overview,
+            summary="Watched apps, totals and findings",
+            result=Overview,
+        ),
+        Operation(method="GET", path="/api/queues", handler=api.queues, summary="All queues", result=QueueList),
+        Operation(method="GET", path="/api/workers", handler=api.workers, summary="All workers", result=WorkerList),
+        Operation(
+            method="GET",
+            path="/api/tasks",
+            handler=api.tasks,
+            summary="Tasks that run or were counted in the last minute, by name",
+            result=TaskList,
+        ),
+        Operation(
+            method="GET",
+            path="/api/running",
+            handler=api.running_tasks,
+            summary="Running tasks, the longest running first",
+            result=RunningTaskList,
+            parameters=(TASK, QUEUE, WORKER),
+        ),
+    ]
+
+
+def _detail_operations(api: Api) -> list[Operation]:
+    details = (
+        ("queues", api.queue, "One queue", QueueDetail),
+        ("workers", api.worker, "One worker", WorkerDetail),
+        ("tasks", api.task, "All tasks of one name", TaskDetail),
+    )
+    return [
+        Operation(
+            method="GET",
+            path=f"/api/{name}/{{source}}/{{name:path}}",
+            handler=handler,
+            summary=summary,
+            result=result,
+            parameters=(SOURCE, NAME, NAME_IN_QUERY),
+            errors=_NOT_IN_VIEW,
+        )
+        for name, handler, summary, result in details
+    ]
+
+
+def _live_operations(api: Api) -> list[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path="/api/steps",
+            handler=api.steps,
+            summary="Throughput over time",
+            result=StepList,
+            parameters=(CHART_SUBJECT, WINDOW),
+        ),
+        Operation(
+            method="GET",
+            path="/api/events",
+            handler=api.events,
+            summary="Changes of tables as server-sent events",
+            result=Response,
+            details=_EVENTS,
+            media_types=(EVENT_STREAM,),
+            parameters=(TOPICS, LAST_EVENT_ID),
+            errors={503: "No place is left for an event stream."},
+        ),
+        Operation(
+            method="POST",
+            path="/api/control",
+            handler=api.send_command,
+            summary="Send a command to workers: pause or resume a queue, grow or shrink a pool",
+            result=ControlReply,
+            status=202,
+            parameters=(CSRF_TOKEN,),
+            body=ControlCommand,
+            errors={404: "No live worker matches.", 502: "The broker cannot be reached."},
+            access=Access.CONTROL,
+        ),
+    ]
+
+
+def _monitoring_operations(monitoring: Monitoring) -> list[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path="/metrics",
+            handler=monitoring.render_metrics,
+            summary="Metrics for Prometheus",
+            result=Response,
+            tag="monitoring",
+            media_types=(METRICS_MEDIA_TYPE,),
+            parameters=(METRICS_SOURCE,),
+            errors={404: "No watched app has this number.", 501: "The Prometheus client is not installed."},
+            error_media_type=TEXT,
+        ),
+        Operation(
+            method="GET",
+            path="/healthz",
+            handler=monitoring.check_health,
+            summary="Health: reports are received from every broker",
+            result=Response,
+            tag="monitoring",
+            media_types=(TEXT,),
+            errors={503: "A listener is not connected, is isolated, or has ended."},
+            error_media_type=TEXT,
+            access=Access.PUBLIC,
+        ),
+    ]
+
+
+def _page_operations(assets: Assets) -> list[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path="/static/{version}/{name}",
+            handler=assets.file,
+            summary="A file of the page",
+            result=Response,
+            tag="page",
+            media_types=tuple(MEDIA_TYPES[extension] for extension in ("css", "js", "svg")),
+            parameters=(STATIC_VERSION, FILE),
+            errors={404: "There is no such file."},
+        ),
+        Operation(
+            method="GET",
+            path="/{page:path}",
+            handler=assets.page,
+            summary="The page; a script in it reads the path",
+            result=Response,
+            tag="page",
+            media_types=(MEDIA_TYPES["html"],),
+            parameters=(PAGE,),
+            errors={404: "There is no such path of the API and no such file."},
+        ),
+    ]

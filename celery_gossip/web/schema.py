@@ -1,0 +1,200 @@
+"""Rows of the dashboard's tables and of its JSON API. Frozen; the OpenAPI document is generated from these types.
+
+Times are Unix seconds of the server's clock, durations are seconds, rates are tasks per second. A row's key is unique
+within its table. If several apps are watched, `source` identifies the app and the key begins with it: "0/mail".
+"""
+
+from typing import Annotated
+
+import msgspec
+
+__all__ = [
+    "Check",
+    "Finding",
+    "Queue",
+    "RunningTask",
+    "Source",
+    "Step",
+    "Task",
+    "Timing",
+    "Totals",
+    "Worker",
+]
+
+UnixTime = Annotated[float, msgspec.Meta(description="Unix seconds")]
+Seconds = Annotated[float, msgspec.Meta(description="seconds")]
+PerSecond = Annotated[float, msgspec.Meta(description="tasks that ended per second, over the last minute")]
+FailureRate = Annotated[
+    float, msgspec.Meta(description="failed tasks among those that succeeded or failed in the last minute, 0 to 1")
+]
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Percentiles of a duration over the last minute, in seconds; null if nothing was measured."""
+
+    p50: Seconds | None = None
+    p95: Seconds | None = None
+    p99: Seconds | None = None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A watched app on its broker."""
+
+    source: str  #: "0", "1", …
+    app: str
+    broker: str  #: URL without the password
+    label: str  #: unique: the broker's URL, with the app if several apps use it
+    listening_since: UnixTime | None  #: null before the first connection
+    is_connected: bool
+    isolated_since: UnixTime | None  #: time since which not even the listener's own pings arrive; the view is frozen
+    error: str  #: why the broker cannot be reached now; empty if it can
+    rejected: int  #: messages rejected since the start
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over one source; the row with an empty `source` sums all sources."""
+
+    source: str
+    states: dict[str, int]  #: `{state: workers}`, of states with at least one worker
+    slots: int  #: of workers that are not offline or lost
+    active: int
+    reserved: int
+    scheduled: int
+    backlog: int | None  #: sum over queues whose backlog is known; null if none is
+    per_second: PerSecond
+    failure_rate: FailureRate | None
+    runtime: Timing
+    wait: Timing
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A detected problem, with advice."""
+
+    source: str
+    kind: str
+    severity: str  #: "critical" or "warning"
+    subject: str  #: a queue name, a hostname, or "listener"
+    subject_kind: str  #: "queue", "worker" or "listener"
+    since: UnixTime
+    text: str
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue, summed over all its workers."""
+
+    source: str
+    name: str
+    paused: str  #: "no", "partly" or "yes"
+    workers: int  #: that consume the queue or have paused it
+    states: dict[str, int]  #: `{state: workers}`, including workers that are offline or lost
+    active: int
+    reserved: int
+    scheduled: int
+    slots: int  #: of its workers, which may serve other queues as well
+    free_slots: int
+    backlog: int | None  #: messages waiting on the broker; null if unknown
+    load: float  #: tasks that run or wait, per slot
+    per_second: PerSecond
+    failure_rate: FailureRate | None
+    runtime: Timing
+    wait: Timing
+    spark: tuple[float, ...] = ()  #: tasks that ended per second, in steps of 10 s, oldest first; at most 30
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker, from its last report."""
+
+    source: str
+    hostname: str
+    state: str  #: online, stalled, draining, suspect, conflict, offline or lost
+    state_since: UnixTime
+    reason: str  #: explains the state; empty while online
+    silent_since: UnixTime | None  #: time of the last report, if that is more than two intervals ago
+    interval: Seconds
+    pool: str
+    concurrency: int
+    active: int
+    reserved: int
+    scheduled: int
+    processed: int
+    loop_lag: Seconds  #: rounded to 10 ms
+    stalled_for: Seconds
+    queues: tuple[str, ...]
+    paused: tuple[str, ...]  #: those of `queues` that the worker does not consume
+    per_second: PerSecond
+    failure_rate: FailureRate | None
+    boot: str  #: instance id
+    booted_at: UnixTime | None  #: null if the worker started before this server began to listen
+    restarts: int  #: instances seen under this hostname after the first one
+    is_verified: bool | None  #: true if the reports are signed; null if there is no secret to verify them with
+    #: frames of the thread of its event loop while that is blocked, `module:function:line`, innermost first
+    stack: tuple[str, ...] = ()
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """All tasks of one name: those that run, and those of the last minute."""
+
+    source: str
+    name: str
+    running: int  #: as far as the workers list them
+    received: int
+    succeeded: int
+    failed: int
+    retried: int
+    revoked: int
+    rejected: int
+    per_second: PerSecond
+    failure_rate: FailureRate | None
+    failures: dict[str, int]  #: `{exception class: failed tasks}`
+    runtime: Timing
+    wait: Timing
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue on one worker."""
+
+    source: str
+    hostname: str
+    queue: str
+    state: str  #: of the worker
+    is_paused: bool
+    active: int
+    reserved: int
+    scheduled: int
+    concurrency: int  #: of the worker, shared by all its queues
+    consuming_since: UnixTime
+
+
+class RunningTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that is running."""
+
+    source: str
+    id: str
+    name: str  #: of the task; empty if its worker does not report it
+    hostname: str
+    queue: str
+    since: UnixTime  #: when it started; if its worker does not report that, when it was first seen running
+    is_older: bool  #: true if its start is not known, and it was already running when this server began to listen
+    retries: int | None  #: null if its worker does not report it, as the following
+    is_redelivered: bool | None  #: true if its message was delivered before
+    soft_time_limit: Seconds | None  #: null if there is none
+    time_limit: Seconds | None  #: null if there is none
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks that ended within a few seconds: one point of a chart. Steps without any event are left out.
+
+    Each chart has its own step size. Percentiles of steps of different sizes cannot be compared.
+    """
+
+    size: Seconds  #: from one step to the next
+    start: UnixTime
+    seconds: Seconds  #: elapsed part of the step
+    received: int
+    succeeded: int
+    failed: int
+    retried: int
+    wait_p50: Seconds | None
+    wait_p95: Seconds | None
+    run_p50: Seconds | None
+    run_p95: Seconds | None

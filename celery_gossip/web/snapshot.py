@@ -1,0 +1,251 @@
+"""Snapshot: everything that the rows of one watched app are built from; Sampler takes snapshots repeatedly.
+
+A Snapshot is immutable, except that `throughput` always returns the latest figures; it may be read on any thread. A
+Sampler is used on one thread at a time, the Broadcaster's. A Source is a Listener, or a test's replacement for one.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice, zip_longest
+from threading import Lock
+from typing import NamedTuple, Protocol
+
+from celery_gossip.cluster.statistics import GroupBy, TaskStatistics
+from celery_gossip.cluster.throughput import Throughput
+from celery_gossip.cluster.view import View, WorkerView
+from celery_gossip.diagnosis import diagnosis
+from celery_gossip.wire.messages import RunningTask
+
+__all__ = ["RATE_WINDOW", "CostLimitedCache", "Sampler", "Snapshot", "Source", "ThroughputByName", "WorkerStart"]
+
+RATE_WINDOW = 60.0  #: seconds over which rates and percentiles are measured
+MAX_TASKS = 50_000  #: running tasks whose start is remembered
+_SPARKLINE_STEP = 10.0  #: seconds
+_SPARKLINE_STEPS = 30
+_MAX_SPARKLINES = 2_000  #: queues that have one
+_MAX_SHARE = 0.05  #: of one thread's time, spent on one kind of throughput
+_MAX_JITTER = 2.0  #: seconds by which the start of a task may seem to move, because messages are delayed
+_MAX_FIRST_SEQ = 3  #: a worker whose first report received has a higher number started earlier
+
+
+ThroughputByName = Mapping[str, Throughput]
+
+
+class ThroughputReader(Protocol):
+    """The methods of Cluster that the dashboard uses."""
+
+    @property
+    def statistics(self) -> TaskStatistics: ...
+    def throughput(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
+    def counts(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
+    def series(self, by: GroupBy, name: str, window: float, least: float) -> tuple[Throughput, ...]: ...
+
+
+class Source(Protocol):
+    """The attributes of Listener that the dashboard uses. None of them blocks on a worker or a broker."""
+
+    @property
+    def cluster(self) -> ThroughputReader: ...
+    @property
+    def connected_at(self) -> float | None: ...
+    @property
+    def error(self) -> Exception | None: ...
+    @property
+    def findings(self) -> tuple[diagnosis.Finding, ...]: ...
+    @property
+    def rejected(self) -> Counter[str]: ...
+    @property
+    def uri(self) -> str: ...
+    def view(self) -> View: ...
+
+
+class LatestThroughput(NamedTuple):
+    """Throughput by name, computed on request: tables that no viewer shows cost nothing."""
+
+    queues: Callable[[], ThroughputByName]
+    tasks: Callable[[], ThroughputByName]
+    workers: Callable[[], ThroughputByName]  #: counts only
+
+
+class TrackedTask(NamedTuple):
+    """Since when a task runs."""
+
+    since: float  #: monotonic seconds of its start; of the first sample with it if its worker does not report that
+    is_older: bool = False  #: the start is not known, and the task was already running before the first sample
+
+
+@dataclass(frozen=True)
+class WorkerStart:
+    """The latest start of a worker, and the number of starts seen before it."""
+
+    boot: str  #: instance id
+    started_at: float | None  #: monotonic seconds; None if the worker started before the listener
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One app at one moment; only `throughput` returns the latest figures.
+
+    Times are monotonic seconds; `unix` converts them to Unix seconds.
+    """
+
+    source: str
+    app: str
+    uri: str
+    view: View
+    began_at: float | None = None  #: when the listener began to receive
+    is_connected: bool = True
+    error: str = ""
+    rejected: int = 0
+    findings: tuple[diagnosis.Finding, ...] = ()
+    fleet: Throughput = field(default_factory=lambda: Throughput(seconds=0.0))  #: of all tasks together
+    throughput: LatestThroughput = field(default_factory=lambda: LatestThroughput(dict, dict, dict))
+    sparklines: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
+    starts: Mapping[str, WorkerStart] = field(default_factory=dict)  #: by hostname
+    running: Mapping[str, TrackedTask] = field(default_factory=dict)  #: by task id
+    offset: float = 0.0  #: from monotonic to Unix seconds
+
+    @cached_property
+    def running_by_name(self) -> Counter[str]:
+        """`{task name: running tasks}`, as far as the workers list them."""
+        return Counter(gossip.names[task.name] for _, gossip, check in self.view.checks() for task in check.tasks)
+
+    def unix(self, at: float) -> float:
+        """Return Unix seconds, rounded to 0.1 s so that an unchanged time stays equal."""
+        return round(at + self.offset, 1)
+
+
+class Sampler:
+    """Takes snapshots of one source and tracks what a single snapshot cannot show. Bounded."""
+
+    def __init__(
+        self,
+        source: str,
+        app: str,
+        listener: Source,
+        clock: Callable[[], float] = time.monotonic,
+        unix_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.source = source
+        self.app = app
+        self.listener = listener
+        self._clock = clock
+        self._unix_clock = unix_clock
+        self._offset = unix_clock() - clock()
+        self._starts: dict[str, WorkerStart] = {}
+        self._running: dict[str, TrackedTask] = {}
+        self._sparklines: dict[str, deque[float]] = {}
+        self._sparkline_due_at = clock() + _SPARKLINE_STEP
+        cluster = listener.cluster
+        self._throughput = LatestThroughput(
+            queues=CostLimitedCache(lambda: cluster.throughput("queue", RATE_WINDOW), clock),
+            tasks=CostLimitedCache(lambda: cluster.throughput("task", RATE_WINDOW), clock),
+            workers=CostLimitedCache(lambda: cluster.counts("worker", RATE_WINDOW), clock),
+        )
+
+    def sample(self) -> Snapshot:
+        """Return a new snapshot."""
+        view = self.listener.view()
+        now = self._clock()
+        if view.isolated_since is None:
+            self._track_workers(view, now)
+        self._update_sparklines(now)
+        error = self.listener.error
+        return Snapshot(
+            source=self.source,
+            app=self.app,
+            uri=self.listener.uri,
+            view=view,
+            began_at=self.listener.cluster.statistics.listening_since,
+            is_connected=self.listener.connected_at is not None,
+            error="" if error is None else f"{type(error).__name__}: {error}"[:300],
+            rejected=sum(self.listener.rejected.copy().values()),
+            findings=self.listener.findings,
+            fleet=self.listener.cluster.throughput("fleet", RATE_WINDOW).get("", Throughput(seconds=RATE_WINDOW)),
+            throughput=self._throughput,
+            sparklines={name: tuple(steps) for name, steps in self._sparklines.items()},
+            starts=dict(self._starts),
+            running=dict(self._running),
+            offset=self._stable_offset(),
+        )
+
+    def _stable_offset(self) -> float:
+        """Return the same offset until the system clock is set, so that times in the past do not change."""
+        offset = self._unix_clock() - self._clock()
+        if abs(offset - self._offset) > 1.0:
+            self._offset = offset
+        return self._offset
+
+    def _track_workers(self, view: View, now: float) -> None:
+        before = self._starts
+        self._starts = {
+            worker.gossip.hostname: _next_start(before.get(worker.gossip.hostname), worker, now)
+            for worker in view.workers
+        }
+        running: dict[str, TrackedTask] = {}
+        for worker, task_id, details in islice(_listed_tasks(view), MAX_TASKS):
+            known = self._running.get(task_id)
+            if details is not None and details.age is not None:
+                since = worker.heard_at - details.age
+                if known is None or abs(since - known.since) > _MAX_JITTER:
+                    known = TrackedTask(since)
+            elif known is None:
+                is_older = worker.gossip.hostname not in before and worker.gossip.seq > _MAX_FIRST_SEQ
+                known = TrackedTask(now, is_older)
+            running[task_id] = known
+        self._running = running
+
+    def _update_sparklines(self, now: float) -> None:
+        if now < self._sparkline_due_at:
+            return
+        self._sparkline_due_at = now + _SPARKLINE_STEP
+        latest = self.listener.cluster.counts("queue", _SPARKLINE_STEP)
+        names = dict.fromkeys((*self._sparklines, *latest))
+        for name in list(names)[:_MAX_SPARKLINES]:
+            steps = self._sparklines.setdefault(name, deque(maxlen=_SPARKLINE_STEPS))
+            steps.append(round(latest[name].ended / _SPARKLINE_STEP, 2) if name in latest else 0.0)
+            if not any(steps):
+                del self._sparklines[name]
+
+
+class CostLimitedCache:
+    """Computes throughput on request; repeats the previous result while computing takes more than its share of time.
+
+    Thread-safe.
+    """
+
+    def __init__(self, compute: Callable[[], ThroughputByName], clock: Callable[[], float]) -> None:
+        self._compute = compute
+        self._clock = clock
+        self._lock = Lock()
+        self._due_at = float("-inf")
+        self._result: ThroughputByName = {}
+
+    def __call__(self) -> ThroughputByName:
+        """Return throughput by name, possibly of an earlier call."""
+        with self._lock:
+            began = self._clock()
+            if began >= self._due_at:
+                self._result = self._compute()
+                took = self._clock() - began
+                self._due_at = began + took / _MAX_SHARE
+            return self._result
+
+
+def _listed_tasks(view: View) -> Iterator[tuple[WorkerView, str, RunningTask | None]]:
+    """Yield `(worker, task id, details)` of the running tasks."""
+    for worker, _, check in view.checks():
+        for task_id, details in zip_longest(check.active, check.tasks):
+            yield worker, task_id, details
+
+
+def _next_start(before: WorkerStart | None, worker: WorkerView, now: float) -> WorkerStart:
+    gossip = worker.gossip
+    if before is not None and before.boot == gossip.boot:
+        return before
+    started_at = now if gossip.seq <= _MAX_FIRST_SEQ or before is not None else None
+    return WorkerStart(gossip.boot, started_at, before.restarts + 1 if before else 0)

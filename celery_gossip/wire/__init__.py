@@ -1,0 +1,1 @@
+"""Messages on the wire: their format, limits and signatures. Pure: imports neither Celery nor a broker."""

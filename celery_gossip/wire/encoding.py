@@ -1,0 +1,84 @@
+"""Encoding of messages within MAX_BYTES: what does not fit is removed, the least important part first. Pure.
+
+Called on the sender thread of a worker and on the thread of a listener.
+"""
+
+import msgspec
+
+from celery_gossip.errors import OversizedGossip
+from celery_gossip.wire.messages import MAX_BYTES, Echo, Gossip, QueueCheck
+
+__all__ = ["clear_unused_names", "encode", "encode_bounded", "encode_echo"]
+
+_MIN_SERIES = 2  #: series kept in every gossip: else a worker with many queues would never report its tasks
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(gossip: Gossip) -> bytes:
+    """Return the message body, at most MAX_BYTES. See encode_bounded()."""
+    return encode_bounded(gossip)[1]
+
+
+def encode_bounded(gossip: Gossip) -> tuple[Gossip, bytes]:
+    """Return the part of the gossip that fits into MAX_BYTES, and its message body.
+
+    Details are removed in this order: running tasks (counts stay exact), those that ran longest last; the names of
+    waiting tasks; the stack; all series but two, from the last (they are repeated in later reports); the checks of the
+    least busy queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
+    """
+    body = _encoder.encode(gossip)
+    while len(body) > MAX_BYTES:
+        gossip = _reduce(gossip, len(body))
+        body = _encoder.encode(gossip)
+    return gossip, body
+
+
+def encode_echo(echo: Echo) -> bytes:
+    """Return the message body."""
+    return _encoder.encode(echo)
+
+
+def clear_unused_names(gossip: Gossip) -> Gossip:
+    """Return the gossip with an empty string for each name that nothing refers to; the others keep their index."""
+    used = {task.name for check in gossip.checks for task in check.tasks}
+    for waiting in (*gossip.reserved_tasks, *gossip.scheduled_tasks):
+        used.update((waiting.queue, waiting.task))
+    names = tuple(name if index in used else "" for index, name in enumerate(gossip.names))
+    return msgspec.structs.replace(gossip, names=names[: max(used, default=-1) + 1])
+
+
+def _reduce(gossip: Gossip, size: int) -> Gossip:
+    """Return the gossip with fewer task ids, names, series or checks; `size` is that of its body."""
+    longest = max((len(check.active) for check in gossip.checks), default=0)
+    if longest:
+        return _limit_running(gossip, longest // 2)
+    if gossip.names:
+        return msgspec.structs.replace(gossip, names=(), reserved_tasks=(), scheduled_tasks=())
+    if gossip.stack:
+        return msgspec.structs.replace(gossip, stack=())
+    min_series = _MIN_SERIES if gossip.checks else 0
+    if len(gossip.series) > min_series:
+        return msgspec.structs.replace(gossip, series=gossip.series[: max(min_series, len(gossip.series) // 2)])
+    if not gossip.checks:
+        raise OversizedGossip(f"a gossip without checks takes {size} bytes, {MAX_BYTES} allowed")
+    kept = _busiest(gossip.checks, len(gossip.checks) * MAX_BYTES // size - 1)
+    omitted = gossip.omitted + len(gossip.checks) - len(kept)
+    return msgspec.structs.replace(gossip, checks=kept, omitted=omitted)
+
+
+def _limit_running(gossip: Gossip, max_ids: int) -> Gossip:
+    """Return the gossip with at most so many running tasks per queue, and without the names that only others have."""
+    replace = msgspec.structs.replace
+    checks = tuple(
+        replace(check, active=check.active[:max_ids], tasks=check.tasks[:max_ids])
+        if len(check.active) > max_ids
+        else check
+        for check in gossip.checks
+    )
+    return clear_unused_names(replace(gossip, checks=checks))
+
+
+def _busiest(checks: tuple[QueueCheck, ...], count: int) -> tuple[QueueCheck, ...]:
+    busiest = sorted(checks, key=lambda check: check.active_count + check.reserved + check.scheduled, reverse=True)
+    return tuple(busiest[: max(count, 0)])

@@ -1,0 +1,236 @@
+"""Wire format, version 1: the messages, and their decoding. Encoding is in encoding.py. Pure; called on any thread.
+
+Messages are JSON in UTF-8, at most MAX_BYTES long. Decoding is strict: a body that is not a valid message raises
+RejectedGossip with one of REASONS. Unknown fields are ignored, so that a newer worker can report to an older listener.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from celery_gossip.errors import RejectedGossip
+from celery_gossip.wire.limits import (
+    MAX_INTERVAL,
+    MAX_NAME,
+    Count,
+    Name,
+    Seconds,
+    clamp_count,
+    clamp_seconds,
+    clamp_total,
+    sanitize_name,
+)
+from celery_gossip.wire.tasks import (
+    MAX_EXCEPTION_CLASSES,
+    MAX_WAITING,
+    OTHER,
+    Histogram,
+    MostWaiting,
+    RunningTask,
+    TaskCount,
+    TaskSeries,
+)
+
+__all__ = [
+    "CONTENT_TYPE",
+    "DECODE_ERRORS",
+    "MAX_BYTES",
+    "MAX_EXCEPTION_CLASSES",
+    "MAX_FRAMES",
+    "MAX_INTERVAL",
+    "MAX_NAME",
+    "MAX_WAITING",
+    "OTHER",
+    "REASONS",
+    "VERSION",
+    "Echo",
+    "Gossip",
+    "GossipState",
+    "Histogram",
+    "QueueCheck",
+    "RunningTask",
+    "TaskCount",
+    "TaskSeries",
+    "as_dict",
+    "clamp_count",
+    "clamp_seconds",
+    "clamp_total",
+    "decode",
+    "sanitize_name",
+]
+
+VERSION: Literal[1] = 1
+CONTENT_TYPE = "application/json"
+MAX_FRAMES = 20  #: frames of a stack
+MAX_BYTES = 64 * 1024  #: limit of one encoded message; neither sent nor accepted beyond
+
+#: Reasons for which a message is rejected. Literals, so they are safe as labels of a metric.
+REASONS = (
+    "oversized",  # longer than MAX_BYTES
+    "content_type",  # not application/json
+    "compressed",  # never decompressed, to prevent decompression bombs
+    "malformed",  # not UTF-8, not JSON, truncated, or nested too deeply
+    "invalid",  # JSON, but a field is missing, has another type, or is out of range
+    "version",  # of an unsupported version of the wire format
+    "text",  # a name contains control characters
+    "transport",  # the broker's envelope is broken
+    "signature",  # the signature does not match any key of this listener
+    "unsigned",  # without a signature, although that is required, or the worker has sent one before
+    "throttled",  # above the rate limit of its sender, or of all unknown senders
+)
+
+#: State of a worker as it reports it.
+GossipState = Literal["online", "draining", "offline"]
+
+
+class QueueCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """State of one queue consumer of one worker (in Oban: a producer's check)."""
+
+    queue: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    uuid: Name  #: new each time this worker starts to consume this queue
+    paused: bool  #: the worker has stopped consuming this queue, and can resume
+    active: tuple[Name, ...]  #: ids of running tasks, the longest running first, at most `gossip_active_limit`
+    active_count: Count  #: exact number of running tasks
+    reserved: Count  #: prefetched tasks that wait for a slot; exact
+    scheduled: Count  #: tasks that wait for their ETA; exact
+    started_at: Seconds  #: time since when it consumes the queue, Unix seconds
+    updated_at: Seconds  #: time of this check, Unix seconds
+    shutdown_started_at: Seconds | None  #: Unix seconds, set while draining
+    #: A private queue of this worker behind a fanout exchange (`kombu.common.Broadcast`), reported under its alias: the
+    #: broker has no queue with that name. Absent on the wire when false.
+    broadcast: bool = False
+    tasks: tuple[RunningTask, ...] = ()  #: details of the tasks in `active`, in the same order; absent if empty
+
+
+class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Report of one worker, with a check of each of its queues. No decision depends on the worker's clock."""
+
+    v: Literal[1]  #: VERSION of the format
+    app: Name  #: name of the Celery app
+    hostname: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    boot: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: instance id, new at every start
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]  #: number of the report, from 1, per instance
+    interval: Annotated[float, msgspec.Meta(gt=0, le=MAX_INTERVAL)]  #: seconds between two reports
+    sent_at: Seconds  #: Unix seconds
+    state: GossipState
+    stalled_for: Seconds  #: seconds since the last tick of the event loop; 0.0 while it ticks, and while draining
+    loop_lag: Seconds  #: seconds by which the last tick was late
+    pool: Name  #: prefork, threads, solo, gevent, eventlet, or the path of a custom class
+    concurrency: Count  #: slots, shared by all queues of the worker: never sum them over queues
+    prefetch_count: Count | None
+    active: Count  #: running tasks of all queues, exact
+    reserved: Count  #: prefetched tasks of all queues, exact
+    scheduled: Count  #: tasks of all queues that wait for their ETA, exact
+    processed: Count  #: tasks accepted since the start
+    unattributed: Count  #: active tasks whose queue is unknown
+    checks: tuple[QueueCheck, ...]
+    # The following fields are absent on the wire when 0 or empty.
+    omitted: Count = 0  #: checks of the least busy queues, left out to stay within MAX_BYTES
+    limited: Count = 0  #: tasks that wait for their rate limit, not included in the other counts
+    series: tuple[TaskSeries, ...] = ()  #: series that changed recently, and one of the others in rotation
+    overflowed: Count = 0  #: tasks received that are counted as OTHER, because there are too many series
+    skewed: Count = 0  #: negative waiting times, counted as 0.0; the clocks of publisher and worker differ
+    #: Messages received since the start that are not tasks: not decodable, of an unknown format, or invalid. Celery
+    #: logs and drops them.
+    undecodable: Count = 0
+    #: Messages held by tasks with their own strategy (celery-batches), buffered or running as a batch. Not included in
+    #: the other counts, nor in `inspect`.
+    batched: Count = 0
+    names: tuple[Name, ...] = ()  #: names of tasks and queues that the following fields refer to by index
+    reserved_tasks: MostWaiting = ()  #: the MAX_WAITING most frequent of the reserved tasks
+    scheduled_tasks: MostWaiting = ()  #: the same of the scheduled tasks
+    #: Stack of the thread of the event loop while it is blocked: `module:function:line`, innermost first. Only in some
+    #: of the reports of a stall.
+    stack: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_FRAMES)] = ()
+
+
+class Echo(msgspec.Struct, frozen=True, kw_only=True):
+    """Message that a listener publishes and receives itself, to detect that it is isolated; others ignore it."""
+
+    echo: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: id of the listener
+    number: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+
+
+class _Head(msgspec.Struct):
+    v: int
+    hostname: Any = ""
+
+
+#: What msgspec raises for invalid input. Before msgspec 0.22 its errors were not ValueErrors.
+DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
+_decoder = msgspec.json.Decoder(Gossip)
+_echo_decoder = msgspec.json.Decoder(Echo)
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
+def decode(body: bytes) -> Gossip | Echo:
+    """Return the message in this body. Raises RejectedGossip, and no other exception, for any bytes."""
+    if len(body) > MAX_BYTES:
+        raise RejectedGossip("oversized", f"{len(body)} bytes, {MAX_BYTES} allowed")
+    try:
+        gossip = _decoder.decode(body)
+    except msgspec.ValidationError as exc:
+        echo = _decode_echo(body)
+        if echo is not None:
+            return echo
+        raise _rejection(body, exc) from exc
+    except DECODE_ERRORS as exc:
+        raise RejectedGossip("malformed", str(exc)) from exc
+    if not _has_printable_names(gossip):
+        raise RejectedGossip("text", "a name contains control characters")
+    if not _has_valid_references(gossip):
+        raise RejectedGossip("invalid", "details of a task refer to a name or a task that is not listed")
+    return gossip
+
+
+def as_dict(gossip: Gossip) -> dict[str, Any]:
+    """Return the fields as JSON-compatible values, `{name: value}`."""
+    fields: dict[str, Any] = msgspec.to_builtins(gossip)
+    return fields
+
+
+def _decode_echo(body: bytes) -> Echo | None:
+    try:
+        return _echo_decoder.decode(body)
+    except DECODE_ERRORS:
+        return None
+
+
+def _rejection(body: bytes, exc: Exception) -> RejectedGossip:
+    try:
+        head = _head_decoder.decode(body)
+    except msgspec.ValidationError:
+        return RejectedGossip("invalid", str(exc))
+    except DECODE_ERRORS:  # the JSON is broken after the first invalid field
+        return RejectedGossip("malformed", str(exc))
+    if head.v == VERSION:
+        return RejectedGossip("invalid", str(exc))
+    return RejectedGossip("version", f"{head.v} of {sanitize_name(head.hostname)!r}, {VERSION} is supported")
+
+
+def _has_printable_names(gossip: Gossip) -> bool:
+    if not (gossip.app + gossip.hostname + gossip.pool).isprintable():
+        return False
+    if not all("".join((one.queue, one.task, *one.failed)).isprintable() for one in gossip.series):
+        return False
+    if not "".join((*gossip.names, *gossip.stack)).isprintable():
+        return False
+    return all((check.queue + check.uuid + "".join(check.active)).isprintable() for check in gossip.checks)
+
+
+def _has_valid_references(gossip: Gossip) -> bool:
+    """Return True if each index leads to a name, and details belong to a task that is listed."""
+    end = len(gossip.names)
+    for check in gossip.checks:
+        tasks = check.tasks
+        if tasks:
+            if len(tasks) > len(check.active):
+                return False
+            for task in tasks:
+                if task.name >= end:
+                    return False
+    for waiting in (gossip.reserved_tasks, gossip.scheduled_tasks):
+        for one in waiting:
+            if one.queue >= end or one.task >= end:
+                return False
+    return True

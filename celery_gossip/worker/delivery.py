@@ -1,0 +1,160 @@
+"""Delivery: completes gossip, sends it to the broker and decides when to try again after a failure.
+
+Called on the sender thread alone, which may block here: every call to the broker has a timeout. Logs nothing; events
+are passed to `record`, for the event loop to log.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import msgspec
+
+from celery_gossip.transport.backoff import backoff
+from celery_gossip.wire.encoding import encode_bounded
+from celery_gossip.wire.messages import Gossip, clamp_seconds
+from celery_gossip.worker.metrics import Meter, MetricsDelta
+
+__all__ = ["Delivery", "GossipPublisher", "SenderEvent"]
+
+_FINAL_COPIES = 2  #: copies of the final gossip: no later gossip follows that could replace a lost one
+_MAX_FINAL_COPIES = 100  #: if the task counts do not fit into fewer messages
+
+
+class GossipPublisher(Protocol):
+    """The part of a publisher that a delivery uses (`celery_gossip.transport.publisher.Publisher`)."""
+
+    def publish(self, body: bytes) -> bool:
+        """Send these bytes; return False if the broker has blocked publishers. May raise anything; has a timeout."""
+
+    def close(self) -> None:
+        """Close the connection; has a timeout. Never raises."""
+
+    def fail_over(self) -> None:
+        """Drop the connection without closing it at the broker. Never raises."""
+
+    def is_amqp_refusal(self, exc: Exception) -> bool:
+        """Return True if the broker refused the message and refusing is expensive for it, so that retries are rare."""
+
+    def is_outage(self, exc: Exception) -> bool:
+        """Return True if the broker is down, hangs or cannot be reached."""
+
+
+@dataclass(frozen=True)
+class SenderEvent:
+    """Something that happened on the sender thread, for the event loop to log and signal."""
+
+    kind: Literal["failed", "blocked", "recovered"]
+    phase: str = ""  #: of a failure: probe, count, encode, publish or turn
+    exception: Exception | None = None
+    duration: float = 0.0  #: seconds that the failed step took
+
+
+class Delivery:
+    """Sends gossip with one publisher, which it drops after each failure. Retries with full-jitter backoff."""
+
+    def __init__(
+        self,
+        publisher: GossipPublisher,
+        meter: Meter,
+        record: Callable[[SenderEvent], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publisher = publisher
+        self._meter = meter
+        self._record = record
+        self._clock = clock
+        self._failures = 0
+        self._is_blocked = False
+        self._seq = 0
+        self.retry_at = 0.0  #: monotonic seconds; before that time nothing is sent
+        self.is_unconfirmed = False  #: the broker was unreachable at the last attempt, or has not answered it yet
+        self.latest: Gossip | None = None  #: the last gossip that was sent or attempted
+
+    def send(self, gossip: Gossip) -> bool:
+        """Send this gossip; return False if it is to be sent again after `retry_at`.
+
+        True also means that the broker blocks publishers, or that the gossip cannot be encoded.
+        """
+        began = self._clock()
+        self._seq += 1
+        try:
+            self.latest = gossip = self._completed(gossip)
+            self.latest, body = encode_bounded(gossip)
+        except Exception as exc:
+            self._record(SenderEvent("failed", "encode", exc, self._clock() - began))
+            return True
+        self.is_unconfirmed = True
+        try:
+            is_sent = self._publisher.publish(body)
+        except Exception as exc:
+            self._on_failure(exc, began)
+            return False
+        if is_sent:
+            self._commit(len(self.latest.series))
+        self._on_answer(is_sent)
+        return True
+
+    def send_final(self, gossip: Gossip) -> None:
+        """Send the final gossip twice, and again until all task counts are sent; stop at the first failure."""
+        for copies in range(_MAX_FINAL_COPIES):
+            if copies >= _FINAL_COPIES and not self._has_unreported():
+                return
+            if not self.send(gossip) or self._is_blocked:
+                return
+
+    def close(self) -> None:
+        """Close the connection; has a timeout. Never raises."""
+        self._publisher.close()
+
+    def _completed(self, gossip: Gossip) -> Gossip:
+        """Return the gossip with its number, its time and the task counts up to now."""
+        counts = self._collect()
+        return msgspec.structs.replace(
+            gossip,
+            seq=self._seq,
+            sent_at=clamp_seconds(time.time()),
+            series=counts.series,
+            overflowed=counts.overflowed,
+            skewed=counts.skewed,
+            undecodable=counts.undecodable,
+        )
+
+    def _collect(self) -> MetricsDelta:
+        try:
+            return self._meter.collect()
+        except Exception as exc:  # send the gossip without task counts
+            self._record(SenderEvent("failed", "count", exc))
+            return MetricsDelta()
+
+    def _commit(self, sent: int) -> None:
+        try:
+            self._meter.commit(sent)
+        except Exception as exc:
+            self._record(SenderEvent("failed", "count", exc))
+
+    def _has_unreported(self) -> bool:
+        try:
+            return self._meter.has_unreported
+        except Exception:
+            return False
+
+    def _on_failure(self, exc: Exception, began: float) -> None:
+        now = self._clock()
+        self.is_unconfirmed = self._publisher.is_outage(exc)
+        self._publisher.fail_over()
+        self._failures += 1
+        self.retry_at = now + backoff(self._failures, random.random(), self._publisher.is_amqp_refusal(exc))
+        self._record(SenderEvent("failed", "publish", exc, now - began))
+
+    def _on_answer(self, is_sent: bool) -> None:
+        self.is_unconfirmed = False
+        if (self._is_blocked and is_sent) or self._failures:
+            self._record(SenderEvent("recovered"))
+        if not self._is_blocked and not is_sent:
+            self._record(SenderEvent("blocked"))
+        self._is_blocked = not is_sent
+        self._failures = 0
+        self.retry_at = 0.0

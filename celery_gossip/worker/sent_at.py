@@ -1,0 +1,57 @@
+"""The send time of a task in a header, so that the worker can measure how long the task has waited.
+
+Celery has no such header. The receiver runs on any thread that sends a task, in each process that calls install() and
+in each worker with the bootstep.
+
+A retry copies the headers of the original message, including this one. If the retry is sent by a process that does not
+set the header, the copy would count the first run as waiting. Therefore the header of a retry comes with the number of
+the retry, and is ignored if that number differs from the message's own.
+"""
+
+import time
+from contextlib import suppress
+from typing import Any
+
+from celery.signals import before_task_publish
+
+__all__ = ["eligible_at", "sent_at", "stamp_tasks"]
+
+_HEADER = "gossip_sent_at"  #: Unix seconds of the sending process
+_RETRY_HEADER = "gossip_sent_retries"  #: `retries` of the message with the header; absent if 0
+_LATEST = 1e11  #: Unix seconds, later than any clock: clients can write any value into a header
+
+
+def stamp_tasks() -> None:
+    """Set the header on all tasks that this process sends. Calling it again has no effect."""
+    before_task_publish.connect(_stamp, dispatch_uid="celery_gossip.worker.sent_at")
+
+
+def sent_at(headers: Any) -> float | None:
+    """Return when this message was sent, Unix seconds; None if the header is missing, invalid or of another message."""
+    try:
+        value = headers.get(_HEADER)
+        if value is None or (headers.get("retries") or 0) != (headers.get(_RETRY_HEADER) or 0):
+            return None
+    except AttributeError:
+        return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < _LATEST else None
+
+
+def eligible_at(request: Any) -> float | None:
+    """Return when a received request was sent, or its ETA if that is later, Unix seconds; None if it is not known."""
+    sent = sent_at(request.message.headers)
+    if sent is None or request.eta is None:
+        return sent
+    return max(sent, float(request.eta.timestamp()))
+
+
+def _stamp(headers: Any = None, **_: Any) -> None:
+    with suppress(Exception):  # Celery would log a traceback for every task
+        if isinstance(headers, dict):
+            headers[_HEADER] = time.time()
+            retries = headers.get("retries")
+            if retries:
+                headers[_RETRY_HEADER] = retries
+            else:
+                headers.pop(_RETRY_HEADER, None)

@@ -1,0 +1,727 @@
+"""The situations: what happens, and which findings must follow, how soon. Each function plays one on a new Fleet.
+
+Seconds of `expected` count from begin(). A finding of another kind, at any time, is an error.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from celery_gossip.diagnosis.inputs import FindingKind
+from tests.incidents.fleet import Fleet, Worker
+
+__all__ = ["SITUATIONS", "Situation"]
+
+LOST = 12.0  #: seconds until a killed worker is lost, with an interval of 1 s: ten intervals, and a check
+BACKLOG = 12.0  #: a backlog is read every 2 s, and must last 5 s
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A scene, and the findings that must be raised, `{kind: seconds after begin()}`; none for a healthy one."""
+
+    name: str
+    play: Callable[[Fleet], None]
+    expected: Mapping[FindingKind, float]
+
+    @property
+    def is_incident(self) -> bool:
+        return bool(self.expected)
+
+
+SITUATIONS: list[Situation] = []
+
+
+def incident(**expected: float) -> Callable[[Callable[[Fleet], None]], Callable[[Fleet], None]]:
+    def add(play: Callable[[Fleet], None]) -> Callable[[Fleet], None]:
+        SITUATIONS.append(Situation(play.__name__, play, expected))  # type: ignore[arg-type]
+        return play
+
+    return add
+
+
+def healthy(play: Callable[[Fleet], None]) -> Callable[[Fleet], None]:
+    SITUATIONS.append(Situation(play.__name__, play, {}))
+    return play
+
+
+def busy_fleet(fleet: Fleet, workers: int = 3, rate: float = 6.0, **options: object) -> Callable[..., None]:
+    """Start workers with steady traffic that they can handle, and let a minute pass."""
+    for number in range(1, workers + 1):
+        fleet.add(f"w{number}")
+    traffic = fleet.traffic(rate, **options)
+    fleet.run(60)
+    return traffic
+
+
+def stuck(worker: Worker, count: int = 1, name: str = "shop.pack") -> None:
+    """Let tasks that never end take slots of a worker."""
+    for task in worker.fleet.send(worker.queues[0], count, name=name, seconds=1e6):
+        worker.fleet.waiting[worker.queues[0]].remove(task)
+        worker.start(worker.queues[0], task)
+
+
+# Workers.
+
+
+@incident(worker_lost=LOST)
+def an_idle_worker_is_killed(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2")
+    fleet.run(30)
+    fleet.begin()
+    fleet.workers[0].kill()
+    fleet.run(30)
+
+
+@incident(lost_with_tasks=LOST)
+def a_worker_is_killed_while_tasks_run(fleet: Fleet) -> None:
+    busy_fleet(fleet, rate=1.0)
+    stuck(fleet.workers[0], 2, "shop.import")
+    fleet.run(5)
+    fleet.begin()
+    fleet.workers[0].kill()
+    fleet.run(40)
+
+
+@incident(worker_lost=LOST)
+def a_host_with_five_idle_workers_dies(fleet: Fleet) -> None:
+    for number in range(6):
+        fleet.add(f"w{number}")
+    fleet.run(20)
+    fleet.begin()
+    for worker in fleet.workers[:5]:
+        worker.kill()
+    fleet.run(30)
+    assert fleet.checks.diagnosis.findings[0].subject == "listener"
+
+
+@incident(worker_lost=LOST, backlog_without_consumer=30.0)
+def all_workers_die_and_messages_pile_up(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2")
+    fleet.run(20)
+    fleet.begin()
+    for worker in list(fleet.workers):
+        worker.kill()
+    fleet.traffic(2.0)
+    fleet.run(60)
+
+
+@incident(lost_with_tasks=3.0)
+def a_cold_shutdown_cuts_tasks_off(fleet: Fleet) -> None:
+    busy_fleet(fleet, rate=1.0)
+    worker = fleet.workers[0]
+    stuck(worker, 2, "shop.import")
+    fleet.run(3)
+    fleet.begin()
+    worker.is_consuming = worker.starts_tasks = False
+    worker.shut_down(is_cold=True)
+    fleet.run(20)
+
+
+@incident(lost_with_tasks=15.0)
+def a_worker_is_killed_and_started_again_at_once(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2")
+    stuck(fleet.workers[0], 1, "shop.import")
+    fleet.run(20)
+    fleet.begin()
+    fleet.workers[0].kill()
+    fleet.add("w1")
+    fleet.run(30)
+
+
+@incident(poison=45.0, lost_with_tasks=LOST)
+def a_task_kills_one_worker_after_the_other(fleet: Fleet) -> None:
+    fleet.add("w1", concurrency=1)
+    fleet.run(10)
+    (task,) = fleet.send(seconds=1e6, name="shop.eat_memory")
+    fleet.run(3)
+    fleet.begin()
+    fleet.workers[0].kill(redeliver=True)
+    fleet.add("w2", concurrency=1)
+    fleet.run(20)
+    fleet.workers[0].kill(redeliver=True)
+    fleet.waiting["mail"].remove(task)
+    fleet.run(30)
+
+
+@incident(stalled=8.0)
+def a_signal_receiver_blocks_the_event_loop(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    fleet.workers[0].stalled_since = fleet.clock.now
+    fleet.run(30)
+
+
+@incident(stalled=8.0)
+def an_idle_solo_worker_is_blocked(fleet: Fleet) -> None:
+    worker = fleet.add("w1", pool="solo", concurrency=1)
+    fleet.run(20)
+    fleet.begin()
+    worker.stalled_since = fleet.clock.now
+    fleet.run(20)
+
+
+@incident(duplicate_hostname=15.0)
+def two_workers_have_one_hostname(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.add("w1")
+    fleet.run(40)
+
+
+@incident(pool_dead=25.0)
+def the_processes_of_a_pool_hang(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    worker = fleet.workers[0]
+    worker.starts_tasks = False
+    fleet.run(60)
+
+
+@incident(pool_dead=80.0)
+def a_pool_whose_processes_die_at_their_start(fleet: Fleet) -> None:
+    fleet.begin()
+    fleet.add("w1", concurrency=0, starts_tasks=False)
+    fleet.send(count=3)
+    fleet.run(100)
+
+
+# Queues.
+
+
+@incident(backlog_without_consumer=BACKLOG)
+def tasks_are_sent_to_a_queue_that_no_worker_serves(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.traffic(1.0, "misspelt")
+    fleet.run(30)
+
+
+@incident(backlog_without_consumer=BACKLOG)
+def the_last_consumer_of_a_queue_shuts_down(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2", queues=("reports",))
+    fleet.run(20)
+    fleet.begin()
+    fleet.workers[1].shut_down()
+    fleet.traffic(1.0, "reports")
+    fleet.run(30)
+
+
+@incident(consumes_nothing=16.0)
+def a_consumer_has_stopped_after_a_reconnect(fleet: Fleet) -> None:
+    worker = fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    worker.is_consuming = False
+    fleet.send(count=5)
+    fleet.run(40)
+
+
+@incident(consumes_nothing=20.0)
+def one_of_two_consumers_has_stopped(fleet: Fleet) -> None:
+    fleet.add("w1", concurrency=1, prefetch=1), fleet.add("w2")
+    fleet.traffic(4.0, seconds=0.5)
+    fleet.run(30)
+    fleet.begin()
+    fleet.workers[1].is_consuming = False
+    fleet.run(20)  # later the tasks of the other one wait ever longer
+
+
+@incident(all_paused=4.0)
+def a_queue_is_paused_everywhere(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2")
+    fleet.run(20)
+    fleet.begin()
+    for worker in fleet.workers:
+        worker.paused.add("mail")
+    fleet.run(20)
+
+
+@incident(all_paused=4.0)
+def a_paused_queue_fills(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    for worker in fleet.workers:
+        worker.paused.add("mail")
+    fleet.run(60)
+    assert [finding.severity for finding in fleet.checks.diagnosis.findings] == ["critical"]
+
+
+@incident(prefetch_hoarding=15.0)
+def a_busy_worker_holds_tasks_that_another_could_run(fleet: Fleet) -> None:
+    hoarder = fleet.add("w1", concurrency=1)
+    fleet.run(5)
+    fleet.begin()
+    fleet.send(seconds=600.0)
+    fleet.run(1)
+    fleet.send(count=4)
+    fleet.run(1)
+    fleet.add("w2")
+    fleet.run(40)
+    assert len(hoarder.reserved) == 4
+
+
+@incident(eta_hoarding=16.0)
+def scheduled_tasks_fill_the_prefetch_window(fleet: Fleet) -> None:
+    worker = fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    worker.scheduled = 16
+    fleet.send(count=5)
+    fleet.run(40)
+
+
+@incident(wait_grows=60.0)
+def a_rate_limit_makes_tasks_wait_although_slots_are_free(fleet: Fleet) -> None:
+    worker = fleet.add("w1", concurrency=8)
+    traffic = fleet.traffic(2.0)
+    fleet.run(120)
+    traffic(rate=0.0)
+    fleet.run(5)
+    fleet.begin()
+    for _ in range(60):
+        for task in fleet.send(count=2):
+            fleet.waiting["mail"].remove(task)
+            task.sent_at -= 20.0
+            worker.start("mail", task)
+        fleet.run(1)
+
+
+@incident(backlog_unknown=20.0)
+def the_listener_may_not_read_a_queue(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    fleet.unreadable["mail"] = "WRONGTYPE"
+    fleet.run(40)
+
+
+@incident(backlog_unknown=20.0)
+def the_broker_of_the_tasks_cannot_be_reached_by_the_listener(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.unreadable[""] = "connection refused"
+    fleet.reads_backlogs = False
+    fleet.run(40)
+
+
+# Failures.
+
+
+@incident(failures_rise=30.0, failing=45.0)
+def every_task_of_a_queue_fails(fleet: Fleet) -> None:
+    traffic = busy_fleet(fleet)
+    fleet.begin()
+    traffic(failures=1.0)
+    fleet.run(120)
+
+
+@incident(failures_rise=40.0, failing=75.0)
+def half_of_the_tasks_fail(fleet: Fleet) -> None:
+    traffic = busy_fleet(fleet)
+    fleet.begin()
+    traffic(failures=0.6)
+    fleet.run(180)
+    assert [finding.severity for finding in fleet.checks.diagnosis.findings] == ["warning"]
+
+
+@incident(failing=60.0)
+def tasks_fail_from_the_first_one_on(fleet: Fleet) -> None:
+    fleet.begin()
+    fleet.add("w1")
+    fleet.traffic(1.0, failures=1.0, exception="ImproperlyConfigured")
+    fleet.run(120)
+
+
+@incident(failing=700.0)
+def a_queue_with_a_task_every_two_minutes_fails(fleet: Fleet) -> None:
+    fleet.begin()
+    fleet.add("w1")
+    fleet.traffic(1 / 120, failures=1.0)
+    fleet.run(900)
+
+
+@incident(failing=60.0)
+def a_deployment_forgot_a_task(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.traffic(1.0, name="shop.new", failures=1.0, exception="NotRegistered", seconds=0.0)
+    fleet.run(90)
+    text = fleet.events[0].finding.text
+    assert "do not know the task 'shop.new'" in text
+
+
+@incident(failing=60.0)
+def every_task_is_rejected(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.traffic(1.0, outcome="rejected")
+    fleet.run(90)
+
+
+@incident(failing=720.0)
+def every_attempt_ends_in_a_retry(fleet: Fleet) -> None:
+    fleet.begin()
+    fleet.add("w1")
+    fleet.traffic(0.2, outcome="retried")
+    fleet.run(800)
+
+
+@incident(failures_rise=90.0)
+def the_share_of_failures_rises_after_a_deployment(fleet: Fleet) -> None:
+    traffic = busy_fleet(fleet, failures=0.02)
+    fleet.run(300)
+    fleet.begin()
+    traffic(failures=0.3)
+    fleet.run(120)
+
+
+# Single tasks.
+
+
+@incident(slots_pinned=130.0, task_runs_long=65.0)
+def stuck_tasks_take_every_slot(fleet: Fleet) -> None:
+    busy_fleet(fleet, workers=2)
+    fleet.begin()
+    for worker in fleet.workers:
+        worker.runs.clear()
+        stuck(worker, worker.concurrency)
+    fleet.run(180)
+
+
+@incident(slots_pinned=420.0)
+def stuck_tasks_of_an_unknown_runtime_take_every_slot(fleet: Fleet) -> None:
+    worker = fleet.add("w1")
+    fleet.run(10)
+    fleet.begin()
+    stuck(worker, 4, "shop.new")
+    fleet.traffic(0.2)
+    fleet.run(450)
+
+
+@incident(task_runs_long=65.0)
+def one_task_hangs(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    stuck(fleet.workers[0])
+    fleet.run(120)
+
+
+@incident(limit_not_enforced=45.0)
+def a_thread_ignores_its_time_limit(fleet: Fleet) -> None:
+    worker = fleet.add("w1", pool="threads")
+    fleet.run(10)
+    fleet.begin()
+    fleet.send(seconds=1e6, time_limit=30.0)
+    fleet.run(60)
+    assert len(worker.runs) == 1
+
+
+@incident(limit_not_enforced=100.0)
+def a_task_catches_its_soft_time_limit(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(10)
+    fleet.begin()
+    fleet.send(seconds=1e6, soft_time_limit=30.0)
+    fleet.run(120)
+
+
+@incident(runs_twice=8.0)
+def a_task_is_delivered_again_after_the_visibility_timeout(fleet: Fleet) -> None:
+    first, second = fleet.add("w1"), fleet.add("w2")
+    (task,) = fleet.send(seconds=1e6, name="shop.report")
+    fleet.run(30)
+    fleet.begin()
+    second.start("mail", task) if first.runs else first.start("mail", task)
+    fleet.run(30)
+
+
+# The listener.
+
+
+@incident(nobody_heard=8.0)
+def no_worker_reports(fleet: Fleet) -> None:
+    fleet.begin()
+    fleet.run(20)
+
+
+@incident(isolated=2.0)
+def the_listener_is_cut_off(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    fleet.isolate()
+    for worker in fleet.workers:
+        worker.is_reporting = False
+    fleet.run(120)
+
+
+@incident(mixed_versions=3.0)
+def a_worker_speaks_another_version(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.rejections["version"] = "version: 2 of 'w9'"
+    fleet.run(20)
+
+
+@incident(wrong_signature=3.0)
+def a_worker_has_another_secret(fleet: Fleet) -> None:
+    fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    fleet.rejections["signature"] = "signature: it does not match any key of this listener"
+    fleet.run(20)
+
+
+# Two at once.
+
+
+@incident(failures_rise=30.0, failing=60.0, worker_lost=LOST)
+def one_queue_fails_while_a_worker_of_another_dies(fleet: Fleet) -> None:
+    traffic = busy_fleet(fleet)
+    fleet.add("r1", queues=("reports",))
+    fleet.run(20)
+    fleet.begin()
+    traffic(failures=1.0)
+    fleet.workers[-1].kill()
+    fleet.run(120)
+
+
+@incident(stalled=8.0, all_paused=4.0)
+def one_worker_is_blocked_while_another_queue_is_paused(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2"), fleet.add("r1", queues=("reports",))
+    fleet.run(20)
+    fleet.begin()
+    fleet.workers[0].stalled_since = fleet.clock.now
+    fleet.workers[2].paused.add("reports")
+    fleet.run(30)
+
+
+# Healthy, however odd.
+
+
+@healthy
+def an_idle_fleet(fleet: Fleet) -> None:
+    for number in range(5):
+        fleet.add(f"w{number}")
+    fleet.run(600)
+
+
+@healthy
+def a_busy_fleet(fleet: Fleet) -> None:
+    busy_fleet(fleet, rate=20.0)
+    fleet.run(600)
+
+
+@healthy
+def a_cold_start_with_a_backlog(fleet: Fleet) -> None:
+    fleet.send(count=500, seconds=0.5)
+    fleet.run(1)
+    fleet.add("w1"), fleet.add("w2")
+    fleet.run(120)
+
+
+@healthy
+def a_rolling_deployment(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for worker in list(fleet.workers):
+        worker.drain()
+        while worker.runs:
+            fleet.run(1)
+        worker.shut_down()
+        fleet.run(2)
+        worker.restart()
+        fleet.run(10)
+    fleet.run(60)
+
+
+@healthy
+def a_deployment_with_new_hostnames(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for number in range(3):
+        fleet.add(f"new{number}")
+    fleet.run(10)
+    for worker in fleet.workers[:3]:
+        worker.drain()
+    fleet.run(10)
+    for worker in fleet.workers[:3]:
+        worker.shut_down()
+    fleet.run(60)
+
+
+@healthy
+def a_fleet_is_scaled_down(fleet: Fleet) -> None:
+    busy_fleet(fleet, workers=6)
+    for worker in fleet.workers[2:]:
+        worker.drain()
+    fleet.run(5)
+    for worker in fleet.workers[2:]:
+        worker.shut_down()
+    fleet.run(120)
+
+
+@healthy
+def a_worker_drains_for_ten_minutes(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    worker = fleet.workers[0]
+    stuck(worker, 1, "shop.long")
+    worker.drain()
+    fleet.run(600)
+    worker.runs.clear()
+    worker.shut_down()
+    fleet.run(30)
+
+
+@healthy
+def many_tasks_wait_for_their_eta(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for worker in fleet.workers:
+        worker.scheduled, worker.prefetch = 500, 516  # Celery raises the prefetch count by one for each
+    fleet.run(300)
+
+
+@healthy
+def tasks_run_in_batches(fleet: Fleet) -> None:
+    worker = fleet.add("w1")
+    fleet.run(10)
+    for turn in range(60):
+        worker.batched = turn % 10
+        fleet.run(1)
+
+
+@healthy
+def a_rate_limited_task_waits(fleet: Fleet) -> None:
+    worker = fleet.add("w1", prefetch=4)
+    fleet.run(10)
+    worker.limited = 4
+    fleet.send(count=20)
+    fleet.run(120)
+
+
+@healthy
+def solo_workers_run_long_tasks(fleet: Fleet) -> None:
+    worker = fleet.add("w1", pool="solo", concurrency=1, prefetch=4)
+    for _ in range(5):
+        fleet.run(3)
+        (task,) = fleet.send(seconds=90.0)
+        fleet.waiting["mail"].remove(task)
+        worker.start("mail", task)
+        worker.stalled_since = fleet.clock.now
+        fleet.run(90)
+        worker.stalled_since = None
+    fleet.run(10)
+
+
+@healthy
+def a_burst_fills_the_queue(fleet: Fleet) -> None:
+    traffic = busy_fleet(fleet)
+    traffic(rate=200.0)
+    fleet.run(10)
+    traffic(rate=6.0)
+    fleet.run(300)
+
+
+@healthy
+def a_fleet_at_its_limit(fleet: Fleet) -> None:
+    busy_fleet(fleet, rate=200.0)
+    fleet.run(300)
+
+
+@healthy
+def one_slow_task_among_fast_ones(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.send(seconds=55.0)
+    fleet.run(120)
+
+
+@healthy
+def long_tasks_fill_every_slot(fleet: Fleet) -> None:
+    fleet.add("w1"), fleet.add("w2")
+    fleet.send(count=100, name="shop.render", seconds=40.0)
+    fleet.traffic(0.3, name="shop.render", seconds=40.0, spread=0.2)
+    fleet.run(1800)
+
+
+@healthy
+def a_task_that_was_never_seen_runs_for_an_hour(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.send(name="shop.yearly_report", seconds=3600.0)
+    fleet.run(3700)
+
+
+@healthy
+def a_few_tasks_fail_and_some_are_retried(fleet: Fleet) -> None:
+    busy_fleet(fleet, failures=0.05)
+    fleet.traffic(0.5, outcome="retried")
+    fleet.run(900)
+
+
+@healthy
+def one_worker_has_paused_a_queue(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.workers[0].paused.add("mail")
+    fleet.run(120)
+
+
+@healthy
+def reports_arrive_two_seconds_late(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for worker in fleet.workers:
+        worker.delay = 2.0
+    fleet.run(60)
+    for worker in fleet.workers:
+        worker.delay = 0.0
+    fleet.run(60)
+
+
+@healthy
+def workers_with_a_long_interval(fleet: Fleet) -> None:
+    fleet.add("w1", interval=30.0), fleet.add("w2", interval=5.0)
+    fleet.traffic(2.0)
+    fleet.run(900)
+
+
+@healthy
+def autoscaling_changes_the_number_of_slots(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for turn in range(20):
+        fleet.workers[0].concurrency = 2 + turn % 8
+        fleet.run(15)
+
+
+@healthy
+def a_queue_that_is_used_once_an_hour(fleet: Fleet) -> None:
+    fleet.add("w1", queues=("mail", "hourly"))
+    for _ in range(3):
+        fleet.send("hourly", seconds=20.0)
+        fleet.run(3600)
+
+
+@healthy
+def a_broadcast_runs_on_every_worker(fleet: Fleet) -> None:
+    fleet.add("w1", broadcast=True), fleet.add("w2", broadcast=True)
+    (task,) = fleet.send(seconds=30.0)
+    fleet.waiting["mail"].clear()
+    for worker in fleet.workers:
+        worker.start("mail", task)
+    fleet.run(60)
+
+
+@healthy
+def a_task_moves_to_another_worker_after_a_kill(fleet: Fleet) -> None:
+    """Its first worker is not known to be lost yet: for seconds both list the task."""
+    first = fleet.add("w1", concurrency=1)
+    fleet.run(10)
+    fleet.send(seconds=8.0)
+    fleet.run(2)
+    second = fleet.add("w2", concurrency=1)
+    task = first.runs[0].task
+    first.is_reporting = first.is_consuming = False
+    first.runs.clear()
+    second.start("mail", task)
+    fleet.run(3)
+    first.is_reporting = True  # it was only frozen, and lets go of the task
+    fleet.run(20)

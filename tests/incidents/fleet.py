@@ -1,0 +1,348 @@
+"""A fleet in virtual time: workers that pull tasks from queues, a Cluster that receives their reports, and the checks
+that a listener runs. Nothing waits; a minute takes some milliseconds.
+
+Workers count their tasks with a Meter, as real ones do, and the findings are those of PeriodicChecks.
+"""
+
+import itertools
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.isolation import IsolationDetector
+from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.listener.periodic_checks import PeriodicChecks
+from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.messages import Gossip, RunningTask, decode
+from celery_gossip.worker.metrics import Meter
+from tests.unit.build import FakeClock, a_check, a_gossip
+
+__all__ = ["Event", "Fleet", "Task", "Worker"]
+
+START = 1_000.0  #: monotonic seconds of the first report
+STEP = 0.25  #: seconds, as between two checks of a listener
+
+
+class Event(NamedTuple):
+    """A finding was raised or cleared."""
+
+    at: float  #: seconds since the start of the scene
+    is_raised: bool
+    finding: Finding
+
+
+@dataclass
+class Task:
+    """A message: how long it runs, how it ends, and what limits it."""
+
+    id: str
+    name: str = "shop.pack"
+    seconds: float = 0.1
+    outcome: str = "succeeded"
+    kind: str = ""  #: exception class of a failed task
+    sent_at: float = 0.0
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    is_redelivered: bool = False
+
+
+@dataclass
+class Run:
+    """A task in a slot."""
+
+    task: Task
+    queue: str
+    started_at: float
+
+
+@dataclass
+class Worker:
+    """One instance of a worker. A scene changes its attributes."""
+
+    fleet: "Fleet"
+    hostname: str
+    queues: tuple[str, ...] = ("mail",)
+    pool: str = "prefork"
+    concurrency: int = 4
+    prefetch: int = 16  #: prefetch count
+    interval: float = 1.0
+    boot: str = ""
+    runs: list[Run] = field(default_factory=list)
+    reserved: deque[tuple[str, Task]] = field(default_factory=deque)
+    scheduled: int = 0
+    limited: int = 0
+    batched: int = 0
+    paused: set[str] = field(default_factory=set)
+    broadcast: bool = False
+    state: str = "online"
+    stalled_since: float | None = None
+    is_consuming: bool = True  #: False: its consumers have stopped although it believes to consume
+    starts_tasks: bool = True  #: False: its pool does not work
+    is_reporting: bool = True
+    delay: float = 0.0  #: seconds by which its reports arrive late
+    seq: int = 0
+    processed: int = 0
+    due_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.boot = self.boot or f"{self.fleet.random.getrandbits(64):016x}"
+        self.meter = Meter(clock=self.fleet.clock)
+        self.due_at = self.fleet.clock.now + self.fleet.random.random() * self.interval
+        self.started_at = self.fleet.clock.now
+
+    @property
+    def has_free_slot(self) -> bool:
+        return len(self.runs) < self.concurrency
+
+    def kill(self, *, redeliver: bool = False) -> None:
+        """End without a word; with `redeliver` the messages return to their queues, as of tasks with acks_late."""
+        self.is_reporting = self.is_consuming = self.starts_tasks = False
+        for queue, task in [*((run.queue, run.task) for run in self.runs), *self.reserved] if redeliver else ():
+            task.is_redelivered = True
+            self.fleet.waiting[queue].appendleft(task)
+        self.runs.clear()
+        self.reserved.clear()
+        self.fleet.workers.remove(self)
+
+    def shut_down(self, *, is_cold: bool = False) -> None:
+        """Report `offline` and end. A warm shutdown returns reserved tasks; a cold one cuts off the running ones."""
+        for queue, task in self.reserved:
+            self.fleet.waiting[queue].append(task)
+        self.reserved.clear()
+        if not is_cold:
+            assert not self.runs, "drain() it first"
+        self.state = "offline"
+        self.report()
+        self.fleet.workers.remove(self)
+
+    def drain(self) -> None:
+        """Begin a warm shutdown; shut_down() ends it."""
+        self.state, self.is_consuming, self.starts_tasks = "draining", False, False
+
+    def restart(self) -> "Worker":
+        """Return another instance under the same hostname."""
+        return self.fleet.add(self.hostname, queues=self.queues, pool=self.pool, concurrency=self.concurrency)
+
+    def start(self, queue: str, task: Task) -> Run:
+        """Start a task in a slot."""
+        now, series = self.fleet.clock.now, self.meter.get_series(queue, task.name)
+        series.count_received()
+        series.count_started(max(0.0, now - task.sent_at) if task.sent_at else None)
+        self.processed += 1
+        run = Run(task, queue, now)
+        self.runs.append(run)
+        return run
+
+    def work(self) -> None:
+        """End the tasks that are due, start reserved ones, and receive others."""
+        now = self.fleet.clock.now
+        if self.stalled_since is None:
+            for run in [run for run in self.runs if now - run.started_at >= run.task.seconds]:
+                self._end(run)
+        while self.starts_tasks and self.stalled_since is None and self.reserved and self.has_free_slot:
+            self.start(*self.reserved.popleft())
+        if self.is_consuming and self.stalled_since is None:
+            self._receive()
+        if self.is_reporting and now >= self.due_at:
+            self.due_at += self.interval
+            self.report()
+
+    def report(self) -> None:
+        """Send a report."""
+        self.seq += 1
+        delta = self.meter.collect()
+        self.meter.commit(len(delta.series))
+        self.fleet.deliver(self._compose(delta.series), self.delay)
+
+    def _end(self, run: Run) -> None:
+        self.runs.remove(run)
+        seconds = self.fleet.clock.now - run.started_at if run.task.seconds else 0.0
+        series = self.meter.get_series(run.queue, run.task.name)
+        series.count_ended(run.task.outcome, min(seconds, run.task.seconds), run.task.kind)
+
+    def _receive(self) -> None:
+        for queue in self.queues:
+            waiting = self.fleet.waiting[queue]
+            while waiting and queue not in self.paused and self._has_room:
+                task = waiting.popleft()
+                if self.starts_tasks and self.has_free_slot:
+                    self.start(queue, task)
+                    if not task.seconds:
+                        self._end(self.runs[-1])
+                else:
+                    self.reserved.append((queue, task))
+
+    @property
+    def _has_room(self) -> bool:
+        held = len(self.reserved) + self.limited + self.batched + self.scheduled
+        return not self.prefetch or held < self.prefetch
+
+    def _compose(self, series: Any) -> Gossip:
+        now = self.fleet.clock.now
+        names = tuple(dict.fromkeys(run.task.name for run in self.runs))
+        stalled_for = 0.0 if self.stalled_since is None else now - self.stalled_since
+        return a_gossip(
+            hostname=self.hostname,
+            boot=self.boot,
+            seq=self.seq,
+            interval=self.interval,
+            state=self.state,
+            stalled_for=stalled_for if stalled_for >= 1.5 * self.interval else 0.0,
+            pool=self.pool,
+            concurrency=self.concurrency,
+            prefetch_count=self.prefetch,
+            active=len(self.runs),
+            reserved=len(self.reserved),
+            scheduled=self.scheduled,
+            limited=self.limited,
+            batched=self.batched,
+            processed=self.processed,
+            checks=tuple(self._check(queue, names, now) for queue in self.queues),
+            names=names,
+            series=series,
+        )
+
+    def _check(self, queue: str, names: tuple[str, ...], now: float) -> Any:
+        runs = sorted((run for run in self.runs if run.queue == queue), key=lambda run: run.started_at)
+        return a_check(
+            queue,
+            paused=queue in self.paused,
+            active=tuple(run.task.id for run in runs),
+            active_count=len(runs),
+            reserved=sum(name == queue for name, _ in self.reserved),
+            scheduled=self.scheduled if queue == self.queues[0] else 0,
+            broadcast=self.broadcast,
+            tasks=tuple(
+                RunningTask(
+                    names.index(run.task.name),
+                    round(now - run.started_at, 1),
+                    is_redelivered=run.task.is_redelivered,
+                    soft_time_limit=run.task.soft_time_limit,
+                    time_limit=run.task.time_limit,
+                )
+                for run in runs
+            ),
+        )
+
+
+class Fleet:
+    """Workers, queues, and a listener's checks. `run()` advances the time."""
+
+    def __init__(self, seed: int = 7) -> None:
+        self.clock = FakeClock(START)
+        self.random = Random(seed)
+        self.workers: list[Worker] = []
+        self.waiting: dict[str, deque[Task]] = defaultdict(deque)
+        self.unreadable: dict[str, str] = {}
+        self.rejections: dict[str, str] = {}
+        self.reads_backlogs = True
+        self.events: list[Event] = []
+        self.transitions: Counter[str] = Counter()
+        self.onset = 0.0
+        self._ids = itertools.count(1)
+        self._traffic: list[Callable[[], None]] = []
+        self._in_transit: list[tuple[float, bytes]] = []
+        self._read_at = START
+        self.cluster = Cluster(self.clock)
+        self.isolation = IsolationDetector(START)
+        self.isolation.connection_opened(START)
+        self.cluster.statistics.start(START)
+        self.checks = self._build_checks()
+
+    def add(self, hostname: str = "w1", **options: Any) -> Worker:
+        """Start a worker."""
+        worker = Worker(self, hostname, **options)
+        self.workers.append(worker)
+        return worker
+
+    def send(self, queue: str = "mail", count: int = 1, **options: Any) -> list[Task]:
+        """Send tasks to a queue."""
+        tasks = [Task(id=f"id-{next(self._ids)}", sent_at=self.clock.now, **options) for _ in range(count)]
+        self.waiting[queue].extend(tasks)
+        return tasks
+
+    def traffic(self, rate: float, queue: str = "mail", **options: Any) -> Callable[..., None]:
+        """Send tasks steadily, `rate` per second; calling the result changes the rate and the options."""
+        stream = {"rate": rate, "owed": 0.0, "options": options}
+
+        def send() -> None:
+            stream["owed"] += stream["rate"] * STEP  # type: ignore[operator]
+            count = int(stream["owed"])  # type: ignore[call-overload]
+            stream["owed"] -= count  # type: ignore[operator]
+            for _ in range(count):
+                self.send(queue, **_drawn(stream["options"], self.random))  # type: ignore[arg-type]
+
+        def change(rate: float | None = None, **options: Any) -> None:
+            stream["rate"] = stream["rate"] if rate is None else rate
+            stream["options"] = {**stream["options"], **options}  # type: ignore[dict-item]
+
+        self._traffic.append(send)
+        return change
+
+    def begin(self) -> None:
+        """Note that the incident begins now."""
+        self.onset = self.clock.now - START
+
+    def run(self, seconds: float) -> None:
+        """Advance the time: tasks are sent and worked on, reports arrive, and the listener checks."""
+        for _ in range(round(seconds / STEP)):
+            self.clock.advance(STEP)
+            for send in self._traffic:
+                send()
+            for worker in self.random.sample(self.workers, len(self.workers)):
+                worker.work()
+            self._receive_reports()
+            if self.reads_backlogs and self.clock.now >= self._read_at:
+                self._read_at = self.clock.now + 2.0
+                names = {queue for worker in self.workers for queue in worker.queues} | set(self.waiting)
+                lengths = {name: len(self.waiting[name]) for name in names if name not in self.unreadable}
+                self.cluster.set_queue_lengths(lengths, self.clock.now)
+            self.checks.run(self.clock.now, is_isolation_changed=False)
+
+    def isolate(self) -> None:
+        """Cut the listener off: its view is frozen."""
+        self.cluster.set_isolated(self.clock.now)
+
+    def deliver(self, gossip: Gossip, delay: float) -> None:
+        self._in_transit.append((self.clock.now + delay, encode(gossip)))
+
+    def _receive_reports(self) -> None:
+        arrived = [body for at, body in self._in_transit if at <= self.clock.now]
+        self._in_transit = [(at, body) for at, body in self._in_transit if at > self.clock.now]
+        for body in arrived:
+            gossip = decode(body)
+            assert isinstance(gossip, Gossip)
+            self._note(self.cluster.apply_gossip(gossip, self.clock.now))
+
+    def _note(self, transitions: Any) -> None:
+        self.transitions.update(transition.state for transition in transitions)
+
+    def _build_checks(self) -> PeriodicChecks:
+        events: Any = SimpleNamespace(emit=self._emit, emit_transitions=self._note)
+        subscription = SimpleNamespace(uri="redis://broker/0")
+        loop: Any = SimpleNamespace(
+            isolation=self.isolation, error=None, echo=SimpleNamespace(error=None), subscription=subscription
+        )
+        queue_lengths: Any = SimpleNamespace(has_read=True, unreadable=lambda view: self.unreadable)
+        rejections: Any = SimpleNamespace(
+            exchange="celery_gossip", counts=Counter(self.rejections.keys()), recent=lambda now: self.rejections
+        )
+        return PeriodicChecks(loop, self.cluster, queue_lengths, rejections, events)
+
+    def _emit(self, name: str, finding: Finding) -> None:
+        self.events.append(Event(self.clock.now - START, name == "finding_raised", finding))
+
+
+def _drawn(options: dict[str, Any], random: Random) -> dict[str, Any]:
+    """Return options of one task: `failures` is a share of tasks, `spread` varies the runtime."""
+    chosen = dict(options)
+    share, kind = chosen.pop("failures", 0.0), chosen.pop("exception", "KeyError")
+    spread = chosen.pop("spread", 0.3)
+    if random.random() < share:
+        chosen |= {"outcome": "failed", "kind": kind}
+    chosen["seconds"] = chosen.get("seconds", 0.1) * random.lognormvariate(0.0, spread)
+    return chosen

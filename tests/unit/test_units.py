@@ -1,0 +1,18 @@
+"""Durations and rates as text."""
+
+import pytest
+
+from celery_gossip.units import format_duration, format_percent
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "-"), (0.0, "0ms"), (0.00123, "1.23ms"), (0.4567, "457ms"), (1.0, "1s"), (12.34, "12.3s"), (300.0, "5m")],
+)
+def test_durations_have_three_digits(seconds: float | None, shown: str) -> None:
+    assert format_duration(seconds) == shown
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(None, "-"), (0.0, "0%"), (0.001, "<1%"), (0.256, "26%"), (1.0, "100%")])
+def test_rates_are_shown_in_percent(rate: float | None, shown: str) -> None:
+    assert format_percent(rate) == shown

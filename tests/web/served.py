@@ -1,0 +1,134 @@
+"""A dashboard in memory. Every response to its clients is checked against the document and the declared types."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
+from typing import Any
+
+import httpx
+import msgspec
+from starlette.responses import Response
+from starlette.routing import compile_path
+
+from celery_gossip.web.api import Api
+from celery_gossip.web.auth import Auth, BasicAuth
+from celery_gossip.web.broadcaster import Broadcaster
+from celery_gossip.web.control import Control, ControlTarget
+from celery_gossip.web.monitoring import Monitoring
+from celery_gossip.web.operation import JSON, Operation
+from celery_gossip.web.response import Error
+from celery_gossip.web.route_table import RouteTable
+from celery_gossip.web.security import REFUSALS
+from celery_gossip.web.static import Assets
+from tests.web.fake_fleet import FakeFleet
+
+__all__ = ["ANN", "HOSTS", "FakeApp", "Served", "stream_events"]
+
+ANN = ("ann", "correct horse")
+HOSTS = frozenset({"127.0.0.1", "gossip.example"})
+
+
+class FakeControl:
+    """Celery's remote control, as far as the dashboard uses it."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Any, list[str]]] = []
+        self.error: Exception | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def send(argument: Any, *, destination: list[str], **options: Any) -> list[dict[str, Any]]:
+            if self.error is not None:
+                raise self.error
+            self.sent.append((name, argument, destination))
+            assert options["reply"] is True and options["timeout"] <= 2
+            return [{host: {"ok": f"{name} {argument}"}} for host in destination]
+
+        return send
+
+
+class FakeApp:
+    """A Celery app, as far as the dashboard uses it."""
+
+    def __init__(self) -> None:
+        self.control = FakeControl()
+
+
+class Served:
+    """A dashboard of one fake fleet. close() it."""
+
+    def __init__(self, *, has_control: bool = False, has_auth: bool = False) -> None:
+        self.fleet = FakeFleet()
+        self.app = FakeApp()
+        self.broadcaster = Broadcaster([self.fleet.sampler()], clock=self.fleet.clock)
+        control = Control({"0": ControlTarget(self.app, lambda: nullcontext(object()))}) if has_control else None
+        self.api = Api(self.broadcaster, control)
+        self.monitoring = Monitoring(self.broadcaster, {"0": lambda: b"up 1\n"})
+        self.table = RouteTable(self.api, self.monitoring, Assets())
+        self.serve(BasicAuth(dict([ANN])) if has_auth or has_control else None)
+
+    def serve(self, auth: Auth | None) -> None:
+        """Serve with another authentication from now on."""
+        self.application = self.table.application(HOSTS, auth)
+
+    def close(self) -> None:
+        for owner in (self.api, self.monitoring, self.broadcaster):
+            owner.close()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self.request_async(method, path, **options))
+
+    async def request_async(self, method: str, path: str, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app=self.application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5556") as client:
+            response = await client.request(method, path, **options)
+        assert_declared(self.table, method, response)
+        return response
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def send_command(self, **command: Any) -> httpx.Response:
+        headers = {"X-Gossip-CSRF": self.api.csrf, "Origin": "http://127.0.0.1:5556"}
+        return self.request("POST", "/api/control", json={"source": "0", **command}, headers=headers, auth=ANN)
+
+
+def assert_declared(table: RouteTable, method: str, response: httpx.Response) -> None:
+    """Check that the document has this status and media type, and that the body is of the declared type."""
+    operations = operations_at(table, response.request.url.path)
+    operation = next((one for one in operations if one.method == ("GET" if method == "HEAD" else method)), None)
+    if operation is None:
+        assert response.status_code == 405 or response.status_code in REFUSALS
+        operation = operations[0]
+    responses = table.document["paths"][operation.document_path][operation.method.lower()]["responses"]
+    documented = responses[str(response.status_code)]["content"]
+    media_type = base_type(response.headers["content-type"])
+    assert media_type in map(base_type, documented), (media_type, documented)
+    if media_type == JSON and method != "HEAD":
+        is_success = response.status_code == operation.status
+        assert_type(response.content, operation.result if is_success else Error)
+
+
+def operations_at(table: RouteTable, path: str) -> list[Operation]:
+    """Return the operations of the first path that matches, as Starlette finds it."""
+    first = next(one.path for one in table.operations if compile_path(one.path)[0].match(path))
+    return [one for one in table.operations if one.path == first]
+
+
+def base_type(media_type: str) -> str:
+    return media_type.partition(";")[0].strip()
+
+
+def assert_type(body: bytes, expected: Any) -> None:
+    """Check that the body has all fields of this type, of the right types, and no others."""
+    assert expected is not Response
+    decoded = msgspec.json.decode(body, type=expected)
+    assert json.loads(msgspec.json.encode(decoded)) == json.loads(body)
+
+
+async def stream_events(broadcaster: Broadcaster, *topics: str, last_id: str = "") -> AsyncIterator[dict[str, Any]]:
+    """Yield the data of every "tables" event with its id."""
+    async for chunk in broadcaster.events(topics, last_id):
+        lines = dict(line.split(": ", 1) for line in chunk.decode().strip().splitlines())
+        if lines.get("event") == "tables":
+            yield {"id": lines["id"], **json.loads(lines["data"])}

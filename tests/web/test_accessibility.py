@@ -1,0 +1,69 @@
+"""Checks of each page by axe-core, which is fetched from npm for the test and not part of this project."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_gossip.wire.encoding import encode
+from tests.support import eventually
+from tests.support.workers import Project
+from tests.unit.build import a_check, a_gossip, a_series
+from tests.web.browser import Browser, browsing
+from tests.web.publishing import gossip_publisher
+from tests.web.web_command import running_dashboard
+
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
+AXE = "axe-core@4"
+SERIOUS = ("serious", "critical")
+PAGES = ("", "queues", "queues/0/mail", "workers", "workers/0/celery%40web1", "tasks", "tasks/0/shop.pack")
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return its source; skip without npm or without a registry."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), AXE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"{AXE} cannot be fetched: {done.stderr[-200:]}")
+    return Path(folder, "node_modules", "axe-core", "axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 375])
+def test_no_page_has_a_serious_accessibility_violation(
+    axe: str, browser: Browser, redis_project: Project, scheme: str, width: int
+) -> None:
+    with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
+        series = a_series("mail", age=0.001, received=9, succeeded=6, failed={"KeyError": 2})
+        check = a_check("mail", active=("one", "two"), active_count=2, reserved=3)
+        publisher.publish(encode(a_gossip(interval=60.0, active=2, checks=(check,), series=(series,))))
+        for page in PAGES:
+            browser.open(dashboard.url + page, width=width, scheme=scheme)
+            eventually(lambda: assert_drawn(browser), 15)
+            browser.run(axe)
+            found = browser.run_async("axe.run().then(arguments[arguments.length - 1])")["violations"]
+            assert [summary(one) for one in found if one["impact"] in SERIOUS] == [], page
+
+
+def assert_drawn(browser: Browser) -> None:
+    text = browser.text
+    assert "online" in text or "mail" in text or "shop.pack" in text
+    assert "Loading" not in text
+
+
+def summary(violation: dict[str, Any]) -> str:
+    return f"{violation['id']}: {[node['html'][:150] for node in violation['nodes'][:3]]}"
