@@ -39,6 +39,8 @@ def waiting(corner: Corner, **counts: int) -> Iterator[dict[str, int]]:
 def put(connection: Any, queue: str, count: int, **properties: Any) -> None:
     with connection.channel() as channel:
         Queue(queue)(channel).declare()
+        # On RabbitMQ, wait until the queue has each message: another connection may not find them at once.
+        channel.basic_publish = getattr(channel, "basic_publish_confirm", channel.basic_publish)
         for n in range(count):
             Producer(channel).publish({"n": n}, routing_key=queue, **properties)
 

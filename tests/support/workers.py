@@ -120,7 +120,14 @@ class Project:
         return reply[node]
 
     def control(self, method: str, node: str, **arguments: Any) -> None:
+        """Send one worker a remote control command and assert that it succeeds."""
         with self.app() as app, app.connection_for_write() as connection:
+
+            def is_subscribed() -> None:
+                assert app.control.ping(destination=[node], timeout=2.0, connection=connection), node
+
+            # On Redis, a command that is sent before a new worker has subscribed is lost. A ping can be repeated.
+            eventually(is_subscribed)
             reply = app.control.broadcast(
                 method, arguments=arguments, destination=[node], reply=True, timeout=2.0, connection=connection
             )
