@@ -106,7 +106,7 @@ class Snapshot:
     throughput: LatestThroughput = field(default_factory=lambda: LatestThroughput(dict, dict, dict))
     sparklines: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
     starts: Mapping[str, WorkerStart] = field(default_factory=dict)  #: by hostname
-    running: Mapping[str, TrackedTask] = field(default_factory=dict)  #: by task id
+    running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
     offset: float = 0.0  #: from monotonic to Unix seconds
 
     @cached_property
@@ -137,7 +137,7 @@ class Sampler:
         self._unix_clock = unix_clock
         self._offset = unix_clock() - clock()
         self._starts: dict[str, WorkerStart] = {}
-        self._running: dict[str, TrackedTask] = {}
+        self._running: dict[tuple[str, str], TrackedTask] = {}
         self._sparklines: dict[str, deque[float]] = {}
         self._sparkline_due_at = clock() + _SPARKLINE_STEP
         cluster = listener.cluster
@@ -186,9 +186,10 @@ class Sampler:
             worker.gossip.hostname: _next_start(before.get(worker.gossip.hostname), worker, now)
             for worker in view.workers
         }
-        running: dict[str, TrackedTask] = {}
+        running: dict[tuple[str, str], TrackedTask] = {}
         for worker, task_id, details in islice(_listed_tasks(view), MAX_TASKS):
-            known = self._running.get(task_id)
+            key = (worker.gossip.hostname, task_id)  # one id may run on two workers
+            known = self._running.get(key)
             if details is not None and details.age is not None:
                 since = worker.heard_at - details.age
                 if known is None or abs(since - known.since) > _MAX_JITTER:
@@ -196,7 +197,7 @@ class Sampler:
             elif known is None:
                 is_older = worker.gossip.hostname not in before and worker.gossip.seq > _MAX_FIRST_SEQ
                 known = TrackedTask(now, is_older)
-            running[task_id] = known
+            running[key] = known
         self._running = running
 
     def _update_sparklines(self, now: float) -> None:

@@ -175,7 +175,7 @@ def _task(snapshot: Snapshot, name: str, throughput: Throughput) -> Task:
 
 
 def _running_task(snapshot: Snapshot, view: TaskView) -> RunningTask:
-    tracked = snapshot.running.get(view.id) or TrackedTask(snapshot.view.taken_at, is_older=True)
+    tracked = snapshot.running.get((view.hostname, view.id)) or TrackedTask(snapshot.view.taken_at, is_older=True)
     return RunningTask(
         source=snapshot.source,
         id=view.id,

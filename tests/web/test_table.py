@@ -96,6 +96,15 @@ def test_a_task_that_runs_again_under_its_id_has_a_new_start(fleet: FakeFleet) -
         assert run.since - WALL == NOW - age
 
 
+def test_a_task_that_runs_on_two_workers_has_a_start_on_each(fleet: FakeFleet) -> None:
+    for hostname, age in (("celery@web1", 90.0), ("celery@web2", 5.0)):
+        check = a_check("mail", active=("id",), active_count=1, tasks=(RunningTask(0, age),))
+        fleet.report(hostname, checks=(check,), names=("shop.pack",))
+    runs = table.running_tasks([fleet.sampler().sample()])
+    starts = {run.hostname: run.since - WALL for run in runs.values()}
+    assert starts == {"celery@web1": NOW - 90, "celery@web2": NOW - 5}
+
+
 def test_a_task_that_runs_is_listed_by_its_name_although_none_was_counted(fleet: FakeFleet) -> None:
     check = a_check("mail", active=("id",), active_count=1, tasks=(RunningTask(0, 600.0),))
     fleet.report(checks=(check,), names=("shop.hangs",))
