@@ -34,7 +34,7 @@ from tests.support.workers import REPOSITORY
 
 __all__ = ["BEFORE", "Change", "compare"]
 
-BEFORE = "214924d"  #: the last commit in which all modules were in one folder
+BEFORE = "b5bc2cd"  #: the last commit in which all modules were in one folder
 RENAMED = {"Cluster.apply()": "Cluster.apply_gossip()"}  #: `{name in an older version's paths: name in this one's}`
 WORKERS = 300
 

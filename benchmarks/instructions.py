@@ -28,7 +28,7 @@ from celery_gossip import GossipOptions, Listener
 
 __all__ = ["BEFORE", "Cost", "Load", "compare", "listen"]
 
-BEFORE = "c3f82a7"  #: the last commit before listeners were defended against hostile peers and crowds
+BEFORE = "b5bc2cd"  #: the last commit in which all modules were in one folder, before listeners were defended against hostile peers and crowds
 REPOSITORY = Path(__file__).parents[1]
 ROUNDS = 6  #: simulated seconds; each worker reports once per second
 _WARM = 2  #: seconds after which the work per second no longer changes
@@ -154,7 +154,7 @@ def listen(rounds: list[list[bytes]], load: Load) -> Listener:
                 steps.review()
             steps.handle([Message(body) for body in read])
         if load.has_view:
-            listener._cluster.view()
+            listener.view()
     assert not listener.rejected, listener.rejected
     return listener
 
@@ -190,7 +190,7 @@ class StepsBefore:
         self._listener, self._clock = listener, clock
         listener._hearing.connect(clock.now)
         listener._hearing.refuse(clock.now)
-        listener._cluster.begin(clock.now)
+        listener.cluster.begin(clock.now)
         listener._gate.begin(clock.now)
         watch = listener._backlogs
         reader = sys.modules[type(watch).__module__].BacklogReader(listener.app, clock)
