@@ -11,9 +11,6 @@ The counted process imports only public names of the package, because modules ha
 
 import argparse
 import inspect
-import os
-import re
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -24,11 +21,13 @@ from typing import Any
 import msgspec
 from celery import Celery
 
+from benchmarks.valgrind import count_instructions
 from celery_gossip import GossipOptions, Listener
 
 __all__ = ["BEFORE", "Cost", "Load", "compare", "listen"]
 
-BEFORE = "b5bc2cd"  #: the last commit in which all modules were in one folder, before listeners were defended against hostile peers and crowds
+#: The last commit in which all modules were in one folder, before listeners were defended against hostile peers.
+BEFORE = "b5bc2cd"
 REPOSITORY = Path(__file__).parents[1]
 ROUNDS = 6  #: simulated seconds; each worker reports once per second
 _WARM = 2  #: seconds after which the work per second no longer changes
@@ -100,7 +99,7 @@ def costs(tree: str, messages: Path, workers: int) -> dict[str, float]:
     """Return `{part: instructions}` of the package in this folder."""
 
     def count(rounds: int, **added: bool) -> int:
-        return count_instructions(tree, messages, Load(rounds, **added))
+        return count_listener(tree, messages, Load(rounds, **added))
 
     nothing, first, warm, plain = (count(rounds) for rounds in (0, 1, _WARM, ROUNDS))
     every = {"has_review": True, "has_backlogs": True}
@@ -114,28 +113,10 @@ def costs(tree: str, messages: Path, workers: int) -> dict[str, float]:
     }
 
 
-def count_instructions(tree: str, messages: Path, load: Load) -> int:
-    """Return the instructions of a process with this load, including its start."""
-    code = (
-        f"import sys; sys.path[:0] = [{tree!r}, {str(REPOSITORY)!r}]; from benchmarks.instructions import main; main()"
-    )
-    valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
-    command = [
-        *valgrind,
-        sys.executable,
-        "-c",
-        code,
-        "--here",
-        str(messages),
-        "--load",
-        msgspec.json.encode(load).decode(),
-    ]
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    found = re.search(r"I +refs: +([\d,]+)", done.stderr)
-    if done.returncode or found is None:
-        raise RuntimeError(done.stderr[-2000:])
-    return int(found[1].replace(",", ""))
+def count_listener(tree: str, messages: Path, load: Load) -> int:
+    """Return the instructions of a listener's process with this load, including its start."""
+    code = f"sys.path.insert(1, {str(REPOSITORY)!r}); from benchmarks.instructions import main; main()"
+    return count_instructions(tree, code, "--here", str(messages), "--load", msgspec.json.encode(load).decode())[0]
 
 
 def listen(rounds: list[list[bytes]], load: Load) -> Listener:

@@ -1,6 +1,6 @@
 """One test's own corner of a broker: an app, an exchange of its own name, and a look at what was left behind there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -49,9 +49,9 @@ class Corner:
             publisher.close()
 
     @contextmanager
-    def subscription(self, **options: Any) -> Iterator[Subscription]:
-        """A subscription that hears already."""
-        subscription = Subscription(open_broker(self.app, replace(self.options, **options)))
+    def subscription(self, clock: Callable[[], float] = lambda: 0.0, **options: Any) -> Iterator[Subscription]:
+        """A subscription that hears already; it refuses no pause between two reads, unless its clock ticks."""
+        subscription = Subscription(open_broker(self.app, replace(self.options, **options)), clock)
         subscription.open()
         try:
             yield subscription
