@@ -256,13 +256,13 @@ class Probe:
         details: TaskDetails,
     ) -> QueueCheck:
         label = self._labels.get(name, name)
-        active = by_queue.active.get(label, [])
+        active = by_queue.active.get(label, ())
         listed = active[: self._active_limit]
         return QueueCheck(
             queue=sanitize_name(label),
             uuid=known.uuid,
             paused=known.is_paused,
-            active=tuple(sanitize_name(request.id) for request in listed),
+            active=tuple([sanitize_name(request.id) for request in listed]) if listed else (),
             active_count=len(active),
             reserved=by_queue.reserved[label],
             scheduled=by_queue.scheduled[label],
@@ -270,5 +270,5 @@ class Probe:
             updated_at=clamp_seconds(self._wall()),
             shutdown_started_at=shutdown_started_at,
             broadcast=name in self._labels,
-            tasks=tuple(map(details.running, listed)),
+            tasks=tuple([details.running(request) for request in listed]) if listed else (),
         )

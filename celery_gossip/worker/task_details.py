@@ -40,7 +40,7 @@ class TaskDetails:
     @property
     def names(self) -> tuple[str, ...]:
         """Names by their index."""
-        return tuple(map(sanitize_name, self._indexes))
+        return tuple([sanitize_name(name) for name in self._indexes])
 
     def running(self, request: Any) -> RunningTask:
         """Return the details of an active request. Never raises."""
@@ -51,24 +51,31 @@ class TaskDetails:
 
     def most_waiting(self, counts: Counter[tuple[str | None, str]]) -> tuple[TaskCount, ...]:
         """Return the MAX_WAITING largest of `{(queue, task name): tasks}`, the largest first."""
+        if not counts:
+            return ()
         return tuple(
-            TaskCount(queue=self._index_of(queue or _UNKNOWN), task=self._index_of(task), count=clamp_count(count))
-            for (queue, task), count in counts.most_common(MAX_WAITING)
+            [
+                TaskCount(self._index_of(queue or _UNKNOWN), self._index_of(task), clamp_count(count))
+                for (queue, task), count in counts.most_common(MAX_WAITING)
+            ]
         )
 
     def _running(self, request: Any) -> RunningTask:
         soft_time_limit, time_limit = compat.time_limits(request)
         return RunningTask(
-            name=self._index_of(compat.task_name(request)),
-            age=self._age_of(request),
-            retries=_as_count(compat.retries(request)),
-            is_redelivered=compat.is_redelivered(request),
-            soft_time_limit=_as_limit(soft_time_limit),
-            time_limit=_as_limit(time_limit),
+            self._index_of(compat.task_name(request)),
+            self._age_of(request),
+            _as_count(compat.retries(request)),
+            compat.is_redelivered(request),
+            None if soft_time_limit is None else _as_limit(soft_time_limit),
+            None if time_limit is None else _as_limit(time_limit),
         )
 
     def _index_of(self, name: str) -> int:
-        return self._indexes.setdefault(name, len(self._indexes))
+        index = self._indexes.get(name)
+        if index is None:
+            index = self._indexes[name] = len(self._indexes)
+        return index
 
     def _age_of(self, request: Any) -> float | None:
         """Return the seconds since the task started, by the monotonic clock if the start was counted."""
@@ -78,7 +85,7 @@ class TaskDetails:
 
 
 def _as_count(value: Any) -> int:
-    return clamp_count(value) if isinstance(value, int) else 0
+    return clamp_count(value) if value and isinstance(value, int) else 0
 
 
 def _as_limit(value: Any) -> float | None:

@@ -51,6 +51,7 @@ class WorkerStats:
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
         self._slots = Slots()
+        self._pool_name: tuple[type, str] | None = None  # of the pool that was read last
 
     def read(self, attempts: Attempts, is_draining: bool) -> Totals:
         """Return the totals. An unreadable one is 0, None or empty, and its exception is added to `attempts`."""
@@ -65,10 +66,16 @@ class WorkerStats:
             scheduled=timer.requests,
             limited=tuple(chain.from_iterable(limited)),
             processed=attempts.call(compat.accepted_count, 0),
-            pool=attempts.call(lambda: sanitize_name(compat.pool_name(consumer.pool)), ""),
+            pool=attempts.call(self._read_pool_name, ""),
             concurrency=clamp_count(attempts.call(lambda: self._slots.read(consumer.pool, is_draining), 0)),
             prefetch_count=attempts.call(lambda: _prefetch_count(consumer), None),
         )
+
+    def _read_pool_name(self) -> str:
+        pool = self._consumer.pool
+        if self._pool_name is None or self._pool_name[0] is not type(pool):
+            self._pool_name = type(pool), sanitize_name(compat.pool_name(pool))
+        return self._pool_name[1]
 
 
 def _prefetch_count(consumer: Any) -> int | None:
