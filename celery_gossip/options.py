@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from celery_gossip.errors import InvalidOption
-from celery_gossip.wire.messages import MAX_INTERVAL
+from celery_gossip.wire.messages import MAX_INTERVAL, MAX_RELEASE
 
 __all__ = [
     "KEY_RULE",
@@ -66,6 +66,7 @@ class GossipOptions:
     secret_file: str | None = None  #: file with one or two keys, one per line, instead of `secret`; read once at start
     refuse_unverified: bool = False  #: a listener rejects messages without a signature
     stacks: Stacks = "stalled"  #: "stalled": a worker whose event loop is blocked reports its stack; "off": never
+    release: str | None = None  #: release of the project; None: the variable GIT_SHA or SENTRY_RELEASE; "": none
     enabled: bool = True  #: False: the worker behaves as if this package were not installed
 
     def __post_init__(self) -> None:
@@ -79,6 +80,7 @@ class GossipOptions:
         _require_bool("gossip_refuse_unverified", self.refuse_unverified)
         _require_one_secret(self)
         _require_choice("gossip_stacks", self.stacks, get_args(Stacks))
+        _require_release("gossip_release", self.release)
         _require_bool("gossip_enabled", self.enabled)
 
     def __repr__(self) -> str:
@@ -196,6 +198,11 @@ def _require_count(option: str, value: object, most: int) -> None:
 def _require_path(option: str, value: object) -> None:
     if value is not None and not (isinstance(value, str) and value and "\0" not in value):
         raise _refuse(option, "the path of a file or None", value)
+
+
+def _require_release(option: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and len(value) <= MAX_RELEASE and value.isprintable()):
+        raise _refuse(option, f"a printable text of at most {MAX_RELEASE} characters, or None", value)
 
 
 def _require_secret(option: str, value: object) -> None:

@@ -14,11 +14,12 @@ from celery_gossip.wire.messages import Gossip
 __all__ = ["MAX_RIVAL_IDS", "keep_queues", "max_memory_size", "memory_size", "shrink_to", "strip_details"]
 
 MAX_RIVAL_IDS = 10  #: task ids kept of an instance that is not the current one: as many as a finding lists
-_BASE = 1_500  #: bytes of a report without checks, measured on CPython 3.11
+_BASE = 1_500  #: bytes of a report without checks, measured on CPython 3.11; its software is shared
 _CHECK = 350  #: bytes of a check without its strings
 _STRING = 57  #: bytes of a string without its characters, with the reference to it
 _TASK = 160  #: bytes of the details of a running task
 _WAITING = 100  #: bytes of a count of waiting tasks
+_HELD = 120  #: bytes of a message that is held for long, without its strings
 _SERIES = 1_200  #: bytes of a series without its buckets
 _BUCKET = 140  #: bytes
 #: Bytes of memory per byte of JSON: an empty task id with its details takes 9 there, and _STRING + _TASK here.
@@ -31,6 +32,8 @@ def memory_size(gossip: Gossip) -> int:
     add, details = texts.extend, 0
     add(gossip.names)
     add(gossip.stack)
+    for held in gossip.held:
+        add((held.queue, held.task, held.id))
     for check in gossip.checks:
         add((check.queue, check.uuid))
         if check.active:
@@ -39,6 +42,7 @@ def memory_size(gossip: Gossip) -> int:
     # One getsizeof() of all strings joined is faster than one per string; it takes the widest character for all.
     size = _BASE + _CHECK * len(gossip.checks) + _STRING * len(texts) + getsizeof("".join(texts))
     size += _TASK * details + _WAITING * (len(gossip.reserved_tasks) + len(gossip.scheduled_tasks))
+    size += _HELD * len(gossip.held)
     for one in gossip.series:
         size += _SERIES
         if one.runtime is not None:
@@ -54,12 +58,12 @@ def max_memory_size(json_size: int, series: int) -> int:
 
 
 def strip_details(gossip: Gossip, max_ids: int = MAX_RIVAL_IDS) -> Gossip:
-    """Return the report with at most `max_ids` running tasks in all, and without waiting tasks, stack and series.
+    """Return the report with at most `max_ids` running tasks in all, and without series and details.
 
-    Series were already counted. Waiting tasks and the stack are those of a worker that is current.
+    Series were already counted. Waiting tasks, the stack and held messages are those of a worker that is current.
     """
     if (
-        not (gossip.series or gossip.reserved_tasks or gossip.scheduled_tasks or gossip.stack)
+        not (gossip.series or gossip.reserved_tasks or gossip.scheduled_tasks or gossip.stack or gossip.held)
         and _listed(gossip) <= max_ids
     ):
         return gossip
@@ -72,7 +76,7 @@ def strip_details(gossip: Gossip, max_ids: int = MAX_RIVAL_IDS) -> Gossip:
         checks.append(check if is_whole else msgspec.structs.replace(check, active=active, tasks=tasks))
     return clear_unused_names(
         msgspec.structs.replace(
-            gossip, checks=tuple(checks), series=(), reserved_tasks=(), scheduled_tasks=(), stack=()
+            gossip, checks=tuple(checks), series=(), reserved_tasks=(), scheduled_tasks=(), stack=(), held=()
         )
     )
 

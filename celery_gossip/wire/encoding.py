@@ -24,8 +24,9 @@ def encode_bounded(gossip: Gossip) -> tuple[Gossip, bytes]:
     """Return the part of the gossip that fits into MAX_BYTES, and its message body.
 
     Details are removed in this order: running tasks (counts stay exact), those that ran longest last; the names of
-    waiting tasks; the stack; all series but two, from the last (they are repeated in later reports); the checks of the
-    least busy queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
+    waiting tasks; the stack; messages held for long and the software; all series but two, from the last (they are
+    repeated in later reports); the checks of the least busy queues (counted in `omitted`). Raises OversizedGossip if
+    the rest is still too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
@@ -57,6 +58,8 @@ def _reduce(gossip: Gossip, size: int) -> Gossip:
         return msgspec.structs.replace(gossip, names=(), reserved_tasks=(), scheduled_tasks=())
     if gossip.stack:
         return msgspec.structs.replace(gossip, stack=())
+    if gossip.held or gossip.software is not None:
+        return msgspec.structs.replace(gossip, held=(), software=None)
     min_series = _MIN_SERIES if gossip.checks else 0
     if len(gossip.series) > min_series:
         return msgspec.structs.replace(gossip, series=gossip.series[: max(min_series, len(gossip.series) // 2)])

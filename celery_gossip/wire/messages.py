@@ -20,6 +20,15 @@ from celery_gossip.wire.limits import (
     clamp_total,
     sanitize_name,
 )
+from celery_gossip.wire.software import (
+    MAX_HELD,
+    MAX_RELEASE,
+    MAX_VERSION,
+    HeldMessage,
+    Settings,
+    Software,
+    settings_of,
+)
 from celery_gossip.wire.tasks import (
     MAX_EXCEPTION_CLASSES,
     MAX_WAITING,
@@ -37,8 +46,11 @@ __all__ = [
     "MAX_BYTES",
     "MAX_EXCEPTION_CLASSES",
     "MAX_FRAMES",
+    "MAX_HELD",
     "MAX_INTERVAL",
     "MAX_NAME",
+    "MAX_RELEASE",
+    "MAX_VERSION",
     "MAX_WAITING",
     "OTHER",
     "REASONS",
@@ -46,9 +58,12 @@ __all__ = [
     "Echo",
     "Gossip",
     "GossipState",
+    "HeldMessage",
     "Histogram",
     "QueueCheck",
     "RunningTask",
+    "Settings",
+    "Software",
     "TaskCount",
     "TaskSeries",
     "as_dict",
@@ -57,6 +72,7 @@ __all__ = [
     "clamp_total",
     "decode",
     "sanitize_name",
+    "settings_of",
 ]
 
 VERSION: Literal[1] = 1
@@ -142,6 +158,9 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     #: Stack of the thread of the event loop while it is blocked: `module:function:line`, innermost first. Only in some
     #: of the reports of a stall.
     stack: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_FRAMES)] = ()
+    software: Software | None = None  #: in the first reports of an instance, and then once a minute
+    #: Messages that have been, or will be, held for half of the visibility timeout; those held for longest.
+    held: Annotated[tuple[HeldMessage, ...], msgspec.Meta(max_length=MAX_HELD)] = ()
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +234,16 @@ def _has_printable_names(gossip: Gossip) -> bool:
         return False
     if not "".join((*gossip.names, *gossip.stack)).isprintable():
         return False
+    if not (gossip.software is None or _is_printable(gossip.software)):
+        return False
+    if not all((one.queue + one.task + one.id).isprintable() for one in gossip.held):
+        return False
     return all((check.queue + check.uuid + "".join(check.active)).isprintable() for check in gossip.checks)
+
+
+def _is_printable(software: Software) -> bool:
+    texts = (software.release, software.celery, software.kombu, software.python, software.gossip)
+    return "".join(texts).isprintable()
 
 
 def _has_valid_references(gossip: Gossip) -> bool:

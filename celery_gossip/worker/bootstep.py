@@ -98,10 +98,11 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             text = "celery-gossip: reporting to exchange %r of %s every %g s"
             uri = self._components.publisher.uri
             self._log.info("start", text, self.options.exchange, uri, self.options.interval)
+        parts = self._components
         self._failures.call_each(
-            "start", self._components.reporter.on_consumer_start, self._components.sender.retry_now
+            "start", parts.software.describe, parts.reporter.on_consumer_start, parts.sender.retry_now
         )
-        self._components.ticks.start()
+        parts.ticks.start()
 
     def close(self, c: Any) -> None:
         """Report `draining`: the worker begins to shut down. Ticks end here; the sender thread goes on reporting."""

@@ -9,13 +9,16 @@ from celery_gossip.transport.broker import Broker
 from celery_gossip.transport.publisher import Publisher
 from celery_gossip.wire.messages import Gossip
 from celery_gossip.worker.cold_shutdown import ShutdownWatch
+from celery_gossip.worker.held_messages import HeldMessages
 from celery_gossip.worker.instrumentation import RequestInstrumentation
 from celery_gossip.worker.liveness import LivenessReporter, open_health_file
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.probe import Probe
 from celery_gossip.worker.reporter import Reporter, WorkerIdentity
 from celery_gossip.worker.sender import Sender
+from celery_gossip.worker.software import SoftwareReport, find_visibility_timeout
 from celery_gossip.worker.stack_sampler import StackSampler
+from celery_gossip.worker.supplement import Supplement
 from celery_gossip.worker.tick_timer import TickTimer
 
 __all__ = ["WorkerComponents", "build_components"]
@@ -34,6 +37,7 @@ class WorkerComponents:
     instrumentation: RequestInstrumentation  #: counts tasks
     liveness: LivenessReporter  #: writes the health file
     shutdown_watch: ShutdownWatch
+    software: SoftwareReport  #: release, versions, registered tasks and settings
 
 
 def build_components(
@@ -59,7 +63,12 @@ def build_components(
         ticks.restore()
         return reporter.probe_from_thread()
 
+    software = SoftwareReport(consumer, options.release)
+    held = HeldMessages(consumer, probe.queue_of, find_visibility_timeout(consumer))
     sender = Sender(publisher, probe_from_thread, options.interval, meter=meter)
+    sender.add_supplement(Supplement(software, held))
+    instrumentation = RequestInstrumentation(meter, probe.queue_of)
+    instrumentation.notes_receipt = held.is_enabled
     components = WorkerComponents(
         identity=identity,
         probe=probe,
@@ -67,7 +76,7 @@ def build_components(
         publisher=publisher,
         sender=sender,
         ticks=ticks,
-        instrumentation=RequestInstrumentation(meter, probe.queue_of),
+        instrumentation=instrumentation,
         liveness=LivenessReporter(
             health_file,
             probe,
@@ -75,6 +84,7 @@ def build_components(
             is_pool_dead=lambda: reporter.is_pool_dead,
         ),
         shutdown_watch=ShutdownWatch(reporter.start_draining),
+        software=software,
     )
     components.shutdown_watch.attach(consumer)
     components.instrumentation.attach(consumer.pool, consumer)

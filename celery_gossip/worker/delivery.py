@@ -16,6 +16,7 @@ from celery_gossip.transport.backoff import backoff
 from celery_gossip.wire.encoding import encode_bounded
 from celery_gossip.wire.messages import Gossip, clamp_seconds
 from celery_gossip.worker.metrics import Meter, MetricsDelta
+from celery_gossip.worker.supplement import Supplement
 
 __all__ = ["Delivery", "GossipPublisher", "SenderEvent"]
 
@@ -47,7 +48,7 @@ class SenderEvent:
     """Something that happened on the sender thread, for the event loop to log and signal."""
 
     kind: Literal["failed", "blocked", "recovered"]
-    phase: str = ""  #: of a failure: probe, count, encode, publish or turn
+    phase: str = ""  #: of a failure: probe, count, supplement, encode, publish or turn
     exception: Exception | None = None
     duration: float = 0.0  #: seconds that the failed step took
 
@@ -72,6 +73,7 @@ class Delivery:
         self.retry_at = 0.0  #: monotonic seconds; before that time nothing is sent
         self.is_unconfirmed = False  #: the broker was unreachable at the last attempt, or has not answered it yet
         self.latest: Gossip | None = None  #: the last gossip that was sent or attempted
+        self.supplement: Supplement | None = None  #: adds parts to each report
 
     def send(self, gossip: Gossip) -> bool:
         """Send this gossip; return False if it is to be sent again after `retry_at`.
@@ -93,7 +95,7 @@ class Delivery:
             self._on_failure(exc, began)
             return False
         if is_sent:
-            self._commit(len(self.latest.series))
+            self._commit(self.latest)
         self._on_answer(is_sent)
         return True
 
@@ -110,8 +112,10 @@ class Delivery:
         self._publisher.close()
 
     def _completed(self, gossip: Gossip) -> Gossip:
-        """Return the gossip with its number, its time and the task counts up to now."""
+        """Return the gossip with its number, its time, its supplement and the task counts up to now."""
         counts = self._collect()
+        if self.supplement is not None:
+            gossip = self.supplement.complete(gossip, self._on_supplement_error)
         return msgspec.structs.replace(
             gossip,
             seq=self._seq,
@@ -129,9 +133,14 @@ class Delivery:
             self._record(SenderEvent("failed", "count", exc))
             return MetricsDelta()
 
-    def _commit(self, sent: int) -> None:
+    def _on_supplement_error(self, exc: Exception) -> None:
+        self._record(SenderEvent("failed", "supplement", exc))
+
+    def _commit(self, sent: Gossip) -> None:
+        if self.supplement is not None:
+            self.supplement.commit(sent)
         try:
-            self._meter.commit(sent)
+            self._meter.commit(len(sent.series))
         except Exception as exc:
             self._record(SenderEvent("failed", "count", exc))
 

@@ -27,6 +27,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
     secret_file: str | UnsetType | None = UNSET,
     refuse_unverified: bool | UnsetType = UNSET,
     stacks: Stacks | UnsetType = UNSET,
+    release: str | UnsetType | None = UNSET,
     enabled: bool | UnsetType = UNSET,
     **unknown: NoReturn,
 ) -> None:
@@ -51,6 +52,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
         secret_file=secret_file,
         refuse_unverified=refuse_unverified,
         stacks=stacks,
+        release=release,
         enabled=enabled,
         **unknown,  # of type NoReturn: type checkers refuse any, and build_options() names the nearest known option
     )

@@ -10,12 +10,14 @@ handles them.
 """
 
 import functools
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from celery_gossip.wire.messages import OTHER, sanitize_name
 from celery_gossip.worker import _compat as compat
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.sent_at import eligible_at
@@ -28,6 +30,7 @@ __all__ = ["UNCOUNTED", "RequestInstrumentation"]
 _UNDECODABLE_HANDLERS = ("on_decode_error", "on_unknown_message", "on_invalid_task")
 _UNKNOWN_TASK_HANDLER = "on_unknown_task"
 _CONTROL_EXCHANGE = ".pidbox"  #: end of the name; on_decode_error also gets messages of remote control
+_MAX_UNKNOWN = 50  #: names of unregistered tasks that are counted; any sender may invent names without end
 _MIN_UNCOUNTED = 10  #: tasks that must have run without being counted before counting is reported as broken
 UNCOUNTED = (  #: log line
     "celery-gossip: tasks run here that are not counted: celery.worker.strategy.create_request_cls was replaced, or "
@@ -49,7 +52,9 @@ class RequestInstrumentation:
         self._error: Exception | None = None
         # Numbers of accepted and counted tasks when the latter last changed; None after the problem was reported.
         self._last_counted: tuple[int, int] | None = (0, 0)
+        self._unknown: set[str] = set()  # names of unregistered tasks
         self.started = 0  #: tasks counted as started
+        self.notes_receipt = False  #: True: note for each task when it was received
         self.is_closed = False
 
     def attach(self, pool: Any, consumer: Any = None) -> None:
@@ -76,6 +81,8 @@ class RequestInstrumentation:
             outcome.series = self._meter.get_series(self._queue_of(request) or "", str(request.task.name))
             outcome.series.count_received()
             outcome.eligible_at = eligible_at(request)
+            if self.notes_receipt:
+                outcome.received_at = time.monotonic()
         except Exception as exc:
             self.record_error(exc)
         return outcome
@@ -126,9 +133,17 @@ class RequestInstrumentation:
                 self._meter.count_undecodable()
             return
         body, message = args[:2]
-        series = self._meter.get_series(self._queue_of(_Delivered(message)) or "", _task_name_of(body, message))
+        series = self._meter.get_series(self._queue_of(_Delivered(message)) or "", self._unknown_name(body, message))
         series.count_received()
         series.count_ended("failed", kind="NotRegistered")
+
+    def _unknown_name(self, body: Any, message: Any) -> str:
+        """Return the task's name, or OTHER if there are too many: they must not displace those of other tasks."""
+        name = sanitize_name(_task_name_of(body, message))
+        if name not in self._unknown and len(self._unknown) >= _MAX_UNKNOWN:
+            return OTHER
+        self._unknown.add(name)
+        return name
 
 
 @dataclass(frozen=True)

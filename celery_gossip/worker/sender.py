@@ -14,6 +14,7 @@ from celery_gossip.fork_lock import ForkLock
 from celery_gossip.wire.messages import Gossip
 from celery_gossip.worker.delivery import Delivery, GossipPublisher, SenderEvent
 from celery_gossip.worker.metrics import Meter
+from celery_gossip.worker.supplement import Supplement
 
 __all__ = ["STALLED_AFTER", "Sender"]
 
@@ -65,6 +66,10 @@ class Sender:
     def is_broker_unconfirmed(self) -> bool:
         """True while the broker has not answered the last attempt, or could not be reached by it. Any thread."""
         return self._delivery.is_unconfirmed
+
+    def add_supplement(self, supplement: Supplement) -> None:
+        """Let this add parts to each report. To be called before start()."""
+        self._delivery.supplement = supplement
 
     def start(self) -> None:
         """Start the thread, unless it runs or stop() was called. Raises RuntimeError if no thread can be started."""

@@ -14,7 +14,7 @@ from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceed
 from celery_gossip.worker import _compat as compat
 from celery_gossip.worker.series import Series
 
-__all__ = ["OutcomeOwner", "TaskOutcome", "started_at"]
+__all__ = ["OutcomeOwner", "TaskOutcome", "received_at", "started_at"]
 
 #: Event of Celery → outcome.
 _OUTCOMES = {
@@ -89,6 +89,7 @@ class TaskOutcome:
         "_started_at",
         "eligible_at",
         "owner",
+        "received_at",
         "series",
     )
 
@@ -96,6 +97,7 @@ class TaskOutcome:
         self.owner = owner
         self.series: Series | None = None  #: None if the request's queue or task could not be read: not counted
         self.eligible_at: float | None = None  #: Unix seconds of the sending, or of the ETA if that is later
+        self.received_at: float | None = None  #: monotonic seconds; only if the instrumentation notes it
         self._started_at: float | None = None  # monotonic seconds
         self._runtime: float | None = None
         self._exception: Any = None  # Celery handles it now, and decides the outcome
@@ -228,6 +230,14 @@ def started_at(request: Any) -> float | None:
     """Return when the request's task started, monotonic seconds; None if its start was not counted."""
     outcome = getattr(request, "_gossip_outcome", None)
     return outcome._started_at if isinstance(outcome, TaskOutcome) else None
+
+
+def received_at(request: Any) -> float | None:
+    """Return when the request was received, or else when its task started, monotonic seconds; None if not known."""
+    outcome = getattr(request, "_gossip_outcome", None)
+    if not isinstance(outcome, TaskOutcome):
+        return None
+    return outcome._started_at if outcome.received_at is None else outcome.received_at
 
 
 def _would_requeue(request: Any, exception: Any) -> bool:

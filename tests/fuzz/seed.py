@@ -5,11 +5,18 @@ import json
 import struct
 
 from celery_gossip.wire.encoding import encode, encode_echo
-from celery_gossip.wire.messages import Echo
+from celery_gossip.wire.messages import Echo, HeldMessage, Settings, Software
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
 
 JSON = b"application/json"
+SOFTWARE = Software(
+    release="v41",
+    celery="5.7.0",
+    registry="0123456789abcdef",
+    tasks=9,
+    settings=Settings(task_acks_late=True, worker_prefetch_multiplier=4, visibility_timeout=3600.0),
+)
 
 
 def gossips() -> list[bytes]:
@@ -29,6 +36,7 @@ def gossips() -> list[bytes]:
         ),
         encode(a_gossip(state="offline", seq=7, checks=())),
         encode(a_gossip(series=(series, a_series(queue="", task="send")), overflowed=3, skewed=4, limited=2)),
+        encode(a_gossip(software=SOFTWARE, held=(HeldMessage("größe", "t", "id", "scheduled", 1.5, 7200.0),))),
         encode_echo(Echo(echo=BOOT, number=7)),
         wire(v=2),
     ]

@@ -17,6 +17,7 @@ from celery_gossip.worker._compat.pool import (
 )
 from celery_gossip.worker._compat.queue import prefetch_count, queues_to_consume, tags_by_queue, topic_rule_of
 from celery_gossip.worker._compat.request import (
+    eta,
     has_custom_strategy,
     is_acknowledged,
     is_redelivered,
@@ -28,6 +29,7 @@ from celery_gossip.worker._compat.request import (
     time_limits,
     time_started,
 )
+from celery_gossip.worker._compat.settings import option_in_force, redelivery_timeout
 from celery_gossip.worker._compat.state import (
     accepted_count,
     copied,
@@ -47,6 +49,7 @@ __all__ = [
     "accepted_count",
     "bucket_requests",
     "copied",
+    "eta",
     "expand_node_format",
     "find",
     "green_pool_size",
@@ -59,12 +62,14 @@ __all__ = [
     "is_shutting_down",
     "is_terminate_requested",
     "missing",
+    "option_in_force",
     "pool_name",
     "prefetch_count",
     "process_start_timeout",
     "processes_up",
     "promise_ids",
     "queues_to_consume",
+    "redelivery_timeout",
     "replace_request_factory",
     "request_factory",
     "requests_in",

@@ -28,6 +28,7 @@ _NOT_COUNTED = "tasks are not counted"
 _BY_EVENT = "counted by the event that Celery sends"
 _UNATTRIBUTED = "tasks are unattributed, and not counted"
 _TIMER = "entries of the timer are not counted"
+_SETTING = "that of the configuration"
 _AMQP_RULE = "the rule of AMQP applies"
 
 INTERNALS = (
@@ -101,6 +102,14 @@ INTERNALS = (
     Internal("celery.concurrency.asynpool:AsynPool._fileno_to_inq", "count processes that are ready", "all processes"),
     Internal("celery.concurrency.asynpool:AsynPool._proc_alive_timeout", "seconds for a process to start", "4 s"),
     Internal("billiard.pool:Pool._pool", "count processes without an event loop", "the number that is configured"),
+    # Options in force.
+    Internal("celery.worker:WorkController.time_limit", "time limit in force", _SETTING),
+    Internal("celery.worker:WorkController.soft_time_limit", "soft time limit in force", _SETTING),
+    Internal("celery.worker:WorkController.prefetch_multiplier", "prefetch multiplier in force", _SETTING),
+    Internal("celery.worker:WorkController.max_tasks_per_child", "tasks per process in force", _SETTING),
+    Internal("celery.worker:WorkController.max_memory_per_child", "memory per process in force", _SETTING),
+    Internal("celery.worker:WorkController.task_events", "task events in force", _SETTING),
+    Internal("kombu.transport.redis:Channel.visibility_timeout", "default of the visibility timeout", "it is unknown"),
     # Start and command line.
     Internal("celery.utils.nodenames:node_format", "expand %n, %h and %d in a path", "expanded by own code"),
     Internal("celery.bin.base:CeleryOption", "heading of the flags in --help", "no heading"),

@@ -7,6 +7,7 @@ from typing import Any
 from celery_gossip.worker._compat.names import find, require
 
 __all__ = [
+    "eta",
     "has_custom_strategy",
     "is_acknowledged",
     "is_redelivered",
@@ -30,6 +31,12 @@ def is_acknowledged(request: Any) -> bool:
 def time_started(request: Any) -> float:
     """Return when the request's task started to run, Unix seconds; infinity if it is not known."""
     return getattr(request, "time_start", None) or float("inf")
+
+
+def eta(request: Any, default: float) -> float:
+    """Return the time before which the request's task must not start, Unix seconds; `default` if it has none."""
+    due = getattr(request, "eta", None)
+    return default if due is None else float(due.timestamp())
 
 
 def task_name(request: Any) -> str:

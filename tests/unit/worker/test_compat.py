@@ -134,6 +134,31 @@ def a_consumer_has_its_rate_limits_and_strategies() -> bool:
     )
 
 
+@canary(
+    *(
+        f"celery.worker:WorkController.{name}"
+        for name in (
+            "time_limit",
+            "soft_time_limit",
+            "prefetch_multiplier",
+            "max_tasks_per_child",
+            "max_memory_per_child",
+            "task_events",
+        )
+    )
+)
+def a_worker_has_the_options_in_force() -> bool:
+    return source_has(
+        WorkController.setup_defaults,
+        "self.time_limit =",
+        "self.soft_time_limit =",
+        "self.prefetch_multiplier =",
+        "self.max_tasks_per_child =",
+        "self.max_memory_per_child =",
+        "self.task_events =",
+    )
+
+
 @canary("kombu.common:QoS.value")
 def a_quality_of_service_has_its_value() -> bool:
     return compat.prefetch_count(SimpleNamespace(qos=QoS(lambda **_: None, 7))) == 7

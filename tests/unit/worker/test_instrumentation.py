@@ -19,11 +19,12 @@ from celery.worker import state as worker_state
 from celery.worker import strategy
 from celery.worker.request import Request
 
-from celery_gossip.wire.messages import TaskSeries
+from celery_gossip.wire.messages import OTHER, TaskSeries
 from celery_gossip.worker import instrumentation as instrumentation_module
 from celery_gossip.worker.instrumentation import RequestInstrumentation
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.series import Series
+from celery_gossip.worker.task_outcome import received_at
 
 NEWER = pytest.mark.skipif(not hasattr(Request, "_retry_worker_lost"), reason="Celery 5.7 has it")
 
@@ -994,6 +995,25 @@ def test_a_task_that_the_worker_does_not_know_was_received_and_failed(
     assert (series.queue, series.task) == ("default", "shop.gone")
     assert (series.received, series.started, ends(series)) == (1, 0, {"failed:NotRegistered": 1})
     assert consumer.handled == [("unknown_task", (*arguments, error))]
+
+
+def test_names_of_unknown_tasks_without_end_do_not_displace_those_of_others(
+    worker: Worker, consumer: FakeConsumer
+) -> None:
+    for number in range(2_000):
+        consumer.on_unknown_task(None, message_of(headers={"task": f"invented-{number}"}), KeyError())
+    series = {series.task for series in worker.meter._series.values()}
+    assert len(series) == 51 and OTHER in series
+    other = worker.meter.get_series("default", OTHER)
+    assert (other._received, other._failed) == (1_950, {"NotRegistered": 1_950})
+    assert len(worker.instrumentation._unknown) == 50
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_the_time_of_receipt_is_noted_if_that_is_asked_for(worker: Worker, is_noted: bool) -> None:
+    worker.instrumentation.notes_receipt = is_noted
+    request = worker.receive()
+    assert (received_at(request) is not None) is is_noted
 
 
 def test_a_message_that_is_no_task_is_counted_as_such(worker: Worker, consumer: FakeConsumer) -> None:

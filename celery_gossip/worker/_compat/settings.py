@@ -1,0 +1,32 @@
+"""Undocumented attributes of a worker with the options in force, and its broker's visibility timeout. Main thread."""
+
+from typing import Any
+
+from celery_gossip.worker._compat.names import find
+
+__all__ = ["option_in_force", "redelivery_timeout"]
+
+_REDIS_CHANNEL = "kombu.transport.redis:Channel"
+
+
+def option_in_force(consumer: Any, attribute: str, setting: str) -> Any:
+    """Return the value with which the worker runs: that of its command line, or else of the setting."""
+    missing = object()
+    value = getattr(getattr(consumer, "controller", None), attribute, missing)
+    return consumer.app.conf.get(setting) if value is missing else value
+
+
+def redelivery_timeout(app: Any) -> Any:
+    """Return the seconds after which the broker of the tasks delivers a message again that is not acknowledged.
+
+    None on a transport without such a timeout, and where it is not known: a queue of SQS that was created by someone
+    else has its own. The value may be of any type. Connects to nothing.
+    """
+    with app.connection_for_read() as connection:
+        driver, options = connection.get_transport_cls().driver_type, connection.transport_options or {}
+    if driver == "sqs":
+        return None if options.get("predefined_queues") else options.get("visibility_timeout")
+    if driver != "redis" or not options.get("ack_emulation", True):
+        return None
+    default = getattr(find(_REDIS_CHANNEL), "visibility_timeout", None)
+    return options.get("visibility_timeout", default)
