@@ -14,6 +14,7 @@ from celery_gossip.cluster.membership import GONE_RETENTION, MAX_WORKERS, Member
 from celery_gossip.cluster.queue_share import QueueShare, QueueShareCache
 from celery_gossip.cluster.queue_views import QueueViews, update_queue_views
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
+from celery_gossip.cluster.software import SoftwareTable
 from celery_gossip.cluster.statistics import MAX_WINDOW, STEPS, GroupBy, TaskStatistics
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
@@ -67,6 +68,7 @@ class Cluster:
         self._queue_lengths: dict[str, tuple[int | None, float]] = {}  #: `{queue: (length, time of reading)}`
         self.statistics = TaskStatistics(self._clock, self._lock)
         self._membership = Membership(self.statistics, self._max_report_bytes)
+        self._software = SoftwareTable()
         self._queue_shares = QueueShareCache()
         self._queue_views = QueueViews()  # replaced as a whole, on any thread
 
@@ -101,7 +103,7 @@ class Cluster:
         `size` is the number of bytes of the message; if it is known, memory is estimated from it, which is cheaper.
         """
         with self._lock:
-            membership = self._membership
+            membership, gossip = self._membership, self._software.share(gossip)
             member = membership.find(gossip.hostname, is_verified=is_verified)
             if member is None:
                 member = membership.add(gossip, now, is_verified=is_verified)
@@ -109,7 +111,7 @@ class Cluster:
                     return []
             elif not member.update(gossip, now, is_late=self._timeouts.is_frozen):
                 return []
-            self.statistics.add_report(gossip, now)
+            self.statistics.add_report(gossip, now, member.release_of(gossip.boot))
             # The report that is kept of a stalled worker has the stack of an earlier message.
             membership.limits.enforce(gossip.hostname, member, None if gossip.stalled_for else size)
             return membership.update_state(gossip.hostname, member, now, self._timeouts)

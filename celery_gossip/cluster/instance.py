@@ -10,7 +10,7 @@ import msgspec
 
 from celery_gossip.cluster.silence_timeouts import SilenceTimeouts
 from celery_gossip.cluster.view import WorkerState
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Gossip, Software
 
 __all__ = ["Instance", "InstanceTable", "are_concurrent", "reported_state"]
 
@@ -29,6 +29,10 @@ class Instance:
     last_seen: float
     is_overdue: bool = False  #: no report within the timeout; only a new report clears this, not a longer timeout
     has_advanced: bool = False  #: a second report with a higher `seq` arrived
+    software: Software | None = None  #: of the latest report that has it; None if none had
+
+    def __post_init__(self) -> None:
+        self.software = self.gossip.software
 
     @property
     def is_shutting_down(self) -> bool:
@@ -44,6 +48,8 @@ class Instance:
         """Store a newer report. A late one is data, but no sign of life."""
         if gossip.stalled_for and not gossip.stack and self.gossip.stack:  # reported once per change
             gossip = msgspec.structs.replace(gossip, stack=self.gossip.stack)
+        if gossip.software is not None:
+            self.software = gossip.software
         had_shut_down, self.gossip = self.gossip.state == "offline", gossip
         self.has_advanced = True
         if is_late:

@@ -13,7 +13,7 @@ from celery_gossip.cluster.instance import Instance, InstanceTable, are_concurre
 from celery_gossip.cluster.report_size import strip_details
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
 from celery_gossip.cluster.view import WorkerState, WorkerView
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Gossip, Software
 
 __all__ = ["LOST_AFTER", "SUSPECT_AFTER", "Member", "SilenceTimeouts"]
 
@@ -21,7 +21,9 @@ _RETENTION = 600.0  #: seconds for which the tasks that a restart interrupted ar
 _NO_STATE = cast(WorkerState, "")  #: before the first update_state(), and after another instance became current
 
 #: Fields of a WorkerView, in order.
-WorkerViewFields = tuple[Gossip, WorkerState, float, float, float, tuple[Gossip, ...], Gossip | None, bool | None]
+WorkerViewFields = tuple[
+    Gossip, WorkerState, float, float, float, tuple[Gossip, ...], Gossip | None, bool | None, Software | None
+]
 
 
 class Member:
@@ -63,6 +65,11 @@ class Member:
     def last_seen(self) -> float:
         """Monotonic time of the current instance's latest report."""
         return self._current.last_seen
+
+    def release_of(self, boot: str) -> str:
+        """Return the release that this instance runs; empty if it is not known."""
+        instance = self._by_boot.get(boot)
+        return "" if instance is None or instance.software is None else instance.software.release
 
     def reduce_reports(self, reduce: Callable[[Gossip], Gossip]) -> None:
         """Replace each report by a smaller one; `reduce` must keep `boot`, `seq`, state and counts."""
@@ -117,6 +124,7 @@ class Member:
             tuple(rival.gossip for rival in rivals) if rivals else (),
             self._replaced,
             self.is_verified,
+            current.software,
         )
 
     def _set_state(self, state: WorkerState, now: float) -> list[WorkerState]:

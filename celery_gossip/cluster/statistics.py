@@ -5,7 +5,8 @@ on any thread. They copy under the lock, for milliseconds at most, and sum up wi
 wait for them. Ported from Oban Met's recorder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import Literal, TypeVar
@@ -21,6 +22,7 @@ from celery_gossip.cluster.history import (
     window_start,
 )
 from celery_gossip.cluster.packed import RunningTotal
+from celery_gossip.cluster.release_outcomes import ReleaseOutcome, ReleaseOutcomes, compare_releases
 from celery_gossip.cluster.throughput import (
     COUNTS,
     Distribution,
@@ -29,6 +31,7 @@ from celery_gossip.cluster.throughput import (
     ThroughputWindows,
     throughput_of,
 )
+from celery_gossip.cluster.unknown_tasks import NOT_REGISTERED, UnknownTask, UnknownTasks, is_unknown
 from celery_gossip.wire.messages import Gossip
 
 __all__ = ["MAX_WINDOW", "STEPS", "GroupBy", "TaskStatistics"]
@@ -42,7 +45,7 @@ _STARTUP = 10.0  #: seconds after the first report in which the baseline reports
 _WINDOWS = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: start and end, in seconds ago, of each of ThroughputWindows
 _MAX_FAILING = 10_000  #: entries of the history of failures by queue and task
 _COPIED_AT_ONCE = 100  #: totals copied while the lock is held; takes less than a millisecond
-_FAILED = COUNTS.index("failed")
+_STARTED, _SUCCEEDED, _FAILED = map(COUNTS.index, ("started", "succeeded", "failed"))
 _SEPARATOR = "\n"  #: between queue and task; names are printable, so neither contains it
 
 _K = TypeVar("_K")
@@ -58,20 +61,31 @@ class TaskStatistics:
         self._lock = lock
         self._histories = {by: History(limit) for by, limit in MAX_ENTRIES.items()}
         self._failures = History(_MAX_FAILING)
+        self._releases = ReleaseOutcomes()
+        self._unknown = UnknownTasks()
 
     def start(self, now: float) -> None:
         """Count tasks from now on. Further calls have no effect."""
         with self._lock:
             self._start(now)
 
-    def add_report(self, gossip: Gossip, now: float) -> None:
-        """Add what has happened since this worker's previous report. The first report starts the counting, too."""
+    def add_report(self, gossip: Gossip, now: float, release: str = "") -> None:
+        """Add what has happened since this worker's previous report. The first report starts the counting, too.
+
+        `release` is the one that the worker runs; empty if it is not known.
+        """
         listening_since = self._start(now)
         for (hostname, queue, task), delta in self._counters.deltas(gossip, now, listening_since):
             for by, name in (("queue", queue), ("task", task), ("worker", hostname), ("fleet", "")):
                 self._histories[by].add(name, delta, now)
-            if delta.counts[_FAILED]:
+            failed, is_unknown_task = delta.counts[_FAILED], False
+            if failed:
                 self._failures.add(f"{queue}{_SEPARATOR}{task}", _failures_only(delta), now)
+                is_unknown_task = NOT_REGISTERED in delta.failures and _is_unknown(gossip, queue, task)
+            if is_unknown_task:
+                self._unknown.add(hostname, queue, task, delta.failures[NOT_REGISTERED], now)
+            elif release and (failed or delta.counts[_SUCCEEDED]):
+                self._releases.add((queue, task, release), failed + delta.counts[_SUCCEEDED], failed, now)
 
     def remove_worker(self, hostname: str) -> None:
         """Remove the totals of a worker that left the view."""
@@ -139,6 +153,19 @@ class TaskStatistics:
             for name in dict.fromkeys((*last_minute, *previous))
         }
 
+    def releases_by_queue(self) -> dict[str, tuple[ReleaseOutcome, ...]]:
+        """Return how the tasks of the last eleven minutes ended by release, for queues with several releases."""
+        with self._lock:
+            minutes = self._releases.copy(self._clock())
+        return compare_releases(minutes)
+
+    def unknown_tasks(self) -> tuple[UnknownTask, ...]:
+        """Return the tasks of which workers received messages recently that they have not registered."""
+        with self._lock:
+            found = self._unknown.recent(self._clock())
+            known_by = self._started_by({task for _, task in found}) if found else {}
+        return tuple(replace(one, known_by=known_by.get(one.task, ())) for one in found.values())
+
     def runtimes(self, tasks: Iterable[str]) -> dict[str, Distribution]:
         """Return the runtimes of the tasks of these names that ended in the last three hours, `{task name: …}`."""
         now, runtimes = self._clock(), dict[str, Distribution]()
@@ -170,6 +197,14 @@ class TaskStatistics:
         if self.listening_since is None:
             self.listening_since = now
         return self.listening_since
+
+    def _started_by(self, tasks: Set[str]) -> dict[str, tuple[str, ...]]:
+        """Return `{task: hostnames}` of the workers that have started tasks of these names."""
+        started: dict[str, dict[str, None]] = {}
+        for (hostname, _, task), total in self._counters.totals.items():
+            if task in tasks and total.counts[_STARTED]:
+                started.setdefault(task, {})[hostname] = None
+        return {task: tuple(hostnames) for task, hostnames in started.items()}
 
     def _copy_window(self, by: GroupBy, window: float) -> tuple[list[TimeBucket], float, float]:
         """Return the buckets of the window, its start, and the number of seconds of it that were observed."""
@@ -204,6 +239,10 @@ def _failures_only(delta: ThroughputSum) -> ThroughputSum:
     failures.counts = [count if at == _FAILED else 0 for at, count in enumerate(delta.counts)]
     failures.failures = dict(delta.failures)
     return failures
+
+
+def _is_unknown(gossip: Gossip, queue: str, task: str) -> bool:
+    return any(is_unknown(series) for series in gossip.series if (series.queue, series.task) == (queue, task))
 
 
 def _failing_tasks(buckets: list[TimeBucket]) -> dict[str, dict[str, dict[str, int]]]:

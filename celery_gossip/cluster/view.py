@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from celery_gossip.cluster.task_view import TaskView, tasks_of
-from celery_gossip.wire.messages import Gossip, QueueCheck
+from celery_gossip.wire.messages import Gossip, QueueCheck, Software
 
 __all__ = [
     "GONE",
@@ -50,6 +50,12 @@ class WorkerView:
     replaced: Gossip | None = None
     #: True if its reports are signed, False if not; None if the listener has no secret to check signatures with.
     is_verified: bool | None = None
+    software: Software | None = None  #: release, versions, registered tasks and settings; None if not reported
+
+    @property
+    def release(self) -> str:
+        """Release of the project that it runs; empty if it is not known."""
+        return "" if self.software is None else self.software.release
 
     @property
     def hostname(self) -> str:

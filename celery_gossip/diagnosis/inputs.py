@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
+from celery_gossip.cluster.release_outcomes import ReleaseOutcome
 from celery_gossip.cluster.silence_timeouts import SUSPECT_AFTER
 from celery_gossip.cluster.task_view import TaskView, tasks_of
 from celery_gossip.cluster.throughput import Distribution, ThroughputWindows
+from celery_gossip.cluster.unknown_tasks import UnknownTask
 from celery_gossip.cluster.view import View, WorkerView
 from celery_gossip.diagnosis.kinds import CRITICAL, WARNING, FindingKind, Severity
 from celery_gossip.diagnosis.rule_settings import RuleSettings
@@ -115,6 +117,9 @@ class RuleInput:
     throughput: Mapping[str, ThroughputWindows] = field(default_factory=dict)  #: by queue
     #: Runtimes of the tasks of one name, `{task name: distribution}`, of names with a task that has run for some time.
     usual_runtimes: Mapping[str, Distribution] = field(default_factory=dict)
+    unknown_tasks: tuple[UnknownTask, ...] = ()  #: tasks that the workers which received them have not registered
+    #: Releases of each queue that has several, `{queue: releases}`, the one that fails most clearly first.
+    release_outcomes: Mapping[str, tuple[ReleaseOutcome, ...]] = field(default_factory=dict)
     settings: RuleSettings = field(default_factory=RuleSettings)
     #: `{queue: error}` of queues whose length cannot be read; the key "" stands for all queues (no connection).
     unreadable_queues: Mapping[str, str] = field(default_factory=dict)

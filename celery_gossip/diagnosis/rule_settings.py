@@ -36,6 +36,9 @@ class Thresholds:
     long_seconds: float = 60.0  #: seconds below which no run is long; at least 10
     long_factor: float = 3.0  #: factor by which a run must exceed the 99th percentile of its task name
     stuck_seconds: float = 300.0  #: seconds from which a run of unknown usual length is stuck; at least 10
+    redelivery_share: float = 0.8  #: share of the visibility timeout from which a message `will_be_redelivered`
+    release_tasks: int = 20  #: finished tasks, under the release and under others, for which they are compared
+    release_by: float = 0.05  #: amount by which the failure rate of a release must exceed that of others, 0 to 1
 
 
 #: Lowest and highest value of each threshold.
@@ -49,6 +52,9 @@ _BOUNDS = {
     "long_seconds": (10.0, _MAX_SECONDS),
     "long_factor": (1.0, 1000.0),
     "stuck_seconds": (10.0, _MAX_SECONDS),
+    "redelivery_share": (0.5, 1000.0),
+    "release_tasks": (5, 1_000_000),
+    "release_by": (0.0, 1.0),
 }
 
 

@@ -7,7 +7,14 @@ finding.
 from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
-from celery_gossip.diagnosis import listener_rules, queue_rules, rate_rules, task_rules, worker_rules
+from celery_gossip.diagnosis import (
+    listener_rules,
+    queue_rules,
+    rate_rules,
+    software_rules,
+    task_rules,
+    worker_rules,
+)
 from celery_gossip.diagnosis.inputs import FindingKind, PendingFinding, RuleInput
 
 __all__ = ["KINDS", "QUEUE_KINDS", "pending_findings"]
@@ -42,6 +49,10 @@ _RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
     task_rules.task_runs_long,
     task_rules.limit_not_enforced,
     task_rules.runs_twice,
+    software_rules.will_be_redelivered,
+    software_rules.unregistered_task,
+    software_rules.mixed_releases,
+    software_rules.release_fails,
     queue_rules.backlog_unknown,
     listener_rules.mixed_versions,
     listener_rules.wrong_signature,
@@ -62,6 +73,10 @@ QUEUE_KINDS = frozenset[FindingKind](
         "failures_rise",
         "wait_grows",
         "runs_twice",
+        "will_be_redelivered",
+        "unregistered_task",
+        "mixed_releases",
+        "release_fails",
         "backlog_unknown",
     }
 )

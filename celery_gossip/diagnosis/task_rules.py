@@ -10,6 +10,7 @@ from itertools import combinations
 
 from celery_gossip.cluster.task_view import TaskView, tasks_of
 from celery_gossip.diagnosis.inputs import CRITICAL, WARNING, PendingFinding, QueueConsumer, RuleInput, TaskRun
+from celery_gossip.diagnosis.software_rules import visibility_timeout
 from celery_gossip.units import format_duration, join_names
 from celery_gossip.wire.messages import Gossip
 
@@ -127,10 +128,12 @@ def runs_twice(inputs: RuleInput) -> Iterator[PendingFinding]:
     for queue, found in by_queue.items():
         one, other = (run.task for run in found[0])
         more = f" So do {len(found) - 1} more tasks of this queue." if len(found) > 1 else ""
+        timeout = visibility_timeout(consumer.worker for consumer in inputs.consumers.get(queue, []))
+        after = "one hour by default" if timeout is None else f"here {format_duration(timeout)}"
         text = (
             f"The same task runs twice at the same time: {describe_task(one)} on {one.hostname}, and for "
             f"{format_duration(other.age)} on {other.hostname}.{more} Its message was delivered again while it ran (on "
-            "Redis, after visibility_timeout, one hour by default; after a lost connection with acks_late), or it was "
+            f"Redis, after visibility_timeout, {after}; after a lost connection with acks_late), or it was "
             "sent twice with one id. Set a visibility_timeout that is longer than any task and its ETA, and make the "
             "task idempotent."
         )

@@ -6,7 +6,9 @@ Owned by a Listener, called by its ReceiveLoop on the listener's thread.
 from dataclasses import replace
 
 from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.release_outcomes import ReleaseOutcome
 from celery_gossip.cluster.throughput import Distribution, ThroughputWindows
+from celery_gossip.cluster.unknown_tasks import UnknownTask
 from celery_gossip.cluster.view import GONE
 from celery_gossip.diagnosis.diagnosis import Diagnosis
 from celery_gossip.diagnosis.inputs import RuleInput
@@ -46,6 +48,8 @@ class PeriodicChecks:
         self._events = events
         self._expire_at = self._review_at = self._throughput_at = 0.0
         self._throughput: dict[str, ThroughputWindows] = {}
+        self._releases: dict[str, tuple[ReleaseOutcome, ...]] = {}
+        self._unknown_tasks: tuple[UnknownTask, ...] = ()
         self._runtimes: dict[str, tuple[float, Distribution]] = {}  # by task name, with the time of the next read
         self._has_queue_lengths = False
         self._log = LimitedLogger()
@@ -91,7 +95,10 @@ class PeriodicChecks:
         connected_at, error = loop.isolation.connected_at, loop.error or loop.echo.error
         if now >= self._throughput_at:
             self._throughput_at = now + _THROUGHPUT_INTERVAL
-            self._throughput = self._cluster.statistics.windows_by_queue()
+            statistics = self._cluster.statistics
+            self._throughput = statistics.windows_by_queue()
+            self._releases = statistics.releases_by_queue()
+            self._unknown_tasks = statistics.unknown_tasks()
         view = self._cluster.view()
         inputs = RuleInput(
             view=view,
@@ -101,6 +108,8 @@ class PeriodicChecks:
             recent_rejections=self._rejections.recent(now),
             rejected_total=dict(self._rejections.counts),
             throughput=self._throughput,
+            release_outcomes=self._releases,
+            unknown_tasks=self._unknown_tasks,
             unreadable_queues=self._queue_lengths.unreadable(view),
             settings=self.settings,
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from celery_gossip.diagnosis.inputs import FindingKind
-from tests.incidents.fleet import Fleet, Worker
+from tests.incidents.fleet import Fleet, Worker, a_software
 
 __all__ = ["SITUATIONS", "Situation"]
 
@@ -342,15 +342,16 @@ def a_queue_with_a_task_every_two_minutes_fails(fleet: Fleet) -> None:
     fleet.run(900)
 
 
-@incident(failing=60.0)
+@incident(failing=60.0, unregistered_task=10.0)
 def a_deployment_forgot_a_task(fleet: Fleet) -> None:
-    fleet.add("w1")
+    fleet.add("w1", unknown=frozenset({"shop.new"}))
     fleet.run(20)
     fleet.begin()
-    fleet.traffic(1.0, name="shop.new", failures=1.0, exception="NotRegistered", seconds=0.0)
+    fleet.traffic(1.0, name="shop.new")
     fleet.run(90)
-    text = fleet.events[0].finding.text
-    assert "do not know the task 'shop.new'" in text
+    texts = {event.finding.kind: event.finding.text for event in fleet.events}
+    assert "do not know the task 'shop.new'" in texts["failing"]
+    assert "'shop.new' (" in texts["unregistered_task"] and "lost" in texts["unregistered_task"]
 
 
 @incident(failing=60.0)
@@ -437,6 +438,98 @@ def a_task_is_delivered_again_after_the_visibility_timeout(fleet: Fleet) -> None
     fleet.begin()
     second.start("mail", task) if first.runs else first.start("mail", task)
     fleet.run(30)
+
+
+# Releases.
+
+
+def released(fleet: Fleet, *releases: str, rate: float = 6.0, **options: object) -> Callable[..., None]:
+    """Start a worker of each release with steady traffic, and let a minute pass."""
+    for number, release in enumerate(releases, start=1):
+        fleet.add(f"w{number}", software=a_software(release, registry=release[1:].rjust(16, "0")))
+    traffic = fleet.traffic(rate, **options)
+    fleet.run(60)
+    return traffic
+
+
+def replace(worker: Worker, release: str) -> Worker:
+    """Deploy a release: shut the worker down, and return another instance."""
+    worker.drain()
+    while worker.runs:
+        worker.fleet.run(1)
+    worker.shut_down()
+    worker.fleet.run(5)
+    return worker.restart(software=a_software(release))
+
+
+@incident(unregistered_task=30.0)
+def a_worker_with_the_former_release_receives_a_new_task(fleet: Fleet) -> None:
+    released(fleet, "v42", "v42", "v41")
+    fleet.workers[2].unknown = frozenset({"shop.new"})
+    fleet.traffic(0.5, name="shop.new")
+    fleet.begin()
+    fleet.run(180)
+    text = fleet.checks.diagnosis.findings[0].text
+    assert "w3 received messages" in text and "Other workers of this queue have run such tasks (w1, w2)" in text
+
+
+@incident(mixed_releases=930.0)
+def a_deployment_leaves_one_worker_out(fleet: Fleet) -> None:
+    released(fleet, "v41", "v41", "v41")
+    fleet.begin()
+    for worker in fleet.workers[:2]:
+        replace(worker, "v42")
+    fleet.run(1000)
+
+
+@incident(mixed_releases=910.0)
+def a_worker_has_registered_other_tasks_under_the_same_release(fleet: Fleet) -> None:
+    fleet.begin()
+    fleet.add("w1", software=a_software()), fleet.add("w2", software=a_software(registry="0123456789abcdef"))
+    fleet.run(1000)
+
+
+@incident(release_fails=240.0)
+def a_canary_fails(fleet: Fleet) -> None:
+    released(fleet, "v41", "v41", "v41", "v41", failures=0.01)
+    fleet.run(300)
+    fleet.begin()
+    replace(fleet.workers[3], "v42").failures = 0.25
+    fleet.run(400)
+
+
+@incident(will_be_redelivered=2890.0)
+def a_task_with_acks_late_runs_for_almost_the_visibility_timeout(fleet: Fleet) -> None:
+    fleet.add("w1", software=a_software(visibility_timeout=3600.0))
+    fleet.run(10)
+    fleet.begin()
+    fleet.send(name="shop.yearly_report", seconds=3500.0, acks_late=True)
+    fleet.run(3000)
+
+
+@incident(will_be_redelivered=5.0)
+def a_task_has_an_eta_beyond_the_visibility_timeout(fleet: Fleet) -> None:
+    worker = fleet.add("w1", software=a_software(visibility_timeout=3600.0))
+    fleet.run(10)
+    fleet.begin()
+    (task,) = fleet.send(name="shop.remind")
+    fleet.waiting["mail"].clear()
+    task.received_at, task.eta = fleet.clock.now, fleet.clock.now + 7200.0
+    worker.etas.append(task)
+    worker.scheduled, worker.prefetch = 1, 17
+    fleet.run(7000)  # it stays, although less and less of the time remains
+
+
+@incident(will_be_redelivered=170.0)
+def reserved_tasks_wait_behind_long_ones_for_the_visibility_timeout(fleet: Fleet) -> None:
+    fleet.add("w1", concurrency=2, software=a_software(visibility_timeout=200.0))
+    fleet.run(10)
+    fleet.begin()
+    fleet.send(count=2, name="shop.render", seconds=230.0)
+    fleet.run(1)
+    fleet.send(count=5)
+    fleet.run(210)
+    assert "has waited for a slot on w1" in fleet.checks.diagnosis.findings[0].text
 
 
 # The listener.
@@ -725,3 +818,90 @@ def a_task_moves_to_another_worker_after_a_kill(fleet: Fleet) -> None:
     fleet.run(3)
     first.is_reporting = True  # it was only frozen, and lets go of the task
     fleet.run(20)
+
+
+@healthy
+def a_rolling_deployment_of_a_release_takes_five_minutes(fleet: Fleet) -> None:
+    released(fleet, *["v41"] * 6)
+    for worker in list(fleet.workers):
+        replace(worker, "v42")
+        fleet.run(45)
+    fleet.run(1000)
+
+
+@healthy
+def a_canary_with_as_many_failures_as_the_others(fleet: Fleet) -> None:
+    released(fleet, "v41", "v41", "v41", "v42", failures=0.03)
+    fleet.run(800)
+
+
+@healthy
+def a_canary_with_little_traffic_and_one_failure_in_four(fleet: Fleet) -> None:
+    fleet.add("w1", software=a_software("v41")), fleet.add("c1", queues=("rare",), software=a_software("v42"))
+    fleet.add("w2", queues=("rare",), software=a_software("v41"))
+    fleet.workers[1].failures = 0.25
+    fleet.traffic(6.0), fleet.traffic(0.02, "rare", seconds=20.0)
+    fleet.run(800)
+
+
+@healthy
+def a_burst_of_bad_tasks_reaches_only_the_canary(fleet: Fleet) -> None:
+    released(fleet, "v41", "v41", "v41", "v42", rate=12.0)
+    fleet.run(300)
+    canary = fleet.workers[3]
+    for task in fleet.send(count=40, seconds=0.2, outcome="failed", kind="ValueError"):
+        fleet.waiting["mail"].remove(task)
+        canary.reserved.append(("mail", task))
+    fleet.run(300)
+
+
+@healthy
+def all_workers_run_one_release(fleet: Fleet) -> None:
+    released(fleet, "v42", "v42", "v42")
+    fleet.run(1200)
+
+
+@healthy
+def some_workers_report_no_release(fleet: Fleet) -> None:
+    released(fleet, "v42", "v42")
+    fleet.add("w3")
+    fleet.add("w4", software=a_software("", registry=""))
+    fleet.run(1200)
+
+
+@healthy
+def two_queues_have_workers_of_different_releases(fleet: Fleet) -> None:
+    released(fleet, "v42", "v42")
+    fleet.add("r1", queues=("reports",), software=a_software("v7"))
+    fleet.run(1200)
+
+
+@healthy
+def a_task_that_was_acknowledged_early_runs_for_longer_than_the_visibility_timeout(fleet: Fleet) -> None:
+    fleet.add("w1", software=a_software(visibility_timeout=600.0))
+    fleet.run(10)
+    fleet.send(name="shop.yearly_report", seconds=3600.0)
+    fleet.run(3700)
+
+
+@healthy
+def a_long_task_with_a_long_visibility_timeout(fleet: Fleet) -> None:
+    fleet.add("w1", software=a_software(visibility_timeout=43_200.0))
+    fleet.run(10)
+    fleet.send(name="shop.yearly_report", seconds=3600.0, acks_late=True)
+    fleet.run(3700)
+
+
+@healthy
+def a_long_task_with_acks_late_on_a_broker_without_visibility_timeout(fleet: Fleet) -> None:
+    fleet.add("w1", software=a_software())
+    fleet.run(10)
+    fleet.send(name="shop.yearly_report", seconds=3600.0, acks_late=True)
+    fleet.run(3700)
+
+
+@healthy
+def a_task_looks_up_another_one_that_is_not_registered(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.traffic(0.1, name="shop.dispatch", outcome="failed", kind="NotRegistered")
+    fleet.run(300)

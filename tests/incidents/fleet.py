@@ -17,14 +17,21 @@ from celery_gossip.cluster.isolation import IsolationDetector
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.listener.periodic_checks import PeriodicChecks
 from celery_gossip.wire.encoding import encode
-from celery_gossip.wire.messages import Gossip, RunningTask, decode
+from celery_gossip.wire.messages import Gossip, HeldMessage, RunningTask, Settings, Software, decode
 from celery_gossip.worker.metrics import Meter
 from tests.unit.build import FakeClock, a_check, a_gossip
 
-__all__ = ["Event", "Fleet", "Task", "Worker"]
+__all__ = ["Event", "Fleet", "Task", "Worker", "a_software"]
 
 START = 1_000.0  #: monotonic seconds of the first report
 STEP = 0.25  #: seconds, as between two checks of a listener
+
+
+def a_software(release: str = "v41", registry: str = "41" * 8, visibility_timeout: float | None = None) -> Software:
+    """Return the software of a worker."""
+    return Software(
+        release=release, registry=registry, tasks=12, settings=Settings(visibility_timeout=visibility_timeout)
+    )
 
 
 class Event(NamedTuple):
@@ -48,6 +55,9 @@ class Task:
     time_limit: float | None = None
     soft_time_limit: float | None = None
     is_redelivered: bool = False
+    acks_late: bool = False
+    received_at: float = 0.0  #: by the worker that holds it
+    eta: float = 0.0  #: monotonic seconds; of a task that a scene puts into `Worker.etas`
 
 
 @dataclass
@@ -74,6 +84,10 @@ class Worker:
     runs: list[Run] = field(default_factory=list)
     reserved: deque[tuple[str, Task]] = field(default_factory=deque)
     scheduled: int = 0
+    etas: list[Task] = field(default_factory=list)  #: some of the scheduled tasks
+    software: Software | None = None
+    failures: float = 0.0  #: share of its tasks that fail because of its code
+    unknown: frozenset[str] = frozenset()  #: names of tasks that it has not registered
     limited: int = 0
     batched: int = 0
     paused: set[str] = field(default_factory=set)
@@ -123,9 +137,10 @@ class Worker:
         """Begin a warm shutdown; shut_down() ends it."""
         self.state, self.is_consuming, self.starts_tasks = "draining", False, False
 
-    def restart(self) -> "Worker":
+    def restart(self, **changes: Any) -> "Worker":
         """Return another instance under the same hostname."""
-        return self.fleet.add(self.hostname, queues=self.queues, pool=self.pool, concurrency=self.concurrency)
+        options = {name: getattr(self, name) for name in ("queues", "pool", "concurrency", "software", "unknown")}
+        return self.fleet.add(self.hostname, **{**options, **changes})
 
     def start(self, queue: str, task: Task) -> Run:
         """Start a task in a slot."""
@@ -161,15 +176,22 @@ class Worker:
     def _end(self, run: Run) -> None:
         self.runs.remove(run)
         seconds = self.fleet.clock.now - run.started_at if run.task.seconds else 0.0
-        series = self.meter.get_series(run.queue, run.task.name)
-        series.count_ended(run.task.outcome, min(seconds, run.task.seconds), run.task.kind)
+        series, outcome, kind = self.meter.get_series(run.queue, run.task.name), run.task.outcome, run.task.kind
+        if self.failures and self.fleet.random.random() < self.failures:
+            outcome, kind = "failed", "AttributeError"
+        series.count_ended(outcome, min(seconds, run.task.seconds), kind)
 
     def _receive(self) -> None:
         for queue in self.queues:
             waiting = self.fleet.waiting[queue]
             while waiting and queue not in self.paused and self._has_room:
                 task = waiting.popleft()
-                if self.starts_tasks and self.has_free_slot:
+                task.received_at = self.fleet.clock.now
+                if task.name in self.unknown:
+                    series = self.meter.get_series(queue, task.name)
+                    series.count_received()
+                    series.count_ended("failed", kind="NotRegistered")
+                elif self.starts_tasks and self.has_free_slot:
                     self.start(queue, task)
                     if not task.seconds:
                         self._end(self.runs[-1])
@@ -204,7 +226,25 @@ class Worker:
             checks=tuple(self._check(queue, names, now) for queue in self.queues),
             names=names,
             series=series,
+            software=self.software if self.seq <= 3 or self.seq % 60 == 0 else None,
+            held=self._held(now),
         )
+
+    def _held(self, now: float) -> tuple[HeldMessage, ...]:
+        """As the HeldMessages of a real worker."""
+        timeout = self.software.settings.visibility_timeout if self.software else None
+        if timeout is None:
+            return ()
+        queue = self.queues[0]
+        held = [(run.queue, run.task, "running") for run in self.runs if run.task.acks_late]
+        held += [(name, task, "reserved") for name, task in self.reserved]
+        held += [(queue, task, "scheduled") for task in self.etas if task.eta > now]
+        messages = [
+            HeldMessage(queue, task.name, task.id, state, now - task.received_at, max(0.0, task.eta - now))  # type: ignore[arg-type]
+            for queue, task, state in held
+        ]
+        late = [one for one in messages if one.age + one.remaining >= timeout / 2]
+        return tuple(sorted(late, key=lambda one: -(one.age + one.remaining))[:3])
 
     def _check(self, queue: str, names: tuple[str, ...], now: float) -> Any:
         runs = sorted((run for run in self.runs if run.queue == queue), key=lambda run: run.started_at)
