@@ -79,6 +79,7 @@ class Worker(msgspec.Struct, frozen=True):
     queues: tuple[str, ...]
     paused: tuple[str, ...]
     is_verified: bool | None
+    release: str = ""  # a dashboard of an older version has no such field
 
 
 class RunningTask(msgspec.Struct, frozen=True):
@@ -221,6 +222,7 @@ def _worker_row(one: Worker, now: float, label: Callable[[str], str]) -> WorkerR
         queues=one.queues,
         paused=frozenset(one.paused),
         is_verified=one.is_verified,
+        release=one.release,
         source=label(one.source),
     )
 

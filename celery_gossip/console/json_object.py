@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
 from celery_gossip.console.report import TaskRow
@@ -30,9 +32,10 @@ def status_json(
 
 
 def worker_json(worker: WorkerView) -> dict[str, Any]:
-    """Return `{the report's fields, "state", "age", "rivals": [boots], "replaced": boot or None, "is_verified"}`.
+    """Return `{the report's fields, "state", "age", "rivals": [boots], "replaced", "is_verified", "software"}`.
 
-    `state` is as judged by the listener (a worker may be suspect or lost); `age` is in seconds.
+    `replaced` is a boot or None, `software` that of the latest report with it, or None. `state` is as judged by the
+    listener (a worker may be suspect or lost); `age` is in seconds.
     """
     return {
         **as_dict(worker.gossip),
@@ -41,6 +44,7 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
         "rivals": [gossip.boot for gossip in worker.rivals],
         "replaced": worker.replaced and worker.replaced.boot,
         "is_verified": worker.is_verified,
+        "software": msgspec.to_builtins(worker.software),
     }
 
 

@@ -81,6 +81,7 @@ class WorkerRow:
     paused: frozenset[str] = frozenset()  #: those of its queues that it does not consume
     omitted: int = 0  #: idle queues that its report leaves out
     is_verified: bool | None = None
+    release: str = ""  #: of the project; empty if unknown
     source: str = ""
 
     @property
@@ -221,6 +222,7 @@ def _worker_row(worker: WorkerView) -> WorkerRow:
         paused=frozenset(check.queue for check in gossip.checks if check.paused),
         omitted=gossip.omitted,
         is_verified=worker.is_verified,
+        release=worker.release,
     )
 
 

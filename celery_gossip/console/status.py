@@ -1,6 +1,7 @@
 """The text of `celery gossip status`: a table of queues, one of workers, and a line per finding. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
@@ -9,15 +10,16 @@ from celery_gossip.console.report import QueueRow, Report, TaskRow, WorkerRow, r
 from celery_gossip.console.table import table
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.printable import printable
-from celery_gossip.units import format_duration, format_percent
+from celery_gossip.units import format_duration, format_percent, join_names
 
-__all__ = ["report_text", "status_text", "verdict"]
+__all__ = ["releases_text", "report_text", "status_text", "verdict"]
 
 _QUEUE_COLUMNS = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED")
 _RATE_COLUMNS = ("DONE/S", "FAILED", "RUN P95", "WAIT P95")
 _WORKER_COLUMNS = ("WORKER", "STATE", "AGE", "POOL", "ACTIVE", "RESERVED", "SCHEDULED", "PROCESSED", "LOOP LAG")
 
 _TASK_COLUMNS = ("TASK ID", "NAME", "QUEUE", "WORKER", "RUNS FOR", "RETRIES", "REDELIVERED", "LIMITS")
+_MAX_RELEASES = 8  #: in the line of the releases
 _MAX_TASKS = 500  #: rows of running tasks
 NO_TASKS = "No such task is running, as far as the workers list their tasks."
 
@@ -41,6 +43,7 @@ def report_text(report: Report) -> str:
     parts = [
         table((*broker, *_QUEUE_COLUMNS, *_RATE_COLUMNS), queues),
         table((*broker, *_WORKER_COLUMNS, "QUEUES"), workers),
+        *filter(None, [releases_text(report.workers)]),
     ]
     if report.tasks is not None:
         tasks = [(*_label(row.source, is_labelled), *_task_cells(row)) for row in report.tasks[:_MAX_TASKS]]
@@ -48,6 +51,21 @@ def report_text(report: Report) -> str:
         more = f"\nand {omitted} more" if omitted else ""
         parts.append(table((*broker, *_TASK_COLUMNS), tasks) + more if tasks else NO_TASKS)
     return "\n\n".join([*parts, "\n".join(findings) or verdict(report)])
+
+
+def releases_text(workers: Iterable[WorkerRow]) -> str:
+    """Return the releases and their numbers of workers that are not gone, most workers first; empty if none is known.
+
+    As in `Releases: v42 (12 workers), v41 (3), unknown (1)`.
+    """
+    counts = Counter(worker.release for worker in workers if not worker.is_gone)
+    unknown = counts.pop("", 0)
+    if not counts:
+        return ""
+    (first, most), *others = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    names = [f"{printable(first)} ({most} worker{'' if most == 1 else 's'})"]
+    names += [f"{printable(name)} ({count})" for name, count in others]
+    return f"Releases: {join_names(names, _MAX_RELEASES)}{f', unknown ({unknown})' if unknown else ''}"
 
 
 def verdict(report: Report) -> str:

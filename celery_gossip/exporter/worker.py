@@ -132,10 +132,12 @@ _METRICS = (
     ),
 )
 _UNVERIFIED = Family("celery_gossip_unverified_workers", "Workers with unsigned reports, if a secret is set.")
+_SOFTWARE = ("release", "celery", "kombu", "python", "gossip", "registry")
+_INFO = Family("celery_gossip_worker_info", "1; the labels are what a worker runs.", (*_HOSTNAME, *_SOFTWARE))
 _STATE = Family("celery_gossip_worker_state", "1 for the current state of a worker.", (*_HOSTNAME, "state"))
 _WORKERS = Family("celery_gossip_workers", "Workers in each state.", ("state",))
 
-FAMILIES = (*(metric.family for metric in _METRICS), _STATE, _WORKERS, _UNVERIFIED)
+FAMILIES = (*(metric.family for metric in _METRICS), _INFO, _STATE, _WORKERS, _UNVERIFIED)
 
 
 def worker_families(workers: Sequence[WorkerView], *, by_hostname: bool) -> Iterator[Metric]:
@@ -144,6 +146,12 @@ def worker_families(workers: Sequence[WorkerView], *, by_hostname: bool) -> Iter
     for metric in _METRICS:
         yield from _family(metric, workers if metric.includes_gone else present, by_hostname=by_hostname)
     if by_hostname:
+        info = _INFO.gauge()
+        for worker in present:
+            if worker.software is not None:
+                values = (getattr(worker.software, name) for name in _SOFTWARE)
+                info.add_metric((worker.gossip.hostname, *values), 1.0)
+        yield info
         state = _STATE.gauge()
         for worker in workers:
             state.add_metric((worker.gossip.hostname, worker.state), 1.0)

@@ -16,7 +16,7 @@ from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.sparkline import sparkline
 from celery_gossip.tui.text import Cell, Line, escape_text, fit, format_age, format_count, wrap
 from celery_gossip.units import format_duration, format_percent
-from celery_gossip.wire.messages import Gossip, QueueCheck, TaskCount
+from celery_gossip.wire.messages import Gossip, QueueCheck, Software, TaskCount, settings_of
 
 __all__ = ["detail_lines", "finding_key"]
 
@@ -129,6 +129,8 @@ def _worker_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
     pool = f"{gossip.pool}, concurrency {format_count(gossip.concurrency)}, prefetch {_prefetch(gossip)}"
     yield from _facts("pool", pool, width)
     yield from _facts("tasks", _tasks(gossip), width)
+    if worker.software is not None:
+        yield from _software_lines(worker.software, width)
     yield from _other_instances(worker, snapshot)
     if worker.stack:
         yield from _section_title("Blocked in", "module:function:line, innermost first")
@@ -162,6 +164,18 @@ def _other_instances(worker: WorkerView, snapshot: Snapshot) -> Iterator[Line]:
             ),
         )
         yield from _task_lines("Tasks of the replaced instance", tasks_of(replaced), replaced.active, snapshot)
+
+
+def _software_lines(software: Software, width: int) -> Iterator[Line]:
+    versions = {"Celery": software.celery, "Kombu": software.kombu, "Python": software.python}
+    versions["celery-gossip"] = software.gossip
+    known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    yield from _facts("release", software.release or "unknown", width)
+    yield from _facts("versions", known or "unknown", width)
+    registry = f", digest {software.registry}" if software.registry else ""
+    yield from _facts("registered", f"{software.tasks:,} tasks{registry}", width)
+    settings = ", ".join(f"{name} {value}" for name, value in settings_of(software).items())
+    yield from _facts("settings", settings or "unknown", width)
 
 
 def _task_lines(title: str, tasks: Iterable[TaskView], active: int, snapshot: Snapshot) -> Iterator[Line]:

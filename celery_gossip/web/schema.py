@@ -13,6 +13,7 @@ __all__ = [
     "Finding",
     "Queue",
     "RunningTask",
+    "Software",
     "Source",
     "Step",
     "Task",
@@ -101,6 +102,19 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     spark: tuple[float, ...] = ()  #: tasks that ended per second, in steps of 10 s, oldest first; at most 30
 
 
+class Software(msgspec.Struct, frozen=True, kw_only=True):
+    """Release, versions, registered tasks and settings of a worker; an empty text is unknown."""
+
+    release: str  #: of the project
+    celery: str  #: version
+    kombu: str
+    python: str
+    gossip: str  #: version of celery-gossip
+    registry: str  #: digest of the names of the registered tasks
+    tasks: int  #: number of these tasks
+    settings: dict[str, bool | float]  #: settings in force, by their name in Celery
+
+
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One worker, from its last report."""
 
@@ -129,6 +143,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     is_verified: bool | None  #: true if the reports are signed; null if there is no secret to verify them with
     #: frames of the thread of its event loop while that is blocked, `module:function:line`, innermost first
     stack: tuple[str, ...] = ()
+    release: str = ""  #: of the project; empty if unknown
+    software: Software | None = None  #: only in the response about a single worker
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

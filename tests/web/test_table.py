@@ -11,7 +11,7 @@ from celery_gossip.web import overview, table
 from celery_gossip.web.snapshot import CostLimitedCache, Sampler, Snapshot
 from celery_gossip.web.subject import build_steps, build_tables
 from celery_gossip.web.topic import Subject
-from celery_gossip.wire.messages import RunningTask
+from celery_gossip.wire.messages import RunningTask, Settings, Software
 from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_histogram, a_series
 from tests.web.fake_fleet import NOW, WALL, FakeFleet
 
@@ -44,6 +44,18 @@ def test_a_worker_has_a_state_with_a_reason_and_the_time_of_its_last_report(flee
     (worker,) = table.workers([sampler.sample()]).values()
     assert worker.state == "suspect" and "has not reported" in worker.reason
     assert worker.silent_since == NOW + WALL
+
+
+def test_the_software_of_a_worker_is_on_its_own_page_and_its_release_in_the_list(fleet: FakeFleet) -> None:
+    sampler, software = fleet.sampler(), Software(release="v41", settings=Settings(task_acks_late=False))
+    fleet.report(software=software)
+    snapshot = sampler.sample()
+    (listed,) = table.workers([snapshot]).values()
+    assert (listed.release, listed.software) == ("v41", None)
+    single = table.worker(snapshot, listed.hostname)
+    assert single is not None and single.software is not None
+    assert (single.software.release, single.software.settings) == ("v41", {"task_acks_late": False})
+    assert msgspec.structs.replace(single, software=None) == listed
 
 
 def test_rows_of_an_unchanged_worker_are_equal_at_any_time(fleet: FakeFleet) -> None:

@@ -32,6 +32,12 @@ const STATS = [
     note: (row) => `instance ${row.boot}`,
   },
   { label: "Restarts", hint: "Instances seen under this name after the first one", text: (row) => count(row.restarts), note: () => "seen by this server" },
+  {
+    label: "Release",
+    isWide: true,
+    text: ({ release }) => printable(release) || "unknown",
+    note: ({ software: one }) => (one ? printable(`Celery ${one.celery}, Kombu ${one.kombu}, Python ${one.python}, ${count(one.tasks)} tasks`) : ""),
+  },
   { label: "Signature", hint: "Of its reports", text: signatureText, note: (row) => (row.is_verified === null ? "no secret set" : "shared secret") },
 ];
 
@@ -67,6 +73,22 @@ function stackPanel() {
   return { element, update };
 }
 
+/** Lists the settings with which the worker runs. */
+function settingsSection() {
+  const list = h("ul", { class: "frames" });
+  const element = h("section", { class: "panel" }, h("div", { class: "section-head" }, h("h2", {}, "Settings in force")), list);
+  let shown = "";
+  /** @param {Row.Worker} row */
+  const update = ({ software }) => {
+    const lines = Object.entries(software?.settings ?? {}).map(([name, value]) => `${name} = ${value}`);
+    show(element, lines.length > 0);
+    if (shown === lines.join("\n")) return;
+    shown = lines.join("\n");
+    list.replaceChildren(...lines.map((line) => h("li", {}, h("code", {}, printable(line)))));
+  };
+  return { element, update };
+}
+
 /** @param {Row.Check} check */
 const checkState = (check) => (check.is_paused ? "paused" : "running");
 
@@ -89,6 +111,6 @@ export function workerPage(context, route) {
     label: condition(),
     before: stackPanel(),
     control: isControlled && poolControl(context),
-    sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "queue"])],
+    sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "queue"]), settingsSection()],
   });
 }

@@ -64,6 +64,18 @@ declare namespace Row {
     readonly time_limit: number | null; // seconds
   }
 
+  /** Release, versions, registered tasks and settings of a worker; an empty text is unknown. */
+  interface Software {
+    readonly release: string;
+    readonly celery: string;
+    readonly kombu: string;
+    readonly python: string;
+    readonly gossip: string;
+    readonly registry: string;
+    readonly tasks: number;
+    readonly settings: Readonly<Record<string, boolean | number>>;
+  }
+
   /** A watched app on its broker. */
   interface Source {
     readonly source: string;
@@ -158,6 +170,8 @@ declare namespace Row {
     readonly restarts: number;
     readonly is_verified: boolean | null;
     readonly stack: readonly string[];
+    readonly release: string;
+    readonly software: Software | null;
   }
 
   /** Settings that the page reads when it is opened. */

@@ -19,7 +19,7 @@ def as_json(*workers: WorkerView) -> dict[str, Any]:
 def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     shown = as_json(a_worker())
     assert list(shown) == ["workers", "queues", "findings", "isolated_for"]
-    judged = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None}
+    judged = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None, "software": None}
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **judged}]
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}

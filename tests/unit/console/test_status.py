@@ -8,7 +8,7 @@ from celery_gossip.cluster.view import WorkerView
 from celery_gossip.console.json_object import worker_json
 from celery_gossip.console.line import finding_line, gossip_line
 from celery_gossip.console.report import SourceRow, TaskRow, report_of
-from celery_gossip.console.status import report_text, status_text, verdict
+from celery_gossip.console.status import releases_text, report_text, status_text, verdict
 from tests.unit.build import a_check
 from tests.unit.console.views import (
     a_finding,
@@ -24,6 +24,24 @@ from tests.unit.console.views import (
 
 def tables(*workers: WorkerView) -> str:
     return status_text(a_view(*workers), [])
+
+
+@pytest.mark.parametrize(
+    ("releases", "expected"),
+    [
+        (["v42"], "Releases: v42 (1 worker)"),
+        (["v42", "v42", "v41", ""], "Releases: v42 (2 workers), v41 (1), unknown (1)"),
+        (["b", "a"], "Releases: a (1 worker), b (1)"),
+        (["", ""], ""),
+        ([], ""),
+        (["a\x1b[2J"], "Releases: a\\x1b[2J (1 worker)"),
+        (list("abcdefghij"), "Releases: a (1 worker), b (1), c (1), d (1), e (1), f (1), g (1), h (1) and 2 more"),
+    ],
+)
+def test_a_line_counts_the_workers_of_each_release(releases: list[str], expected: str) -> None:
+    rows = [a_worker_row(f"w{number}", release=release) for number, release in enumerate(releases)]
+    assert releases_text([*rows, a_worker_row("x", "lost", release="gone")]) == expected
+    assert ("Releases" in report_text(a_report(workers=tuple(rows)))) is bool(expected)
 
 
 def columns(line: str) -> list[str]:

@@ -8,7 +8,7 @@ from celery_gossip.cluster.cluster import GONE_RETENTION, Cluster
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.exporter import ExporterOptions
 from celery_gossip.wire.histogram import bucket_index
-from celery_gossip.wire.messages import MAX_NAME, OTHER, REASONS, Gossip, Histogram, TaskSeries
+from celery_gossip.wire.messages import MAX_NAME, OTHER, REASONS, Gossip, Histogram, Software, TaskSeries
 from tests.support.scrape import ClusterSource, Scrape, scraped
 from tests.unit.build import OTHER_BOOT, FakeClock, a_check, a_gossip
 
@@ -64,6 +64,17 @@ def a_histogram(*seconds: float) -> Histogram:
         counts[bucket_index(one)] = counts.get(bucket_index(one), 0) + 1
     buckets = tuple((bucket, count, count) for bucket, count in sorted(counts.items()))
     return Histogram(count=len(seconds), total=sum(seconds), buckets=buckets)
+
+
+def test_what_a_worker_runs_is_in_labels(fleet: Fleet) -> None:
+    software = Software(release="v41", celery="5.7.0", python="3.11.7", registry="0123456789abcdef")
+    fleet.report(hostname="mail@web1", software=software)
+    fleet.report(hostname="mail@web1")
+    fleet.report(hostname="mail@web2")
+    ((labels, value),) = fleet.scrape().of("celery_gossip_worker_info")
+    assert (value, labels["hostname"], labels["release"], labels["celery"]) == (1.0, "mail@web1", "v41", "5.7.0")
+    assert (labels["kombu"], labels["registry"]) == ("", "0123456789abcdef")
+    assert not fleet.scrape(TOGETHER).all("celery_gossip_worker_info")
 
 
 def test_a_worker_is_exported_under_its_full_hostname(fleet: Fleet) -> None:

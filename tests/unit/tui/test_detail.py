@@ -8,7 +8,7 @@ from celery_gossip.tui.detail import detail_lines, finding_key
 from celery_gossip.tui.row import WORKERS
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Line
-from celery_gossip.wire.messages import TaskCount
+from celery_gossip.wire.messages import Settings, Software, TaskCount
 from tests.tui.scenes import HOSTILE, NOW, a_view, a_worker, findings, hostile, many_workers, three_workers
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
@@ -44,6 +44,16 @@ def test_a_blocked_worker_shows_its_stack() -> None:
     lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
     at = lines.index("Blocked in  module:function:line, innermost first")
     assert lines[at + 1 : at + 3] == ["  socket:connect:1", "  shop:[red]on_task[/]:5"]
+
+
+def test_a_worker_shows_its_release_versions_and_settings() -> None:
+    settings = Settings(task_acks_late=True, visibility_timeout=3600.0)
+    software = Software(release="[red]v41", celery="5.7.0", registry="0123456789abcdef", tasks=1234, settings=settings)
+    worker = replace(a_worker("a@vm"), software=software)
+    lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
+    assert "release       [red]v41" in lines and "versions      Celery 5.7.0" in lines
+    assert "registered    1,234 tasks, digest 0123456789abcdef" in lines
+    assert "settings      task_acks_late True, visibility_timeout 3600.0" in lines
 
 
 def test_waiting_tasks_beyond_the_reported_ones_are_counted() -> None:
