@@ -139,7 +139,7 @@ declare namespace Page {
     label?: Part<[Row.Tables[K]]>;
     control?: Part<[Row.Tables[K]]> | false;
     before?: Part<[Row.Tables[K]]>;
-    sections?: Part<[]>[];
+    sections?: Part<[Row.Tables[K]]>[];
   }
 
   /** A figure of a subject, with either `text` or `makeValue`. */
