@@ -20,6 +20,7 @@ _MIXED_FOR = 900.0  #: seconds; longer than a rolling deployment usually takes
 _MAX_CHANCE = 1e-5  #: of so many failures if the releases do not differ: 130 periods of a day are compared per queue
 _MIN_MINUTES = 3  #: with more failures than under other releases: failures may come in bursts
 _FAILS_FOR = 10.0  #: seconds
+_MAX_MIXED = 3  #: queues with workers of different releases that have a finding each
 _MAX_LISTED = 3  #: tasks, releases or hostnames in one text
 
 
@@ -44,29 +45,22 @@ def unregistered_task(inputs: RuleInput) -> Iterator[PendingFinding]:
 
 
 def mixed_releases(inputs: RuleInput) -> Iterator[PendingFinding]:
-    """Report queues whose workers run different releases, or have registered different tasks, for a long time."""
+    """Report queues whose workers run different releases, or have registered different tasks, for a long time.
+
+    If that concerns many queues, one finding names them together.
+    """
+    mixed: dict[str, list[WorkerView]] = {}
     for queue, consumers in inputs.consumers.items():
         known = [one.worker for one in consumers if one.can_receive and one.worker.software is not None]
-        releases = _hostnames_by(known, lambda software: software.release)
-        registries = _hostnames_by(known, lambda software: software.registry)
-        if len(releases) > 1:
-            text = (
-                f"The workers of queue {queue!r} run different releases: {_groups(releases)}. Whether a task behaves "
-                "as before or as intended depends on the worker that receives it."
-            )
-            fix = "Finish the deployment, or restart the workers that were left out."
-        elif len(registries) > 1:
-            tasks = sorted({worker.software.tasks for worker in known if worker.software and worker.software.registry})
-            text = (
-                f"The workers of queue {queue!r} have registered different tasks, although no difference of their "
-                f"releases is known: {_groups(registries, 'tasks ')}, {join_names([str(one) for one in tasks], 3)} in "
-                "number. A task that only some of them know is lost if another one receives it."
-            )
-            fix = "Deploy the same code to all of them, or check imports that depend on the host."
-        else:
-            continue
-        key = (frozenset(releases) if len(releases) > 1 else frozenset(registries),)
-        yield PendingFinding("mixed_releases", WARNING, queue, f"{text} {fix}", for_seconds=_MIXED_FOR, reset_key=key)
+        is_mixed = any(len(groups) > 1 for groups in (_releases(known), _registries(known)))
+        if is_mixed and "mixed_releases" not in inputs.settings.of(queue).mute:
+            mixed[queue] = known
+    if len(mixed) > _MAX_MIXED:
+        names = join_names([repr(queue) for queue in sorted(mixed)], _MAX_LISTED)
+        workers = {worker.hostname: worker for known in mixed.values() for worker in known}
+        yield _mixed("listener", f"{len(mixed)} queues ({names})", list(workers.values()))
+    else:
+        yield from (_mixed(queue, _queue(queue), known) for queue, known in mixed.items())
 
 
 def release_fails(inputs: RuleInput) -> Iterator[PendingFinding]:
@@ -169,6 +163,34 @@ def _is_worse(outcome: ReleaseOutcome, min_tasks: float, difference: float) -> b
     has_enough = outcome.ended >= min_tasks and outcome.other_ended >= min_tasks
     is_significant = outcome.chance <= _MAX_CHANCE and outcome.minutes >= _MIN_MINUTES
     return has_enough and is_significant and outcome.rate - outcome.other_rate >= difference
+
+
+def _mixed(subject: str, queues: str, workers: list[WorkerView]) -> PendingFinding:
+    releases, registries = _releases(workers), _registries(workers)
+    if len(releases) > 1:
+        text = (
+            f"The workers of {queues} run different releases: {_groups(releases)}. Whether a task behaves as before or "
+            "as intended depends on the worker that receives it. Finish the deployment, or restart the workers that "
+            "were left out."
+        )
+    else:
+        counts = sorted({worker.software.tasks for worker in workers if worker.software and worker.software.registry})
+        text = (
+            f"The workers of {queues} have registered different tasks, although no difference of their releases is "
+            f"known: {_groups(registries, 'tasks ')}; {join_names([str(one) for one in counts], _MAX_LISTED)} in "
+            "number. A task that only some of them know is lost if another one receives it. Deploy the same code to "
+            "all of them, or check imports that depend on the host."
+        )
+    key = frozenset(releases if len(releases) > 1 else registries)
+    return PendingFinding("mixed_releases", WARNING, subject, text, for_seconds=_MIXED_FOR, reset_key=key)
+
+
+def _releases(workers: Iterable[WorkerView]) -> Mapping[str, list[str]]:
+    return _hostnames_by(workers, lambda software: software.release)
+
+
+def _registries(workers: Iterable[WorkerView]) -> Mapping[str, list[str]]:
+    return _hostnames_by(workers, lambda software: software.registry)
 
 
 def _hostnames_by(workers: Iterable[WorkerView], read: Callable[[Software], str]) -> Mapping[str, list[str]]:

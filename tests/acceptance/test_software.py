@@ -18,7 +18,7 @@ OTHER_TASKS = {"GOSSIP_TEST_IMPORT": "tests.support.second_tries"}
 
 
 def the_finding(listener: Listener, kind: str) -> Finding:
-    (found,) = [finding for finding in listener.findings if finding.kind == kind] or [None]
+    found = next((finding for finding in listener.findings if finding.kind == kind), None)
     assert found is not None, listener.findings
     return found
 

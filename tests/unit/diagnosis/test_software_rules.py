@@ -118,10 +118,24 @@ def test_releases_are_named_with_their_workers() -> None:
     assert "v41 on 12 workers (w0, w1 and 10 more), v42 on x1." in one.text and one.subject == "mail"
 
 
+def with_queues(hostname: str, software: Software, count: int) -> WorkerView:
+    gossip = a_gossip(hostname=hostname, checks=tuple(a_check(f"q{number}") for number in range(count)))
+    return WorkerView(gossip, "online", heard_at=1000.0, software=software)
+
+
+def test_many_queues_share_a_finding_and_muted_ones_are_left_out() -> None:
+    workers = (with_queues("w1", V41, 5), with_queues("w2", V42, 5))
+    one = the(*workers)
+    assert one.subject == "listener" and "workers of 5 queues ('q0', 'q1', 'q2' and 2 more) run" in one.text
+    assert "v41 on w1, v42 on w2." in one.text
+    rules = parse_rules({"subjects": {"q[01]": {"mute": ["mixed_releases"]}}}, "rules")
+    assert [one.subject for one in found(*workers, settings=rules)] == ["q2", "q3", "q4"]
+
+
 def test_different_tasks_are_named_with_their_numbers() -> None:
     other = msgspec.structs.replace(V41, registry="ab" * 8, tasks=9)
     one = the(a_worker("w1"), a_worker("w2", other))
-    assert "tasks 4141414141414141 on w1, tasks abababababababab on w2, 4, 9 in number" in one.text
+    assert "tasks 4141414141414141 on w1, tasks abababababababab on w2; 4, 9 in number" in one.text
 
 
 @pytest.mark.parametrize(
