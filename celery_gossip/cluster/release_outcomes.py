@@ -81,12 +81,18 @@ class ReleaseOutcomes:
 
 
 def compare_releases(minutes: Iterable[Mapping[Key, Counts]]) -> dict[str, tuple[ReleaseOutcome, ...]]:
-    """Return `{queue: releases}` for queues with several releases, the one that fails most clearly first."""
+    """Return `{queue: releases}`, the one that fails most clearly first; of queues with failures and several releases.
+
+    Takes some milliseconds for each 1,000 entries of these queues.
+    """
+    minutes = list(minutes)
+    failing = {queue for entries in minutes for (queue, _, _), (_, failed) in entries.items() if failed}
     strata: dict[str, list[_Stratum]] = defaultdict(list)
     for minute, entries in enumerate(minutes):
         by_task: dict[tuple[str, str], dict[str, Counts]] = defaultdict(dict)
         for (queue, task, release), counts in entries.items():
-            by_task[queue, task][release] = counts
+            if queue in failing:
+                by_task[queue, task][release] = counts
         for (queue, task), by_release in by_task.items():
             if len(by_release) > 1:  # otherwise there is nothing to compare in this minute
                 strata[queue].append(_Stratum(minute, task, by_release))

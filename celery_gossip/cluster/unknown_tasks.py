@@ -5,6 +5,7 @@ without having started the task.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from celery_gossip.wire.messages import TaskSeries
@@ -49,12 +50,15 @@ class UnknownTasks:
             if now - self._entries[oldest][2] <= _REMEMBERED_FOR:
                 break
             del self._entries[oldest]
-        found: dict[tuple[str, str], UnknownTask] = {}
+        grouped: dict[tuple[str, str], dict[str, tuple[int, float]]] = {}
         for (queue, task, hostname), (count, since, _) in self._entries.items():
-            known = found.get((queue, task), UnknownTask(queue, task, 0, since, ()))
-            hostnames = (*known.hostnames, hostname)
-            found[queue, task] = UnknownTask(queue, task, known.count + count, min(known.since, since), hostnames)
-        return found
+            grouped.setdefault((queue, task), {})[hostname] = (count, since)
+        return {key: _sum_up(*key, by_hostname) for key, by_hostname in grouped.items()}
+
+
+def _sum_up(queue: str, task: str, by_hostname: Mapping[str, tuple[int, float]]) -> UnknownTask:
+    counts, starts = zip(*by_hostname.values(), strict=True)
+    return UnknownTask(queue, task, sum(counts), min(starts), tuple(by_hostname))
 
 
 def is_unknown(series: TaskSeries) -> bool:

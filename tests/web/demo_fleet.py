@@ -11,7 +11,7 @@ from uuid import UUID
 
 from celery_gossip.diagnosis.diagnosis import Diagnosis
 from celery_gossip.diagnosis.inputs import RuleInput
-from celery_gossip.wire.messages import Gossip, QueueCheck, RunningTask
+from celery_gossip.wire.messages import Gossip, QueueCheck, RunningTask, Settings, Software
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.series import Series
 from tests.unit.build import FakeClock, a_check, a_gossip
@@ -75,6 +75,18 @@ PLANS = (
     Plan("reports@fra-2", "threads", 6, ("reports", "imports")),
     Plan("search@fra-1", "prefork", 4, ("search-index",), stops_reporting=95.0),
     Plan("search@ber-1", "prefork", 4, ("search-index",)),
+)
+SOFTWARE = Software(  #: of every worker
+    release="2026.11.2",
+    celery="5.7.0",
+    kombu="5.7.0",
+    python="3.13.0",
+    gossip="0.1.0",
+    registry="5b1c0f2a9d3e4c77",
+    tasks=14,
+    settings=Settings(
+        task_acks_late=False, task_track_started=True, worker_prefetch_multiplier=4, visibility_timeout=3600.0
+    ),
 )
 STACK = (  #: of the stalled worker: a signal receiver that looks up a name
     "socket:getaddrinfo:962",
@@ -182,6 +194,7 @@ class _Worker:
             checks=checks,
             names=tuple(job.name for job in JOBS),
             series=delta.series,
+            software=SOFTWARE,
         )
 
     def _check(self, queue: str) -> QueueCheck:
