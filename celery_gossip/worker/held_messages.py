@@ -1,8 +1,8 @@
 """HeldMessages: messages that the worker holds for so long that the broker may deliver them again.
 
-Read on the sender thread, every few seconds, and only of a broker with a visibility timeout. Such a broker delivers a
-message again if it is not acknowledged in time: while it waits for its ETA or for a slot, or while its task runs, if
-that has `acks_late`.
+Read on the sender thread, once a minute or more often, and only of a broker with a visibility timeout. Such a broker
+delivers a message again if it is not acknowledged in time: while it waits for its ETA or for a slot, or while its task
+runs, if that has `acks_late`.
 """
 
 import heapq
@@ -18,8 +18,8 @@ from celery_gossip.worker.task_outcome import received_at
 __all__ = ["HeldMessages"]
 
 _REPORTED_FROM = 0.5  #: share of the visibility timeout from which a message is reported
-_MIN_INTERVAL, _MAX_INTERVAL = 1.0, 10.0  #: seconds between two readings: 10,000 requests take some milliseconds
-_READINGS = 20  #: per visibility timeout, if that is short
+_READINGS = 60  #: per visibility timeout
+_MIN_INTERVAL, _MAX_INTERVAL = 1.0, 60.0  #: seconds between two readings: 10,000 requests take 10 ms
 
 _Held = tuple[float, Any, HeldState, float, float]  # seconds in all, request, state, age, remaining
 

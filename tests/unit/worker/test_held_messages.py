@@ -38,7 +38,7 @@ class Scene:
         return request
 
     def read(self) -> list[tuple[str, str, float, float]]:
-        self.clock.advance(10.0)
+        self.clock.advance(60.0)
         return [(one.id, one.state, one.age, one.remaining) for one in self.held.read()]
 
 
@@ -61,18 +61,18 @@ def eta_in(seconds: float) -> datetime:
 def test_a_running_task_is_held_if_it_is_not_acknowledged(scene: Scene) -> None:
     run(scene.request("late", 2000.0, acknowledged=False))
     run(scene.request("early", 3000.0, acknowledged=True))
-    assert scene.read() == [("late", "running", 2010.0, 0.0)]
+    assert scene.read() == [("late", "running", 2060.0, 0.0)]
 
 
 def test_a_reserved_task_is_held_in_any_case(scene: Scene) -> None:
-    worker_state.reserved_requests.add(scene.request("id-1", 1795.0))
+    worker_state.reserved_requests.add(scene.request("id-1", 1745.0))
     assert scene.read() == [("id-1", "reserved", 1805.0, 0.0)]
 
 
 def test_of_a_scheduled_task_the_time_until_its_eta_counts(scene: Scene) -> None:
     for task_id, age, seconds in (("far", 0.0, 7200.0), ("near", 100.0, 60.0), ("half", 1000.0, 900.0)):
         scene.consumer.timer.wait_for_eta(scene.request(task_id, age, _eta=eta_in(seconds)))
-    assert scene.read() == [("far", "scheduled", 10.0, 7200.0), ("half", "scheduled", 1010.0, 900.0)]
+    assert scene.read() == [("far", "scheduled", 60.0, 7200.0), ("half", "scheduled", 1060.0, 900.0)]
 
 
 def test_messages_held_for_less_than_half_of_the_timeout_are_not_reported(scene: Scene) -> None:
@@ -84,7 +84,7 @@ def test_the_three_that_are_held_for_longest_are_reported(scene: Scene) -> None:
     for number in range(9):
         worker_state.reserved_requests.add(scene.request(f"id-{number}", 2000.0 + number))
     assert [one[0] for one in scene.read()] == ["id-8", "id-7", "id-6"]
-    assert scene.held.read()[0] == HeldMessage("mail", "shop.pack", "id-8", "reserved", 2018.0)
+    assert scene.held.read()[0] == HeldMessage("mail", "shop.pack", "id-8", "reserved", 2068.0)
 
 
 def test_without_the_time_of_receipt_a_message_counts_as_new(scene: Scene) -> None:
@@ -101,8 +101,8 @@ def test_of_a_broker_without_visibility_timeout_nothing_is_read(timeout: float |
     worker_state.reserved_requests.clear()
 
 
-def test_requests_are_read_every_ten_seconds_and_more_often_if_the_timeout_is_short() -> None:
-    for timeout, seconds in ((3600.0, 10.0), (60.0, 3.0), (5.0, 1.0)):
+def test_requests_are_read_once_a_minute_and_more_often_if_the_timeout_is_short() -> None:
+    for timeout, seconds in ((43_200.0, 60.0), (3600.0, 60.0), (600.0, 10.0), (5.0, 1.0)):
         scene = Scene(timeout)
         request = scene.request("id-1", 1e5)
         scene.held.read()
