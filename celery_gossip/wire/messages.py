@@ -20,6 +20,7 @@ from celery_gossip.wire.limits import (
     clamp_total,
     sanitize_name,
 )
+from celery_gossip.wire.resources import PoolProcesses, Resources
 from celery_gossip.wire.tasks import (
     MAX_EXCEPTION_CLASSES,
     MAX_WAITING,
@@ -47,7 +48,9 @@ __all__ = [
     "Gossip",
     "GossipState",
     "Histogram",
+    "PoolProcesses",
     "QueueCheck",
+    "Resources",
     "RunningTask",
     "TaskCount",
     "TaskSeries",
@@ -142,6 +145,7 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     #: Stack of the thread of the event loop while it is blocked: `module:function:line`, innermost first. Only in some
     #: of the reports of a stall.
     stack: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_FRAMES)] = ()
+    resources: Resources | None = None  #: memory, CPU time and processes; in every fifth report, from the first
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True):

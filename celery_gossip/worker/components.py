@@ -14,6 +14,7 @@ from celery_gossip.worker.liveness import LivenessReporter, open_health_file
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.probe import Probe
 from celery_gossip.worker.reporter import Reporter, WorkerIdentity
+from celery_gossip.worker.resource_reader import ResourceReader
 from celery_gossip.worker.sender import Sender
 from celery_gossip.worker.stack_sampler import StackSampler
 from celery_gossip.worker.tick_timer import TickTimer
@@ -60,6 +61,7 @@ def build_components(
         return reporter.probe_from_thread()
 
     sender = Sender(publisher, probe_from_thread, options.interval, meter=meter)
+    sender.report_resources(ResourceReader(lambda: consumer.pool).read)
     components = WorkerComponents(
         identity=identity,
         probe=probe,

@@ -14,12 +14,13 @@ import msgspec
 
 from celery_gossip.transport.backoff import backoff
 from celery_gossip.wire.encoding import encode_bounded
-from celery_gossip.wire.messages import Gossip, clamp_seconds
+from celery_gossip.wire.messages import Gossip, Resources, clamp_seconds
 from celery_gossip.worker.metrics import Meter, MetricsDelta
 
 __all__ = ["Delivery", "GossipPublisher", "SenderEvent"]
 
 _FINAL_COPIES = 2  #: copies of the final gossip: no later gossip follows that could replace a lost one
+_RESOURCE_PERIOD = 5  #: reports; the first of them contains the resources
 _MAX_FINAL_COPIES = 100  #: if the task counts do not fit into fewer messages
 
 
@@ -47,7 +48,7 @@ class SenderEvent:
     """Something that happened on the sender thread, for the event loop to log and signal."""
 
     kind: Literal["failed", "blocked", "recovered"]
-    phase: str = ""  #: of a failure: probe, count, encode, publish or turn
+    phase: str = ""  #: of a failure: probe, count, resources, encode, publish or turn
     exception: Exception | None = None
     duration: float = 0.0  #: seconds that the failed step took
 
@@ -72,6 +73,7 @@ class Delivery:
         self.retry_at = 0.0  #: monotonic seconds; before that time nothing is sent
         self.is_unconfirmed = False  #: the broker was unreachable at the last attempt, or has not answered it yet
         self.latest: Gossip | None = None  #: the last gossip that was sent or attempted
+        self.read_resources: Callable[[], Resources | None] | None = None  #: called for every fifth report
 
     def send(self, gossip: Gossip) -> bool:
         """Send this gossip; return False if it is to be sent again after `retry_at`.
@@ -110,7 +112,7 @@ class Delivery:
         self._publisher.close()
 
     def _completed(self, gossip: Gossip) -> Gossip:
-        """Return the gossip with its number, its time and the task counts up to now."""
+        """Return the gossip with its number, its time, the task counts up to now, and the resources if it is due."""
         counts = self._collect()
         return msgspec.structs.replace(
             gossip,
@@ -120,6 +122,7 @@ class Delivery:
             overflowed=counts.overflowed,
             skewed=counts.skewed,
             undecodable=counts.undecodable,
+            resources=self._resources(gossip),
         )
 
     def _collect(self) -> MetricsDelta:
@@ -128,6 +131,17 @@ class Delivery:
         except Exception as exc:  # send the gossip without task counts
             self._record(SenderEvent("failed", "count", exc))
             return MetricsDelta()
+
+    def _resources(self, gossip: Gossip) -> Resources | None:
+        """Return the resources for this report; None if they are not due, or the worker has ended."""
+        read, is_due = self.read_resources, self._seq % _RESOURCE_PERIOD == 1
+        if read is None or not is_due or gossip.state == "offline":
+            return None
+        try:
+            return read()
+        except Exception as exc:  # send the gossip without them
+            self._record(SenderEvent("failed", "resources", exc))
+            return None
 
     def _commit(self, sent: int) -> None:
         try:

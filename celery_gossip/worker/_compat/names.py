@@ -101,6 +101,11 @@ INTERNALS = (
     Internal("celery.concurrency.asynpool:AsynPool._fileno_to_inq", "count processes that are ready", "all processes"),
     Internal("celery.concurrency.asynpool:AsynPool._proc_alive_timeout", "seconds for a process to start", "4 s"),
     Internal("billiard.pool:Pool._pool", "count processes without an event loop", "the number that is configured"),
+    Internal("billiard.pool:Pool.process_flush_queues", "count processes that ended", "they are not counted"),
+    Internal("billiard.process:BaseProcess._popen", "memory of the processes, and how they ended", "not reported"),
+    Internal("billiard.popen_fork:Popen.returncode", "how processes ended", "not reported"),
+    Internal("billiard.process:BaseProcess._controlled_termination", "recognize a pool that shrinks", "terminated"),
+    Internal("billiard.process:BaseProcess._job_terminated", "recognize terminated tasks", "by the signal"),
     # Start and command line.
     Internal("celery.utils.nodenames:node_format", "expand %n, %h and %d in a path", "expanded by own code"),
     Internal("celery.bin.base:CeleryOption", "heading of the flags in --help", "no heading"),
