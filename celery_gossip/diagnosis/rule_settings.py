@@ -36,6 +36,9 @@ class Thresholds:
     long_seconds: float = 60.0  #: seconds below which no run is long; at least 10
     long_factor: float = 3.0  #: factor by which a run must exceed the 99th percentile of its task name
     stuck_seconds: float = 300.0  #: seconds from which a run of unknown usual length is stuck; at least 10
+    lost_processes: int = 3  #: processes of a pool that are lost within a minute
+    memory_share: float = 0.9  #: share of the memory limit from which a worker is near it
+    climb_share: float = 0.2  #: share by which memory must rise over six periods
 
 
 #: Lowest and highest value of each threshold.
@@ -49,6 +52,9 @@ _BOUNDS = {
     "long_seconds": (10.0, _MAX_SECONDS),
     "long_factor": (1.0, 1000.0),
     "stuck_seconds": (10.0, _MAX_SECONDS),
+    "lost_processes": (1, 1_000_000),
+    "memory_share": (0.01, 1.0),
+    "climb_share": (0.01, 1000.0),
 }
 
 

@@ -7,7 +7,7 @@ finding.
 from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
-from celery_gossip.diagnosis import listener_rules, queue_rules, rate_rules, task_rules, worker_rules
+from celery_gossip.diagnosis import listener_rules, queue_rules, rate_rules, resource_rules, task_rules, worker_rules
 from celery_gossip.diagnosis.inputs import FindingKind, PendingFinding, RuleInput
 
 __all__ = ["KINDS", "QUEUE_KINDS", "pending_findings"]
@@ -32,6 +32,7 @@ _RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
     rate_rules.failing,
     task_rules.slots_pinned,
     task_rules.pool_dead,
+    resource_rules.pool_thrashes,
     task_rules.poison,
     queue_rules.all_paused,
     worker_rules.duplicate_hostname,
@@ -42,6 +43,8 @@ _RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
     task_rules.task_runs_long,
     task_rules.limit_not_enforced,
     task_rules.runs_twice,
+    resource_rules.near_memory_limit,
+    resource_rules.memory_climbs,
     queue_rules.backlog_unknown,
     listener_rules.mixed_versions,
     listener_rules.wrong_signature,
