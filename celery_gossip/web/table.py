@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, WorkerView
 from celery_gossip.web.rates import per_second, rounded_share, step, throughput_fields
+from celery_gossip.web.resource_rows import memory_spark, resource_row
 from celery_gossip.web.schema import Check, Queue, RunningTask, Step, Task, Worker
 from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
 from celery_gossip.wire.messages import Gossip, QueueCheck
@@ -65,7 +68,8 @@ def worker(snapshot: Snapshot, hostname: str) -> Worker | None:
     """Return the row of one worker; None if it is not in the view."""
     throughput = snapshot.throughput.workers()
     views = (view for view in snapshot.view.workers if view.gossip.hostname == hostname)
-    return next((_worker(snapshot, view, throughput) for view in views), None)
+    rows = (replace(_worker(snapshot, view, throughput), memory_spark=memory_spark(view)) for view in views)
+    return next(rows, None)
 
 
 def task(snapshot: Snapshot, name: str) -> Task | None:
@@ -155,6 +159,7 @@ def _worker(snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName) 
         restarts=start.restarts if start else 0,
         is_verified=view.is_verified,
         stack=view.stack,
+        resources=resource_row(snapshot, view),
     )
 
 
