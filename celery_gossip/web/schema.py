@@ -170,7 +170,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     is_verified: bool | None  #: true if the reports are signed; null if there is no secret to verify them with
     #: frames of the thread of its event loop while that is blocked, `module:function:line`, innermost first
     stack: tuple[str, ...] = ()
-    resources: Resources | None = None  #: null if the worker has not reported them
+    #: null if the worker has not reported them, and in the topic `workers` of the event stream
+    resources: Resources | None = None
     #: memory in the reports of `recording` that contain it, in MiB, oldest first; only of a single worker
     memory_spark: tuple[int, ...] = ()
 

@@ -38,10 +38,10 @@ def queues(snapshots: Iterable[Snapshot]) -> dict[str, Queue]:
     }
 
 
-def workers(snapshots: Iterable[Snapshot]) -> dict[str, Worker]:
+def workers(snapshots: Iterable[Snapshot], *, with_resources: bool = True) -> dict[str, Worker]:
     """Return `{source/hostname: row}`."""
     return {
-        f"{snapshot.source}/{view.gossip.hostname}": _worker(snapshot, view, throughput)
+        f"{snapshot.source}/{view.gossip.hostname}": _worker(snapshot, view, throughput, with_resources=with_resources)
         for snapshot in snapshots
         for throughput in (snapshot.throughput.workers(),)
         for view in snapshot.view.workers
@@ -129,7 +129,9 @@ def _queue(snapshot: Snapshot, view: QueueView, throughput: ThroughputByName) ->
     )
 
 
-def _worker(snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName) -> Worker:
+def _worker(
+    snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName, *, with_resources: bool = True
+) -> Worker:
     gossip, start = view.gossip, snapshot.starts.get(view.gossip.hostname)
     counts = throughput.get(gossip.hostname, _NO_TASKS)
     started_at = start.started_at if start else None
@@ -159,7 +161,7 @@ def _worker(snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName) 
         restarts=start.restarts if start else 0,
         is_verified=view.is_verified,
         stack=view.stack,
-        resources=resource_row(snapshot, view),
+        resources=resource_row(snapshot, view) if with_resources else None,
     )
 
 
