@@ -73,7 +73,7 @@ _METRICS = (
     ),
     _processes(
         "_terminated_total",
-        "Processes that ended by SIGTERM: a time limit, or a task that was revoked.",
+        "Processes that ended by a time limit, with a task that was revoked, or by SIGTERM.",
         lambda one: one.terminated,
     ),
     _processes("_lost_total", "Processes that were killed, crashed or exited with an error.", lambda one: one.lost),

@@ -112,7 +112,7 @@ class PoolProcesses(msgspec.Struct, frozen=True, kw_only=True):
     started: int
     exited: int  #: ended normally: the pool shrank, was restarted or shut down
     recycled: int  #: ended because of max_tasks_per_child or max_memory_per_child
-    terminated: int  #: ended by SIGTERM: a time limit, or a task that was revoked with `terminate`
+    terminated: int  #: ended by a time limit, with a task that was revoked with `terminate`, or by SIGTERM
     lost: int  #: killed, crashed or exited with an error
     last_loss: int | None  #: exit code of the process lost last, negative for a signal
 

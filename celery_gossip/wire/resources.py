@@ -23,7 +23,7 @@ class PoolProcesses(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started: Count  #: with those that were alive at the first report
     exited: Count  #: ended normally: the pool shrank, was restarted or shut down
     recycled: Count  #: ended because of max_tasks_per_child or max_memory_per_child
-    terminated: Count  #: ended by SIGTERM: a time limit, or `revoke(terminate=True)`
+    terminated: Count  #: ended by a time limit, by `revoke(terminate=True)`, or by another SIGTERM
     lost: Count  #: ended by another signal, or with another exit code
     starting: Count  #: alive, but not ready for tasks yet
     last_loss: ExitCode | None = None  #: exit code of the process lost last, negative for a signal; None if none was

@@ -28,6 +28,7 @@ class PoolProcessCounts:
         self._is_counted = False  # False on a release of billiard that does not report ends
         self._ends = Counter[_How]()
         self._noted = WeakSet[Any]()
+        self._timed_out = WeakSet[Any]()  # to be killed because their task has reached its time limit
         self._last_loss: int | None = None
         self._started = 0
 
@@ -66,14 +67,14 @@ class PoolProcessCounts:
         self._pool = processes
         self._pools += 1
         self._ends["exited"] += max(0, self._started - self._ends.total())  # with the former pool
-        self._is_counted = compat.watch_ends(processes, partial(self._note, self._pools))
+        self._is_counted = compat.watch_ends(processes, partial(self._note, self._pools), self._timed_out.add)
 
     def _note(self, pool_number: int, process: Any) -> None:
         end = compat.end_of_process(process)
         if end is None or process in self._noted or pool_number < self._pools:
             return
         self._noted.add(process)
-        how = _how_it_ended(end)
+        how: _How = "terminated" if process in self._timed_out else _how_it_ended(end)
         if how == "lost":
             self._last_loss = max(-255, min(255, end.exit_code))
         self._ends[how] += 1

@@ -102,6 +102,10 @@ INTERNALS = (
     Internal("celery.concurrency.asynpool:AsynPool._proc_alive_timeout", "seconds for a process to start", "4 s"),
     Internal("billiard.pool:Pool._pool", "count processes without an event loop", "the number that is configured"),
     Internal("billiard.pool:Pool.process_flush_queues", "count processes that ended", "they are not counted"),
+    Internal("billiard.pool:Pool._timeout_handler", "source of the following name", "counted as lost"),
+    Internal(
+        "billiard.pool:TimeoutHandler._trywaitkill", "recognize processes that time limits end", "counted as lost"
+    ),
     Internal("billiard.process:BaseProcess._popen", "memory of the processes, and how they ended", "not reported"),
     Internal("billiard.popen_fork:Popen.returncode", "how processes ended", "not reported"),
     Internal("billiard.process:BaseProcess._controlled_termination", "recognize a pool that shrinks", "terminated"),

@@ -42,20 +42,26 @@ def end_of_process(process: Any) -> ProcessEnd | None:
     )
 
 
-def watch_ends(processes: Any, note: Callable[[Any], None]) -> bool:
-    """Let billiard's pool call `note(process)`, on its own thread, for each process that ends.
+def watch_ends(processes: Any, on_end: Callable[[Any], None], on_time_limit: Callable[[Any], None]) -> bool:
+    """Let billiard's pool call these, on its own thread, with each process that ends, and that it will kill.
 
-    May also be called for a process that has not ended, and more than once. Return False if this billiard has no such
-    method to extend.
+    `on_end` may also be called for a process that has not ended, and more than once. `on_time_limit` is called before a
+    process is killed because its task has reached the time limit. Return False if this billiard does not report ends.
     """
-    flush = getattr(processes, "process_flush_queues", None)
-    if not callable(flush):
+    _call_before(getattr(processes, "_timeout_handler", None), "_trywaitkill", on_time_limit)
+    return _call_before(processes, "process_flush_queues", on_end)
+
+
+def _call_before(owner: Any, name: str, note: Callable[[Any], None]) -> bool:
+    """Let this object call `note` before its method. Return False if it has no such method."""
+    method = getattr(owner, name, None)
+    if not callable(method):
         return False
 
-    def note_and_flush(process: Any) -> Any:
+    def note_and_call(process: Any) -> Any:
         with suppress(Exception):  # the pool must be maintained whatever happens here
             note(process)
-        return flush(process)
+        return method(process)
 
-    processes.process_flush_queues = note_and_flush
+    setattr(owner, name, note_and_call)
     return True

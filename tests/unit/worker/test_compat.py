@@ -103,6 +103,8 @@ def a_connection() -> Iterator[Any]:
     "billiard.process:BaseProcess._job_terminated",
     "billiard.popen_fork:Popen.returncode",
     "billiard.pool:Pool.process_flush_queues",
+    "billiard.pool:Pool._timeout_handler",
+    "billiard.pool:TimeoutHandler._trywaitkill",
 )
 def processes_of_a_pool_have_their_end() -> bool:
     process = billiard.process.BaseProcess()
@@ -112,6 +114,8 @@ def processes_of_a_pool_have_their_end() -> bool:
         and source_has(billiard.popen_fork.Popen, "self.returncode = None", "self.pid = os.fork()")
         and source_has(billiard.pool.Pool.terminate_job, "proc._job_terminated = True")
         and source_has(billiard.pool.Pool._join_exited_workers, "self.process_flush_queues(worker)")
+        and source_has(billiard.pool.Pool.__init__, "self._timeout_handler = self.TimeoutHandler(")
+        and source_has(billiard.pool.TimeoutHandler.on_hard_timeout, "self._trywaitkill(process)")
         and billiard.pool.EX_RECYCLE == 0x9B
     )
 

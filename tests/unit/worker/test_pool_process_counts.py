@@ -100,6 +100,21 @@ def test_the_exit_code_says_how_a_process_ended(
     assert ends(counts, a_pool(processes)) == expected
 
 
+def test_a_process_that_is_killed_at_a_time_limit_is_terminated_whatever_the_signal(counts: PoolProcessCounts) -> None:
+    """billiard sends SIGTERM, and SIGKILL a tenth of a second later; children take longer."""
+    processes = FakePool(3)
+    killed: list[Any] = []
+    handler = SimpleNamespace(_trywaitkill=killed.append)
+    processes._timeout_handler = handler  # type: ignore[attr-defined]
+    counts.read(a_pool(processes))
+    process, other, _ = processes._pool
+    handler._trywaitkill(process)
+    processes.end(process, -9)
+    processes.end(other, -9)
+    assert killed == [process]
+    assert ends(counts, a_pool(processes)) == {"started": 3, "terminated": 1, "lost": 1, "last_loss": -9}
+
+
 def test_processes_that_come_and_go_between_two_readings_are_counted(counts: PoolProcessCounts) -> None:
     processes = FakePool(1)
     counts.read(a_pool(processes))
