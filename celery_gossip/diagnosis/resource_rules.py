@@ -109,7 +109,10 @@ def _describe_loss(code: int | None, resources: Resources) -> str:
     if name == "SIGKILL":
         used, limit = resources.memory_used, resources.memory_limit
         memory = f" (it uses {_share_of_limit(used, limit)})" if used and limit else ""
-        return f"was killed with {name}: by the kernel, if memory is short{memory}, or by hand"
+        return (
+            f"was killed with {name}: by the kernel, if memory is short{memory}; by Celery, if it takes longer to "
+            "start than `worker_proc_alive_timeout`; or by hand"
+        )
     return f"was killed with {name}"
 
 

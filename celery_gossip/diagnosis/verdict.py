@@ -29,6 +29,7 @@ _MIN_UNLIMITED_RISE = 256 * 2**20  #: bytes
 _UNLIMITED_FACTOR = 2.0  #: by which memory must have risen if no limit is known
 
 _MIN_STALL = 5.0  #: seconds
+_MIN_SHUTDOWN = 5.0  #: seconds
 _TOGETHER = 5.0  #: seconds between two last reports of workers that were lost together, besides two intervals
 #: `{seconds: who kills a process so long after SIGTERM, unless set otherwise}`
 _GRACE_PERIODS = {10: "Docker", 30: "Kubernetes", 90: "systemd"}
@@ -131,6 +132,8 @@ def _shutdown(last: Gossip) -> str:
     if last.state != "draining" or started_at is None:
         return ""
     seconds = max(0.0, last.sent_at - started_at)
+    if seconds < _MIN_SHUTDOWN:  # few give a worker so little time
+        return f"It had been shutting down for {format_duration(seconds)}: it may have been killed for taking too long."
     by = next((who for at, who in _GRACE_PERIODS.items() if -1.0 <= at - seconds <= 1.0 + 2 * last.interval), None)
     default = f" (the default of {by})" if by else ""
     return (

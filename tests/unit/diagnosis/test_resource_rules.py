@@ -103,7 +103,7 @@ def test_a_pool_that_shuts_down_does_not_thrash() -> None:
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (-9, "The last one was killed with SIGKILL: by the kernel, if memory is short, or by hand."),
+        (-9, "The last one was killed with SIGKILL: by the kernel, if memory is short; by Celery, if"),
         (-11, "The last one crashed with SIGSEGV: an error in native code, such as that of a library."),
         (-6, "crashed with SIGABRT"),
         (-7, "crashed with SIGBUS"),
@@ -123,7 +123,7 @@ def test_the_text_says_how_much_memory_is_used_where_that_matters() -> None:
         Resources(memory_used=int(1.9 * GIB), memory_limit=2 * GIB, processes=processes(lost)) for lost in (0, 4)
     ]
     text = next(one.text for one in found(a_worker(*readings)) if one.kind == "pool_thrashes")
-    assert "if memory is short (it uses 95% (1.9 GiB) of the memory limit of 2.0 GiB), or by hand" in text
+    assert "if memory is short (it uses 95% (1.9 GiB) of the memory limit of 2.0 GiB); by Celery" in text
 
 
 def test_the_number_of_processes_can_be_set() -> None:

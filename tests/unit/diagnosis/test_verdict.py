@@ -78,6 +78,10 @@ DRAINING = {"state": "draining", "sent_at": 1540.0, "checks": (a_check(shutdown_
         (Story(last={**DRAINING, "sent_at": 1519.5}), "shutting down for 9.5s, and was probably killed"),
         (Story(last={**DRAINING, "sent_at": 1519.5}), "(the default of Docker)"),
         (Story(last={**DRAINING, "sent_at": 1533.0}), "was over: allow more time"),
+        (
+            Story(last={**DRAINING, "sent_at": 1512.0}),
+            "shutting down for 2s: it may have been killed for taking too long",
+        ),
         (Story(last={"stalled_for": 95.0}), "Its event loop had been blocked for 95s before: it may have been killed"),
         (Story(lost=[0, 0, 1, 4]), "Its pool had lost 4 processes within its last reports"),
         (Story(lost=[7, 8]), "Its pool had lost 1 process within its last reports"),
@@ -116,7 +120,7 @@ def test_no_evidence_is_no_cause(story: Story) -> None:
 
 
 def test_a_clock_that_was_set_back_during_the_shutdown_is_no_negative_time() -> None:
-    assert "shutting down for 0ms" in verdict(Story(last={**DRAINING, "sent_at": 1000.0}))
+    assert "shutting down for 0ms: it may have been killed" in verdict(Story(last={**DRAINING, "sent_at": 1000.0}))
 
 
 def test_a_worker_that_never_reported_its_memory_shows_no_cause() -> None:

@@ -182,7 +182,6 @@ def test_a_pool_that_grows_and_shrinks(counts: PoolProcessCounts) -> None:
 @pytest.mark.parametrize(
     "pool",
     [None, object(), a_pool(None), a_pool(SimpleNamespace()), a_pool(SimpleNamespace(_pool=None)), a_pool([1, 2])],
-    ids=str,
 )
 def test_a_pool_without_processes_has_no_counts(counts: PoolProcessCounts, pool: Any) -> None:
     assert counts.read(pool) == (None, [])
