@@ -34,7 +34,7 @@ function memoryValue() {
     setText(text, bytes(memory_used ?? (rss === null ? null : rss + (children_rss ?? 0))));
     chart.update(memory_spark);
   };
-  return { element: h("span", { class: "bar" }, text, chart.element), update };
+  return { element: h("span", { class: "bar" }, chart.element, text), update };
 }
 
 /** @type {Page.Stat<Row.Worker>[]} */
