@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from celery_gossip import signals as signals
     from celery_gossip.cluster.cluster import Cluster as Cluster
+    from celery_gossip.cluster.recording import Recording as Recording
+    from celery_gossip.cluster.recording import Sample as Sample
     from celery_gossip.cluster.statistics import GroupBy as GroupBy
     from celery_gossip.cluster.task_view import TaskView as TaskView
     from celery_gossip.cluster.throughput import Throughput as Throughput
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from celery_gossip.options import GossipOptions as GossipOptions
     from celery_gossip.wire.messages import Gossip as Gossip
     from celery_gossip.wire.messages import GossipState as GossipState
+    from celery_gossip.wire.messages import PoolProcesses as PoolProcesses
     from celery_gossip.wire.messages import QueueCheck as QueueCheck
+    from celery_gossip.wire.messages import Resources as Resources
     from celery_gossip.worker.bootstep import GossipStep as GossipStep
     from celery_gossip.worker.install import install as install
 
@@ -69,11 +73,15 @@ _MODULE_OF = {
     "NotRunning": "errors",
     "OversizedGossip": "errors",
     "Paused": "cluster.view",
+    "PoolProcesses": "wire.messages",
     "QueueCheck": "wire.messages",
     "QueueView": "cluster.view",
+    "Recording": "cluster.recording",
     "RejectedGossip": "errors",
     "RejectionEvent": "listener.events",
+    "Resources": "wire.messages",
     "RuleSettings": "diagnosis.rule_settings",
+    "Sample": "cluster.recording",
     "Severity": "diagnosis.kinds",
     "TaskView": "cluster.task_view",
     "Throughput": "cluster.throughput",
@@ -110,11 +118,15 @@ __all__ = [
     "NotRunning",
     "OversizedGossip",
     "Paused",
+    "PoolProcesses",
     "QueueCheck",
     "QueueView",
+    "Recording",
     "RejectedGossip",
     "RejectionEvent",
+    "Resources",
     "RuleSettings",
+    "Sample",
     "Severity",
     "TaskView",
     "Throughput",

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-__all__ = ["format_duration", "format_percent", "join_names"]
+__all__ = ["format_bytes", "format_duration", "format_percent", "join_names"]
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def format_percent(rate: float | None) -> str:
@@ -10,6 +12,17 @@ def format_percent(rate: float | None) -> str:
     if rate is None:
         return "-"
     return "<1%" if 0 < rate < 0.01 else f"{rate:.0%}"
+
+
+def format_bytes(count: float | None) -> str:
+    """Return a size with its unit and two or three digits, as in `1.9 GiB`; a dash for None."""
+    if count is None:
+        return "-"
+    size, at = count / 1024, 0
+    while size >= 999.5 and at + 1 < len(_UNITS):
+        size, at = size / 1024, at + 1
+    unit = _UNITS[at]
+    return f"{size:.1f} {unit}" if 0 < size < 9.95 else f"{size:.0f} {unit}"
 
 
 def format_duration(seconds: float | None) -> str:

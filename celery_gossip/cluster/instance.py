@@ -8,9 +8,10 @@ from math import inf
 
 import msgspec
 
+from celery_gossip.cluster.recording import Recorder
 from celery_gossip.cluster.silence_timeouts import SilenceTimeouts
 from celery_gossip.cluster.view import WorkerState
-from celery_gossip.wire.messages import Gossip, Software
+from celery_gossip.wire.messages import Gossip, Resources, Software
 
 __all__ = ["Instance", "InstanceTable", "are_concurrent", "reported_state"]
 
@@ -30,9 +31,19 @@ class Instance:
     is_overdue: bool = False  #: no report within the timeout; only a new report clears this, not a longer timeout
     has_advanced: bool = False  #: a second report with a higher `seq` arrived
     software: Software | None = None  #: of the latest report that has it; None if none had
+    resources: Resources | None = None  #: of the latest report that contained them, as every fifth does
+    resources_at: float = 0.0  #: when that was received
+    recorder: Recorder | None = None  #: only of the current instance and the previous one
 
     def __post_init__(self) -> None:
         self.software = self.gossip.software
+        self.resources, self.resources_at = self.gossip.resources, self.last_seen
+
+    def start_recording(self) -> None:
+        """Record its reports from its latest one on, unless it has a recorder."""
+        if self.recorder is None:
+            self.recorder = Recorder()
+            self.recorder.add(self.gossip, self.last_seen)
 
     @property
     def is_shutting_down(self) -> bool:
@@ -52,6 +63,10 @@ class Instance:
             self.software = gossip.software
         had_shut_down, self.gossip = self.gossip.state == "offline", gossip
         self.has_advanced = True
+        if gossip.resources is not None:
+            self.resources, self.resources_at = gossip.resources, now
+        if self.recorder is not None:
+            self.recorder.add(gossip, now)
         if is_late:
             self.is_overdue = self.is_overdue and not had_shut_down  # no report was expected after a clean shutdown
             return

@@ -7,23 +7,23 @@ one as a rule, represents the hostname; an instance that continues to report bes
 from collections.abc import Callable
 from itertools import combinations
 from math import inf
-from typing import cast
+from typing import Any, cast
 
 from celery_gossip.cluster.instance import Instance, InstanceTable, are_concurrent, reported_state
+from celery_gossip.cluster.recording import Recording
 from celery_gossip.cluster.report_size import strip_details
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
 from celery_gossip.cluster.view import WorkerState, WorkerView
-from celery_gossip.wire.messages import Gossip, Software
+from celery_gossip.wire.messages import Gossip
 
 __all__ = ["LOST_AFTER", "SUSPECT_AFTER", "Member", "SilenceTimeouts"]
 
 _RETENTION = 600.0  #: seconds for which the tasks that a restart interrupted are reported
+_NOT_RECORDED = Recording()
 _NO_STATE = cast(WorkerState, "")  #: before the first update_state(), and after another instance became current
 
 #: Fields of a WorkerView, in order.
-WorkerViewFields = tuple[
-    Gossip, WorkerState, float, float, float, tuple[Gossip, ...], Gossip | None, bool | None, Software | None
-]
+WorkerViewFields = tuple[Any, ...]
 
 
 class Member:
@@ -34,6 +34,7 @@ class Member:
         self.state = _NO_STATE
         self.since = now  #: when it entered its state
         self._current = Instance(gossip, since=now, last_seen=now)
+        self._current.start_recording()
         self._current_since = now
         self._previous: Instance | None = None  #: the current instance before this one
         self.instances = InstanceTable(self._current)
@@ -125,6 +126,10 @@ class Member:
             self._replaced,
             self.is_verified,
             current.software,
+            current.resources,
+            None if current.resources is None else max(0.0, now - current.resources_at),
+            _recording_of(current),
+            _NOT_RECORDED if self._replaced is None else _recording_of(self._previous),
         )
 
     def _set_state(self, state: WorkerState, now: float) -> list[WorkerState]:
@@ -153,7 +158,10 @@ class Member:
         return [*tracked, previous]
 
     def _make_current(self, instance: Instance, now: float) -> None:
+        if self._previous is not None and self._previous is not instance:
+            self._previous.recorder = None
         self._previous, self._current, self._current_since = self._current, instance, now
+        instance.start_recording()
         self._previous.gossip = strip_details(self._previous.gossip)
         if self.state != "conflict":
             self.state = _NO_STATE  # another instance enters its state, even if that is the same one
@@ -239,3 +247,7 @@ class Member:
         if self.state == "conflict":
             return bool(rivals)
         return any(are_concurrent(one, other, timeouts) for one, other in combinations((self._current, *rivals), 2))
+
+
+def _recording_of(instance: Instance | None) -> Recording:
+    return _NOT_RECORDED if instance is None or instance.recorder is None else instance.recorder.recording()

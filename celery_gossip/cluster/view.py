@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
+from celery_gossip.cluster.recording import Recording
 from celery_gossip.cluster.task_view import TaskView, tasks_of
-from celery_gossip.wire.messages import Gossip, QueueCheck, Software
+from celery_gossip.wire.messages import Gossip, QueueCheck, Resources, Software
 
 __all__ = [
     "GONE",
@@ -51,6 +52,11 @@ class WorkerView:
     #: True if its reports are signed, False if not; None if the listener has no secret to check signatures with.
     is_verified: bool | None = None
     software: Software | None = None  #: release, versions, registered tasks and settings; None if not reported
+    #: Its memory, CPU time and processes, of its latest report that contained them; None if none did.
+    resources: Resources | None = None
+    resources_age: float | None = None  #: seconds since that report, when the snapshot was taken
+    recording: Recording = field(default_factory=Recording)  #: its last reports, and its memory over time
+    replaced_recording: Recording = field(default_factory=Recording)  #: the same of the instance of `replaced`
 
     @property
     def release(self) -> str:

@@ -5,14 +5,23 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
 from celery_gossip.console.report import TaskRow
 from celery_gossip.diagnosis.diagnosis import Finding
-from celery_gossip.wire.messages import as_dict
+from celery_gossip.wire.messages import Resources, as_dict
 
-__all__ = ["finding_json", "queue_json", "status_json", "tasks_json", "throughput_json", "worker_json"]
+__all__ = [
+    "finding_json",
+    "queue_json",
+    "resources_json",
+    "status_json",
+    "tasks_json",
+    "throughput_json",
+    "worker_json",
+]
 
 
 def status_json(
@@ -32,10 +41,10 @@ def status_json(
 
 
 def worker_json(worker: WorkerView) -> dict[str, Any]:
-    """Return `{the report's fields, "state", "age", "rivals": [boots], "replaced", "is_verified", "software"}`.
+    """Return `{the report's fields, "state", "age", "rivals": [boots], "replaced": boot or None, "is_verified", …}`.
 
-    `replaced` is a boot or None, `software` that of the latest report with it, or None. `state` is as judged by the
-    listener (a worker may be suspect or lost); `age` is in seconds.
+    `state` is as judged by the listener (a worker may be suspect or lost); `age` is in seconds. `software` and
+    `resources` (with `resources_age`, see resources_json) are those of the latest reports with them, or None.
     """
     return {
         **as_dict(worker.gossip),
@@ -45,6 +54,17 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
         "replaced": worker.replaced and worker.replaced.boot,
         "is_verified": worker.is_verified,
         "software": msgspec.to_builtins(worker.software),
+        "resources": worker.resources and resources_json(worker.resources),
+        "resources_age": None if worker.resources_age is None else round(worker.resources_age, 3),
+    }
+
+
+def resources_json(resources: Resources) -> dict[str, Any]:
+    """Return the fields of Resources, and of its processes with the number of those alive; null where unknown."""
+    processes = resources.processes
+    return {
+        **_fields(resources),
+        "processes": processes and {**_fields(processes), "alive": processes.alive},
     }
 
 
@@ -84,6 +104,10 @@ def finding_json(finding: Finding, now: float) -> dict[str, Any]:
 def tasks_json(rows: Iterable[TaskRow]) -> list[dict[str, Any]]:
     """Return the fields of running tasks; ages are in seconds, and null where a worker does not report them."""
     return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
+
+
+def _fields(struct: Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
 def _distribution_json(distribution: Distribution) -> dict[str, Any]:

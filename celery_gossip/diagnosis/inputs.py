@@ -17,6 +17,7 @@ from celery_gossip.cluster.unknown_tasks import UnknownTask
 from celery_gossip.cluster.view import View, WorkerView
 from celery_gossip.diagnosis.kinds import CRITICAL, WARNING, FindingKind, Severity
 from celery_gossip.diagnosis.rule_settings import RuleSettings
+from celery_gossip.diagnosis.verdict import Losses
 from celery_gossip.wire.messages import Gossip, QueueCheck
 
 __all__ = [
@@ -145,6 +146,11 @@ class RuleInput:
                     for check in gossip.checks:
                         consumers.setdefault(check.queue, []).append(QueueConsumer(worker, gossip, check))
         return consumers
+
+    @cached_property
+    def losses(self) -> Losses:
+        """Instances of workers that were lost, and why."""
+        return Losses(self.view)
 
     @cached_property
     def long_runs(self) -> dict[tuple[str, str], list[TaskRun]]:

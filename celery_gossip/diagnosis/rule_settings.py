@@ -39,6 +39,9 @@ class Thresholds:
     redelivery_share: float = 0.8  #: share of the visibility timeout from which a message `will_be_redelivered`
     release_tasks: int = 20  #: finished tasks, under the release and under others, for which they are compared
     release_by: float = 0.05  #: amount by which the failure rate of a release must exceed that of others, 0 to 1
+    lost_processes: int = 3  #: processes of a pool that are lost within a minute
+    memory_share: float = 0.9  #: share of the memory limit from which a worker is near it
+    climb_share: float = 0.2  #: share by which memory must rise over six periods
 
 
 #: Lowest and highest value of each threshold.
@@ -55,6 +58,9 @@ _BOUNDS = {
     "redelivery_share": (0.5, 1000.0),
     "release_tasks": (5, 1_000_000),
     "release_by": (0.0, 1.0),
+    "lost_processes": (1, 1_000_000),
+    "memory_share": (0.01, 1.0),
+    "climb_share": (0.01, 1000.0),
 }
 
 

@@ -8,6 +8,7 @@ from celery_gossip.cluster.task_view import tasks_of
 from celery_gossip.cluster.view import WorkerView
 from celery_gossip.diagnosis.inputs import CRITICAL, WARNING, PendingFinding, RuleInput
 from celery_gossip.diagnosis.task_rules import describe_task
+from celery_gossip.diagnosis.verdict import NO_CAUSE
 from celery_gossip.units import join_names
 from celery_gossip.wire.messages import Gossip
 
@@ -20,6 +21,11 @@ _MAX_FRAMES = 4  #: of a stack in one text
 _LIBRARIES = frozenset({"amqp", "billiard", "celery", "celery_gossip", "click", "kombu", "redis", "vine"})
 _MAX_LOST = 3  #: lost workers with a finding each; more share one, as when a whole deployment is killed
 _REDELIVERY = "Tasks with acks_late return to the queue; the others have to be sent again."
+_MORE_TIME = "A warm shutdown (SIGTERM) lets tasks finish: allow more time before the worker is stopped."
+_CHECK_HOST = (
+    "Check the host: the worker was killed (out of memory, `kill -9`), or the network is down. A worker that is "
+    "stopped with SIGTERM, and has time to shut down, is not reported."
+)
 
 
 def stalled(inputs: RuleInput) -> Iterator[PendingFinding]:
@@ -43,35 +49,28 @@ def lost_with_tasks(inputs: RuleInput) -> Iterator[PendingFinding]:
     for worker in inputs.view.workers:
         hostname = worker.gossip.hostname
         if worker.is_gone and worker.gossip.active:
-            text = (
-                f"{_end_of(hostname, worker.gossip)} {_running_tasks(worker.gossip)} {_REDELIVERY}"
-                f"{_prevention(worker.gossip)}"
-            )
-            yield PendingFinding("lost_with_tasks", CRITICAL, hostname, text)
+            ended, rest = worker.gossip, ""
         elif worker.replaced is not None:
-            text = (
-                f"{_end_of(hostname, worker.replaced)} It has been restarted since. "
-                f"{_running_tasks(worker.replaced)} {_REDELIVERY}"
-            )
-            yield PendingFinding("lost_with_tasks", WARNING, hostname, text)
+            ended, rest = worker.replaced, " It has been restarted since."
+        else:
+            continue
+        cause = _MORE_TIME if ended.state == "offline" else inputs.losses.explain(ended)
+        text = f"{_end_of(hostname, ended)}{rest} {_running_tasks(ended)} {_REDELIVERY} {cause}"
+        yield PendingFinding("lost_with_tasks", WARNING if rest else CRITICAL, hostname, text)
 
 
 def worker_lost(inputs: RuleInput) -> Iterator[PendingFinding]:
     """Report idle workers that were lost in the last minutes; lost_with_tasks reports those that ran tasks."""
-    lost = [worker for worker in inputs.view.workers if _is_lost_idle(worker, inputs.view.taken_at)]
-    fix = (
-        "Check the host: the worker was killed (out of memory, `kill -9`), or the network is down. A worker that is "
-        "stopped with SIGTERM, and has time to shut down, is not reported."
-    )
+    lost = [worker.gossip for worker in inputs.view.workers if _is_lost_idle(worker, inputs.view.taken_at)]
     if len(lost) > _MAX_LOST:
-        hostnames = join_names([worker.gossip.hostname for worker in lost], _MAX_LISTED)
-        text = f"{len(lost)} workers stopped reporting without shutting down: {hostnames}. {fix}"
-        yield PendingFinding("worker_lost", WARNING, "listener", text)
+        hostnames = join_names([gossip.hostname for gossip in lost], _MAX_LISTED)
+        text = f"{len(lost)} workers stopped reporting without shutting down: {hostnames}."
+        yield PendingFinding("worker_lost", WARNING, "listener", f"{text} {_cause(inputs.losses.explain_all(lost))}")
         return
-    for worker in lost:
-        hostname = worker.gossip.hostname
-        text = f"{hostname} stopped reporting without shutting down. It ran no task{_held_tasks(worker.gossip)}. {fix}"
-        yield PendingFinding("worker_lost", WARNING, hostname, text)
+    for gossip in lost:
+        text = f"{_end_of(gossip.hostname, gossip)} It ran no task{_held_tasks(gossip)}."
+        cause = _cause(inputs.losses.explain(gossip))
+        yield PendingFinding("worker_lost", WARNING, gossip.hostname, f"{text} {cause}")
 
 
 def duplicate_hostname(inputs: RuleInput) -> Iterator[PendingFinding]:
@@ -111,16 +110,16 @@ def _is_lost_idle(worker: WorkerView, now: float) -> bool:
     return worker.state == "lost" and not worker.gossip.active and now - worker.state_since <= _LOST_FOR
 
 
+def _cause(verdict: str) -> str:
+    return f"{verdict} {_CHECK_HOST}" if verdict == NO_CAUSE else verdict
+
+
 def _end_of(hostname: str, last: Gossip) -> str:
     if last.state == "offline":
         return f"{hostname} was shut down cold, before its tasks finished."
+    if last.state == "draining":
+        return f"{hostname} stopped reporting before its shutdown had ended."
     return f"{hostname} stopped reporting without shutting down."
-
-
-def _prevention(last: Gossip) -> str:
-    if last.state == "offline":
-        return " A warm shutdown (SIGTERM) lets tasks finish: allow more time before the worker is stopped."
-    return " Check its host."
 
 
 def _held_tasks(gossip: Gossip) -> str:

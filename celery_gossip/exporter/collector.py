@@ -11,7 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from celery_gossip.diagnosis.diagnosis import CRITICAL, KINDS, WARNING
-from celery_gossip.exporter import queue, task, worker
+from celery_gossip.exporter import queue, resource, task, worker
 from celery_gossip.exporter.buckets import BucketMapping
 from celery_gossip.exporter.family import Family
 from celery_gossip.exporter.option import ExporterOptions
@@ -38,6 +38,7 @@ _OMITTED = Family("celery_gossip_exporter_dropped_series", "Time series of tasks
 
 FAMILIES = (
     *worker.FAMILIES,
+    *resource.FAMILIES,
     *queue.FAMILIES,
     *task.FAMILIES,
     _FINDINGS,
@@ -73,6 +74,7 @@ def build_families(
 ) -> Iterator[Metric]:
     """Yield every family of FAMILIES that is exported with, or without, the label `hostname`."""
     yield from worker.worker_families(snapshot.view.workers, by_hostname=by_hostname)
+    yield from resource.resource_families(snapshot.view.workers, by_hostname=by_hostname)
     yield from queue.queue_families(snapshot.view)
     yield from task.task_families(selection.kept, mapping, by_hostname=by_hostname)
     yield from _finding_families(snapshot, by_hostname=by_hostname)

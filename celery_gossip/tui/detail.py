@@ -11,6 +11,8 @@ from celery_gossip.cluster.task_view import TaskView, tasks_of
 from celery_gossip.cluster.throughput import Distribution, Throughput
 from celery_gossip.cluster.view import STATES, QueueView, WorkerView
 from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.tui.fact import LABEL_WIDTH, fact, facts
+from celery_gossip.tui.resource_lines import resource_lines
 from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, severity_cell, state_cell
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.sparkline import sparkline
@@ -21,7 +23,6 @@ from celery_gossip.wire.messages import Gossip, QueueCheck, Software, TaskCount,
 __all__ = ["detail_lines", "finding_key"]
 
 _MAX_LISTED = 300  #: ids, workers or checks listed
-_LABEL_WIDTH = 14  #: cells
 
 
 def detail_lines(pane: str, key: str, snapshot: Snapshot, width: int) -> list[Line]:
@@ -38,9 +39,9 @@ def _finding_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
     for finding in snapshot.findings:
         if finding_key(finding) == key:
             yield from _title("Finding", finding.kind, width)
-            yield _fact("severity", severity_cell(finding))
-            yield _fact("subject", finding.subject)
-            yield _fact("since", format_age(snapshot.now - finding.since))
+            yield fact("severity", severity_cell(finding))
+            yield fact("subject", finding.subject)
+            yield fact("since", format_age(snapshot.now - finding.since))
             yield ()
             yield from ((Cell(line),) for line in wrap(escape_text(finding.text), width))
             for lines in (_queue_lines, _worker_lines):
@@ -55,19 +56,17 @@ def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
     history = snapshot.history.get(key, ())
     yield from _title("Queue", key, width)
     states = [f"{queue.states[state]:,} {state}" for state in STATES if queue.states.get(state)]
-    yield from _facts("workers", ", ".join(states) or "none", width)
-    yield _fact("paused", queue.paused)
-    yield _fact(
-        "slots", f"{format_count(queue.slots)}, {format_count(queue.free_slots)} free; shared with other queues"
-    )
-    yield _fact("reserved", f"{format_count(queue.reserved)}, scheduled {format_count(queue.scheduled)}")
-    bars = min(60, width - _LABEL_WIDTH - 12)
+    yield from facts("workers", ", ".join(states) or "none", width)
+    yield fact("paused", queue.paused)
+    yield fact("slots", f"{format_count(queue.slots)}, {format_count(queue.free_slots)} free; shared with other queues")
+    yield fact("reserved", f"{format_count(queue.reserved)}, scheduled {format_count(queue.scheduled)}")
+    bars = min(60, width - LABEL_WIDTH - 12)
     active = sparkline(
         [sample.active for sample in history], bars, snapshot.sample_count, min(queue.slots, MIN_BAR_SCALE)
     )
     backlog = sparkline([sample.backlog for sample in history], bars, snapshot.sample_count, MIN_BAR_SCALE)
-    yield (*_fact("active", Cell(fit(format_count(queue.active), 11))), Cell(f" {active}", "info"))
-    yield (*_fact("backlog", Cell(fit(format_count(queue.backlog), 11))), Cell(f" {backlog}", "trace"))
+    yield (*fact("active", Cell(fit(format_count(queue.active), 11))), Cell(f" {active}", "info"))
+    yield (*fact("backlog", Cell(fit(format_count(queue.backlog), 11))), Cell(f" {backlog}", "trace"))
     yield from _throughput_lines(snapshot.throughput.get(queue.queue), width)
     yield from _worker_lines_of_queue(queue, snapshot, width)
     yield from _task_lines("Running tasks", snapshot.view.tasks(queue=key), queue.active, snapshot)
@@ -76,7 +75,7 @@ def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
 def _throughput_lines(throughput: Throughput | None, width: int) -> Iterator[Line]:
     """Yield lines about the tasks of the last minute."""
     if throughput is None:
-        yield _fact("last minute", "no tasks counted")
+        yield fact("last minute", "no tasks counted")
         return
     failures = ", ".join(
         f"{escape_text(kind)} {number:,}"
@@ -84,9 +83,9 @@ def _throughput_lines(throughput: Throughput | None, width: int) -> Iterator[Lin
     )
     failed = f"{format_percent(throughput.failure_rate)} failed{f' ({failures})' if failures else ''}"
     others = f"{throughput.retried:,} retried, {throughput.revoked:,} revoked, {throughput.rejected:,} rejected"
-    yield from _facts("last minute", f"{throughput.per_second(throughput.ended):.1f}/s done, {failed}, {others}", width)
-    yield from _facts("runtime", _times(throughput.runtime), width)
-    yield from _facts("wait", _times(throughput.wait), width)
+    yield from facts("last minute", f"{throughput.per_second(throughput.ended):.1f}/s done, {failed}, {others}", width)
+    yield from facts("runtime", _times(throughput.runtime), width)
+    yield from facts("wait", _times(throughput.wait), width)
 
 
 def _times(distribution: Distribution) -> str:
@@ -117,20 +116,21 @@ def _worker_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
         return
     gossip = worker.gossip
     yield from _title("Worker", key, width)
-    yield (*_fact("state", state_cell(worker.state)), Cell(f" for {format_age(snapshot.now - worker.state_since)}"))
+    yield (*fact("state", state_cell(worker.state)), Cell(f" for {format_age(snapshot.now - worker.state_since)}"))
     if worker.is_verified is not None:
         signature = (
             "signed with this listener's secret" if worker.is_verified else f"{UNVERIFIED} not signed: unverified"
         )
-        yield _fact("signature", signature)
-    yield _fact("last report", f"{format_age(snapshot.now - worker.heard_at)} ago, every {gossip.interval:g}s")
-    yield _fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {format_age(gossip.stalled_for)}")
-    yield from _facts("instance", f"{gossip.boot}, report {gossip.seq:,}, app {gossip.app}", width)
+        yield fact("signature", signature)
+    yield fact("last report", f"{format_age(snapshot.now - worker.heard_at)} ago, every {gossip.interval:g}s")
+    yield fact("event loop", f"lag {gossip.loop_lag * 1000:,.0f}ms, stalled for {format_age(gossip.stalled_for)}")
+    yield from facts("instance", f"{gossip.boot}, report {gossip.seq:,}, app {gossip.app}", width)
     pool = f"{gossip.pool}, concurrency {format_count(gossip.concurrency)}, prefetch {_prefetch(gossip)}"
-    yield from _facts("pool", pool, width)
-    yield from _facts("tasks", _tasks(gossip), width)
+    yield from facts("pool", pool, width)
+    yield from facts("tasks", _tasks(gossip), width)
     if worker.software is not None:
         yield from _software_lines(worker.software, width)
+    yield from resource_lines(worker, width)
     yield from _other_instances(worker, snapshot)
     if worker.stack:
         yield from _section_title("Blocked in", "module:function:line, innermost first")
@@ -153,10 +153,10 @@ def _worker_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
 def _other_instances(worker: WorkerView, snapshot: Snapshot) -> Iterator[Line]:
     for rival in worker.rivals:
         text = f"instance {escape_text(rival.boot)} reports too: {escape_text(rival.state)}, {_tasks(rival)}"
-        yield _fact("rival", Cell(text, "bad"))
+        yield fact("rival", Cell(text, "bad"))
     if worker.replaced is not None:
         replaced = worker.replaced
-        yield _fact(
+        yield fact(
             "replaced",
             Cell(
                 f"instance {escape_text(replaced.boot)} ended with {format_count(replaced.active)} running tasks",
@@ -170,12 +170,12 @@ def _software_lines(software: Software, width: int) -> Iterator[Line]:
     versions = {"Celery": software.celery, "Kombu": software.kombu, "Python": software.python}
     versions["celery-gossip"] = software.gossip
     known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    yield from _facts("release", software.release or "unknown", width)
-    yield from _facts("versions", known or "unknown", width)
+    yield from facts("release", software.release or "unknown", width)
+    yield from facts("versions", known or "unknown", width)
     registry = f", digest {software.registry}" if software.registry else ""
-    yield from _facts("registered", f"{software.tasks:,} tasks{registry}", width)
+    yield from facts("registered", f"{software.tasks:,} tasks{registry}", width)
     settings = ", ".join(f"{name} {value}" for name, value in settings_of(software).items())
-    yield from _facts("settings", settings or "unknown", width)
+    yield from facts("settings", settings or "unknown", width)
 
 
 def _task_lines(title: str, tasks: Iterable[TaskView], active: int, snapshot: Snapshot) -> Iterator[Line]:
@@ -250,16 +250,6 @@ def _title(kind: str, name: str, width: int) -> Iterator[Line]:
     yield Cell(f"{kind} "), Cell(first, "strong")
     for part in others:
         yield Cell(" " * (len(kind) + 1)), Cell(part, "strong")
-
-
-def _fact(label: str, value: str | Cell) -> Line:
-    return Cell(fit(label, _LABEL_WIDTH), "dim"), value if isinstance(value, Cell) else Cell(escape_text(value))
-
-
-def _facts(label: str, text: str, width: int) -> Iterator[Line]:
-    """Yield a label and its text, in as many lines as it needs."""
-    for at, line in enumerate(wrap(escape_text(text), max(1, width - _LABEL_WIDTH))):
-        yield Cell(fit("" if at else label, _LABEL_WIDTH), "dim"), Cell(line)
 
 
 def _section_title(text: str, note: str) -> Iterator[Line]:

@@ -37,6 +37,7 @@ from celery_gossip.web.parameter import (
     WINDOW,
     WORKER,
 )
+from celery_gossip.web.resource_rows import recording_rows
 from celery_gossip.web.response import (
     Config,
     ControlReply,
@@ -50,6 +51,7 @@ from celery_gossip.web.response import (
     WorkerDetail,
     WorkerList,
 )
+from celery_gossip.web.schema import Worker
 from celery_gossip.web.subject import MAX_RUNS, build_steps, build_tables
 from celery_gossip.web.topic import Subject
 
@@ -117,7 +119,11 @@ class Api:
         return QueueDetail(now=_now(), **await self._subject_tables("queue", call))
 
     async def worker(self, call: Call) -> WorkerDetail:
-        return WorkerDetail(now=_now(), **await self._subject_tables("worker", call))
+        tables = await self._subject_tables("worker", call)
+        worker: Worker = tables["worker"]
+        snapshot = (await self.broadcaster.snapshots())[worker.source]
+        recording = recording_rows(snapshot, worker.hostname)
+        return WorkerDetail(now=_now(), recording=recording, **tables)
 
     async def task(self, call: Call) -> TaskDetail:
         return TaskDetail(now=_now(), **await self._subject_tables("task", call))

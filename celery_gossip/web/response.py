@@ -10,6 +10,7 @@ from celery_gossip.web.schema import (
     Finding,
     Queue,
     RunningTask,
+    Sample,
     Source,
     Step,
     Task,
@@ -98,10 +99,11 @@ class QueueDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker, its queues, its running tasks and its charts."""
+    """One worker, its queues, its running tasks, its last reports and its charts."""
 
     now: UnixTime
     worker: Worker
+    recording: list[Sample]  #: oldest first
     checks: list[Check]
     runs: list[RunningTask]
     steps: list[Step]

@@ -11,8 +11,11 @@ import msgspec
 __all__ = [
     "Check",
     "Finding",
+    "PoolProcesses",
     "Queue",
+    "Resources",
     "RunningTask",
+    "Sample",
     "Software",
     "Source",
     "Step",
@@ -115,6 +118,44 @@ class Software(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, bool | float]  #: settings in force, by their name in Celery
 
 
+class PoolProcesses(msgspec.Struct, frozen=True, kw_only=True):
+    """Processes of a prefork pool: those alive, and counts since the start of the worker."""
+
+    alive: int
+    starting: int  #: of those alive, not ready for tasks yet
+    started: int
+    exited: int  #: ended normally: the pool shrank, was restarted or shut down
+    recycled: int  #: ended because of max_tasks_per_child or max_memory_per_child
+    terminated: int  #: ended by a time limit, with a task that was revoked with `terminate`, or by SIGTERM
+    lost: int  #: killed, crashed or exited with an error
+    last_loss: int | None  #: exit code of the process lost last, negative for a signal
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory in bytes and CPU time of a worker, from the latest report that contains them; null where unknown."""
+
+    at: UnixTime  #: time of that report
+    rss: int | None  #: resident memory of the main process
+    children_rss: int | None  #: of the pool's processes together; pages that they share count in each
+    largest_child_rss: int | None
+    cpu_seconds: Seconds | None  #: since the start of the worker, including processes that ended
+    memory_limit: int | None  #: of its cgroup, or the lowest of those around it
+    memory_used: int | None  #: counts towards that limit, without caches of files
+    processes: PoolProcesses | None  #: null for a pool without processes
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one report; the last 60 of a worker are kept."""
+
+    at: UnixTime
+    memory_used: int | None  #: bytes that count towards the limit; null if the report does not contain it
+    rss: int | None  #: bytes of the main process and the pool's processes; the same
+    active: int
+    reserved: int
+    lost: int | None  #: pool processes lost since the start of the worker
+    lag: Seconds  #: by which the event loop was late, or for which it has been blocked
+
+
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One worker, from its last report."""
 
@@ -145,6 +186,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     stack: tuple[str, ...] = ()
     release: str = ""  #: of the project; empty if unknown
     software: Software | None = None  #: only in the response about a single worker
+    #: null if the worker has not reported them, and in the topic `workers` of the event stream
+    resources: Resources | None = None
+    #: memory in the reports of `recording` that contain it, in MiB, oldest first; only of a single worker
+    memory_spark: tuple[int, ...] = ()
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import islice
 
 from celery_gossip.cluster.statistics import GroupBy
@@ -118,7 +119,8 @@ def _with_steps(build: Callable[[Subject, Snapshot], Tables]) -> Callable[[Subje
 _BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     "fleet": _fleet,
     "queues": _list(table.queues),
-    "workers": _list(table.workers),
+    # Resources of every worker would double what is sent to each viewer of the list, which does not show them.
+    "workers": _list(partial(table.workers, with_resources=False)),
     "tasks": _list(table.tasks),
     "pace": _pace,
     "queue": _with_steps(_queue),

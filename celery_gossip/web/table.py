@@ -8,6 +8,7 @@ from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, WorkerView
 from celery_gossip.web.rates import per_second, rounded_share, step, throughput_fields
+from celery_gossip.web.resource_rows import memory_spark, resource_row
 from celery_gossip.web.schema import Check, Queue, RunningTask, Software, Step, Task, Worker
 from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
 from celery_gossip.wire.messages import Gossip, QueueCheck, settings_of
@@ -37,10 +38,10 @@ def queues(snapshots: Iterable[Snapshot]) -> dict[str, Queue]:
     }
 
 
-def workers(snapshots: Iterable[Snapshot]) -> dict[str, Worker]:
+def workers(snapshots: Iterable[Snapshot], *, with_resources: bool = True) -> dict[str, Worker]:
     """Return `{source/hostname: row}`."""
     return {
-        f"{snapshot.source}/{view.gossip.hostname}": _worker(snapshot, view, throughput)
+        f"{snapshot.source}/{view.gossip.hostname}": _worker(snapshot, view, throughput, with_resources=with_resources)
         for snapshot in snapshots
         for throughput in (snapshot.throughput.workers(),)
         for view in snapshot.view.workers
@@ -67,7 +68,10 @@ def worker(snapshot: Snapshot, hostname: str) -> Worker | None:
     """Return the row of one worker; None if it is not in the view."""
     throughput = snapshot.throughput.workers()
     views = (view for view in snapshot.view.workers if view.gossip.hostname == hostname)
-    rows = (replace(_worker(snapshot, view, throughput), software=_software(view)) for view in views)
+    rows = (
+        replace(_worker(snapshot, view, throughput), software=_software(view), memory_spark=memory_spark(view))
+        for view in views
+    )
     return next(rows, None)
 
 
@@ -128,7 +132,9 @@ def _queue(snapshot: Snapshot, view: QueueView, throughput: ThroughputByName) ->
     )
 
 
-def _worker(snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName) -> Worker:
+def _worker(
+    snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName, *, with_resources: bool = True
+) -> Worker:
     gossip, start = view.gossip, snapshot.starts.get(view.gossip.hostname)
     counts = throughput.get(gossip.hostname, _NO_TASKS)
     started_at = start.started_at if start else None
@@ -159,6 +165,7 @@ def _worker(snapshot: Snapshot, view: WorkerView, throughput: ThroughputByName) 
         is_verified=view.is_verified,
         stack=view.stack,
         release=view.release,
+        resources=resource_row(snapshot, view) if with_resources else None,
     )
 
 

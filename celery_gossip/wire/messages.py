@@ -20,6 +20,7 @@ from celery_gossip.wire.limits import (
     clamp_total,
     sanitize_name,
 )
+from celery_gossip.wire.resources import PoolProcesses, Resources
 from celery_gossip.wire.software import (
     MAX_HELD,
     MAX_RELEASE,
@@ -60,7 +61,9 @@ __all__ = [
     "GossipState",
     "HeldMessage",
     "Histogram",
+    "PoolProcesses",
     "QueueCheck",
+    "Resources",
     "RunningTask",
     "Settings",
     "Software",
@@ -161,6 +164,7 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     software: Software | None = None  #: in the first reports of an instance, and then once a minute
     #: Messages that have been, or will be, held for half of the visibility timeout; those held for longest.
     held: Annotated[tuple[HeldMessage, ...], msgspec.Meta(max_length=MAX_HELD)] = ()
+    resources: Resources | None = None  #: memory, CPU time and processes; in every fifth report, from the first
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True):

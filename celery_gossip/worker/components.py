@@ -15,6 +15,7 @@ from celery_gossip.worker.liveness import LivenessReporter, open_health_file
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.probe import Probe
 from celery_gossip.worker.reporter import Reporter, WorkerIdentity
+from celery_gossip.worker.resource_reader import ResourceReader
 from celery_gossip.worker.sender import Sender
 from celery_gossip.worker.software import SoftwareReport, find_visibility_timeout
 from celery_gossip.worker.stack_sampler import StackSampler
@@ -69,6 +70,7 @@ def build_components(
     sender.add_supplement(Supplement(software, held))
     instrumentation = RequestInstrumentation(meter, probe.queue_of)
     instrumentation.notes_receipt = held.is_enabled
+    sender.report_resources(ResourceReader(lambda: consumer.pool).read)
     components = WorkerComponents(
         identity=identity,
         probe=probe,

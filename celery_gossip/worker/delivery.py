@@ -14,13 +14,14 @@ import msgspec
 
 from celery_gossip.transport.backoff import backoff
 from celery_gossip.wire.encoding import encode_bounded
-from celery_gossip.wire.messages import Gossip, clamp_seconds
+from celery_gossip.wire.messages import Gossip, Resources, clamp_seconds
 from celery_gossip.worker.metrics import Meter, MetricsDelta
 from celery_gossip.worker.supplement import Supplement
 
 __all__ = ["Delivery", "GossipPublisher", "SenderEvent"]
 
 _FINAL_COPIES = 2  #: copies of the final gossip: no later gossip follows that could replace a lost one
+_RESOURCE_PERIOD = 5  #: reports; the first of them contains the resources
 _MAX_FINAL_COPIES = 100  #: if the task counts do not fit into fewer messages
 
 
@@ -48,7 +49,7 @@ class SenderEvent:
     """Something that happened on the sender thread, for the event loop to log and signal."""
 
     kind: Literal["failed", "blocked", "recovered"]
-    phase: str = ""  #: of a failure: probe, count, supplement, encode, publish or turn
+    phase: str = ""  #: of a failure: probe, count, supplement, resources, encode, publish or turn
     exception: Exception | None = None
     duration: float = 0.0  #: seconds that the failed step took
 
@@ -74,6 +75,7 @@ class Delivery:
         self.is_unconfirmed = False  #: the broker was unreachable at the last attempt, or has not answered it yet
         self.latest: Gossip | None = None  #: the last gossip that was sent or attempted
         self.supplement: Supplement | None = None  #: adds parts to each report
+        self.read_resources: Callable[[], Resources | None] | None = None  #: called for every fifth report
 
     def send(self, gossip: Gossip) -> bool:
         """Send this gossip; return False if it is to be sent again after `retry_at`.
@@ -112,7 +114,7 @@ class Delivery:
         self._publisher.close()
 
     def _completed(self, gossip: Gossip) -> Gossip:
-        """Return the gossip with its number, its time, its supplement and the task counts up to now."""
+        """Return the gossip with its number, its time, the task counts up to now, and the parts that are due."""
         counts = self._collect()
         if self.supplement is not None:
             gossip = self.supplement.complete(gossip, self._on_supplement_error)
@@ -124,6 +126,7 @@ class Delivery:
             overflowed=counts.overflowed,
             skewed=counts.skewed,
             undecodable=counts.undecodable,
+            resources=self._resources(gossip),
         )
 
     def _collect(self) -> MetricsDelta:
@@ -135,6 +138,17 @@ class Delivery:
 
     def _on_supplement_error(self, exc: Exception) -> None:
         self._record(SenderEvent("failed", "supplement", exc))
+
+    def _resources(self, gossip: Gossip) -> Resources | None:
+        """Return the resources for this report; None if they are not due, or the worker has ended."""
+        read, is_due = self.read_resources, self._seq % _RESOURCE_PERIOD == 1
+        if read is None or not is_due or gossip.state == "offline":
+            return None
+        try:
+            return read()
+        except Exception as exc:  # send the gossip without them
+            self._record(SenderEvent("failed", "resources", exc))
+            return None
 
     def _commit(self, sent: Gossip) -> None:
         if self.supplement is not None:

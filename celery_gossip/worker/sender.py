@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from celery_gossip.fork_lock import ForkLock
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Gossip, Resources
 from celery_gossip.worker.delivery import Delivery, GossipPublisher, SenderEvent
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.supplement import Supplement
@@ -70,6 +70,10 @@ class Sender:
     def add_supplement(self, supplement: Supplement) -> None:
         """Let this add parts to each report. To be called before start()."""
         self._delivery.supplement = supplement
+
+    def report_resources(self, read: Callable[[], Resources | None]) -> None:
+        """Add what `read` returns, on the thread, to every fifth report. To be called before start()."""
+        self._delivery.read_resources = read
 
     def start(self) -> None:
         """Start the thread, unless it runs or stop() was called. Raises RuntimeError if no thread can be started."""

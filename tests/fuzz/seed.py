@@ -5,7 +5,7 @@ import json
 import struct
 
 from celery_gossip.wire.encoding import encode, encode_echo
-from celery_gossip.wire.messages import Echo, HeldMessage, Settings, Software
+from celery_gossip.wire.messages import Echo, HeldMessage, PoolProcesses, Resources, Settings, Software
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
 
@@ -37,6 +37,8 @@ def gossips() -> list[bytes]:
         encode(a_gossip(state="offline", seq=7, checks=())),
         encode(a_gossip(series=(series, a_series(queue="", task="send")), overflowed=3, skewed=4, limited=2)),
         encode(a_gossip(software=SOFTWARE, held=(HeldMessage("größe", "t", "id", "scheduled", 1.5, 7200.0),))),
+        encode(a_gossip(resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)))),
+        encode(a_gossip(resources=Resources())),
         encode_echo(Echo(echo=BOOT, number=7)),
         wire(v=2),
     ]

@@ -186,6 +186,131 @@ def a_pool_whose_processes_die_at_their_start(fleet: Fleet) -> None:
     fleet.run(100)
 
 
+# Memory and processes.
+
+
+def sole_text(fleet: Fleet) -> str:
+    """Return the text of the only finding that was raised."""
+    (event,) = (event for event in fleet.events if event.is_raised)
+    return event.finding.text
+
+
+@incident(pool_thrashes=40.0)
+def a_task_kills_the_process_that_runs_it_again_and_again(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.begin()
+    for _ in range(10):
+        fleet.workers[0].ended["lost"] += 1
+        fleet.run(8)
+    assert "SIGKILL" in sole_text(fleet)
+
+
+@incident(pool_thrashes=15.0)
+def processes_crash_as_soon_as_they_start(fleet: Fleet) -> None:
+    worker = fleet.add("w1")
+    fleet.run(20)
+    fleet.begin()
+    for _ in range(60):
+        worker.ended["lost"] += 5
+        fleet.run(1)
+
+
+@incident(near_memory_limit=50.0)
+def the_memory_of_a_container_is_nearly_used_up(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    worker = fleet.workers[0]
+    worker.memory_limit = 2.0
+    fleet.run(60)
+    fleet.begin()
+    worker.child = 0.45
+    fleet.run(120)
+    assert "95% (1.9 GiB) of the memory limit of 2.0 GiB" in sole_text(fleet)
+
+
+@incident(memory_climbs=8_600.0)
+def the_processes_of_a_pool_leak(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=5.0, memory_limit=4.0)
+    fleet.traffic(0.5)
+    fleet.begin()
+    fleet.always(lambda passed: setattr(worker, "child", 0.1 + 0.1 * passed / 3600))
+    fleet.run(3 * 3600)
+    assert "each process of its pool" in sole_text(fleet) and "limit of 4.0 GiB is reached in" in sole_text(fleet)
+
+
+@incident(memory_climbs=16_000.0)
+def the_main_process_leaks_from_some_time_on(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=5.0)
+    fleet.run(2 * 3600)
+    fleet.begin()
+    fleet.always(lambda passed: setattr(worker, "main", 0.1 + 0.05 * passed / 3600))
+    fleet.run(4.5 * 3600)
+
+
+@incident(worker_lost=LOST)
+def a_worker_needs_ever_more_memory_and_is_killed(fleet: Fleet) -> None:
+    busy_fleet(fleet, rate=0.0)
+    worker = fleet.workers[0]
+    worker.memory_limit = 2.0
+    fleet.run(30)
+    for _ in range(10):
+        worker.child += 0.037
+        fleet.run(4)
+    fleet.begin()
+    worker.kill()
+    fleet.run(40)
+    assert "probably killed for memory" in sole_text(fleet)
+
+
+@incident(worker_lost=LOST)
+def a_worker_whose_memory_was_high_for_long_is_killed(fleet: Fleet) -> None:
+    """That is no proof."""
+    worker = fleet.add("w1", memory_limit=2.0, child=0.4)
+    fleet.run(600)
+    fleet.begin()
+    worker.kill()
+    fleet.run(40)
+    assert "show no cause" in sole_text(fleet)
+
+
+@incident(lost_with_tasks=LOST)
+def a_worker_is_killed_because_its_shutdown_takes_too_long(fleet: Fleet) -> None:
+    busy_fleet(fleet, rate=1.0)
+    worker = fleet.workers[0]
+    stuck(worker, 1, "shop.long")
+    fleet.run(5)
+    worker.drain()
+    fleet.run(30)
+    fleet.begin()
+    worker.kill()
+    fleet.run(40)
+    assert "before its shutdown had ended" in sole_text(fleet) and "default of Kubernetes" in sole_text(fleet)
+
+
+@incident(worker_lost=LOST)
+def all_workers_of_a_host_are_lost_at_once(fleet: Fleet) -> None:
+    for name in ("a@web1", "b@web1", "a@web2", "b@web2"):
+        fleet.add(name)
+    fleet.run(20)
+    fleet.begin()
+    for worker in fleet.workers[:2]:
+        worker.kill()
+    fleet.run(40)
+    texts = [event.finding.text for event in fleet.events]
+    assert len(texts) == 2 and all("host web1" in text and "network probably failed" in text for text in texts)
+
+
+@incident(worker_lost=110.0)
+def a_blocked_worker_is_killed_by_its_liveness_probe(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=10.0)
+    fleet.run(60)
+    worker.stalled_since = fleet.clock.now
+    fleet.run(45)
+    fleet.begin()
+    worker.kill()
+    fleet.run(120)
+    assert "event loop had been blocked for" in sole_text(fleet)
+
+
 # Queues.
 
 
@@ -783,6 +908,84 @@ def autoscaling_changes_the_number_of_slots(fleet: Fleet) -> None:
     for turn in range(20):
         fleet.workers[0].concurrency = 2 + turn % 8
         fleet.run(15)
+
+
+@healthy
+def processes_are_replaced_after_every_few_tasks(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for _ in range(120):
+        for worker in fleet.workers:
+            worker.ended["recycled"] += 2
+        fleet.run(1)
+
+
+@healthy
+def time_limits_end_processes(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for _ in range(60):
+        fleet.workers[0].ended["terminated"] += 1
+        fleet.run(2)
+
+
+@healthy
+def a_process_is_lost_once_in_a_while(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    for _ in range(10):
+        fleet.workers[0].ended["lost"] += 1
+        fleet.run(60)
+
+
+@healthy
+def a_pool_grows_and_shrinks_with_its_memory(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=5.0, memory_limit=4.0)
+    fleet.traffic(0.5)
+    for turn in range(24):
+        size = 2 + turn if turn < 12 else 2 + 24 - turn
+        worker.ended["exited"] += max(0, worker.concurrency - size)
+        worker.concurrency = size
+        fleet.run(600)
+
+
+@healthy
+def memory_grows_while_caches_fill_up(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=5.0, memory_limit=4.0)
+    fleet.always(lambda passed: setattr(worker, "child", 0.8 - 0.7 * 0.5 ** (passed / 1200)))
+    fleet.run(4 * 3600)
+
+
+@healthy
+def memory_goes_up_and_down(fleet: Fleet) -> None:
+    """Its processes are replaced together every 100 minutes."""
+    worker = fleet.add("w1", interval=5.0, memory_limit=4.0)
+    fleet.always(lambda passed: setattr(worker, "child", 0.1 + 0.6 * (passed % 6000) / 6000))
+    fleet.run(6 * 3600)
+
+
+@healthy
+def a_batch_needs_much_memory_for_an_hour(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=5.0, memory_limit=4.0)
+    fleet.run(3600)
+    fleet.always(lambda passed: setattr(worker, "child", 0.1 + 0.7 * min(passed, 3600.0) / 3600))
+    fleet.run(2 * 3600)
+    assert worker.memory > 2.8
+
+
+@healthy
+def a_worker_touches_its_memory_limit_for_a_moment(fleet: Fleet) -> None:
+    worker = fleet.add("w1", memory_limit=2.0)
+    for _ in range(5):
+        fleet.run(60)
+        worker.child = 0.46
+        fleet.run(20)
+        worker.child = 0.1
+
+
+@healthy
+def growing_processes_are_replaced_before_they_are_too_large(fleet: Fleet) -> None:
+    worker = fleet.add("w1", interval=5.0)
+    worker.ended["recycled"] = 4
+    fleet.always(lambda passed: setattr(worker, "child", 0.1 + 0.1 * passed / 3600))
+    fleet.run(3 * 3600)
 
 
 @healthy

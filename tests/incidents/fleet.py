@@ -17,7 +17,16 @@ from celery_gossip.cluster.isolation import IsolationDetector
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.listener.periodic_checks import PeriodicChecks
 from celery_gossip.wire.encoding import encode
-from celery_gossip.wire.messages import Gossip, HeldMessage, RunningTask, Settings, Software, decode
+from celery_gossip.wire.messages import (
+    Gossip,
+    HeldMessage,
+    PoolProcesses,
+    Resources,
+    RunningTask,
+    Settings,
+    Software,
+    decode,
+)
 from celery_gossip.worker.metrics import Meter
 from tests.unit.build import FakeClock, a_check, a_gossip
 
@@ -94,10 +103,15 @@ class Worker:
     broadcast: bool = False
     state: str = "online"
     stalled_since: float | None = None
+    drained_at: float | None = None
     is_consuming: bool = True  #: False: its consumers have stopped although it believes to consume
     starts_tasks: bool = True  #: False: its pool does not work
     is_reporting: bool = True
     delay: float = 0.0  #: seconds by which its reports arrive late
+    main: float = 0.1  #: GiB of the main process
+    child: float = 0.1  #: GiB of each process of its pool
+    memory_limit: float | None = None  #: GiB
+    ended: Counter[str] = field(default_factory=Counter)  #: processes of the pool, by how they ended
     seq: int = 0
     processed: int = 0
     due_at: float = 0.0
@@ -111,6 +125,11 @@ class Worker:
     @property
     def has_free_slot(self) -> bool:
         return len(self.runs) < self.concurrency
+
+    @property
+    def memory(self) -> float:
+        """GiB of all its processes."""
+        return self.main + self.child * self.concurrency
 
     def kill(self, *, redeliver: bool = False) -> None:
         """End without a word; with `redeliver` the messages return to their queues, as of tasks with acks_late."""
@@ -136,6 +155,7 @@ class Worker:
     def drain(self) -> None:
         """Begin a warm shutdown; shut_down() ends it."""
         self.state, self.is_consuming, self.starts_tasks = "draining", False, False
+        self.drained_at = self.fleet.clock.now
 
     def restart(self, **changes: Any) -> "Worker":
         """Return another instance under the same hostname."""
@@ -212,6 +232,7 @@ class Worker:
             boot=self.boot,
             seq=self.seq,
             interval=self.interval,
+            sent_at=now,
             state=self.state,
             stalled_for=stalled_for if stalled_for >= 1.5 * self.interval else 0.0,
             pool=self.pool,
@@ -228,6 +249,24 @@ class Worker:
             series=series,
             software=self.software if self.seq <= 3 or self.seq % 60 == 0 else None,
             held=self._held(now),
+            resources=self._resources() if self.seq % 5 == 1 and self.state != "offline" else None,
+        )
+
+    def _resources(self) -> Resources:
+        gib, children = 2**30, self.concurrency if self.pool == "prefork" else 0
+        processes = PoolProcesses(
+            started=children + self.ended.total(),
+            starting=0,
+            last_loss=-9 if self.ended["lost"] else None,
+            **{how: self.ended[how] for how in ("exited", "recycled", "terminated", "lost")},
+        )
+        return Resources(
+            rss=int(self.main * gib),
+            children_rss=int(self.child * children * gib) if children else None,
+            largest_child_rss=int(self.child * gib) if children else None,
+            memory_limit=None if self.memory_limit is None else int(self.memory_limit * gib),
+            memory_used=None if self.memory_limit is None else int(self.memory * gib),
+            processes=processes if children else None,
         )
 
     def _held(self, now: float) -> tuple[HeldMessage, ...]:
@@ -256,6 +295,7 @@ class Worker:
             reserved=sum(name == queue for name, _ in self.reserved),
             scheduled=self.scheduled if queue == self.queues[0] else 0,
             broadcast=self.broadcast,
+            shutdown_started_at=self.drained_at,
             tasks=tuple(
                 RunningTask(
                     names.index(run.task.name),
@@ -322,6 +362,11 @@ class Fleet:
 
         self._traffic.append(send)
         return change
+
+    def always(self, change: Callable[[float], None]) -> None:
+        """Call `change` with the seconds that have passed since now, in each step."""
+        since = self.clock.now
+        self._traffic.append(lambda: change(self.clock.now - since))
 
     def begin(self) -> None:
         """Note that the incident begins now."""

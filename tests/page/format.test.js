@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, clockTime, count, duration, errorText, percent, plural, rate } from "../../celery_gossip/web/page/format.js";
+import { age, bytes, clockTime, count, duration, errorText, percent, plural, rate } from "../../celery_gossip/web/page/format.js";
 
 const UNKNOWN = [null, undefined, Number.NaN, Infinity, -Infinity];
 
@@ -14,6 +14,12 @@ function check(format, pairs) {
 test("an unknown value is a dash, never a zero", () => {
   for (const format of [count, rate, percent, duration, age]) check(format, UNKNOWN.map((value) => [value, "–"]));
   check(count, [["12", "–"], [{}, "–"]]);
+});
+
+test("sizes have a binary unit and two digits below ten", () => {
+  const [mib, gib] = [2 ** 20, 2 ** 30];
+  check(bytes, [...UNKNOWN.map((value) => [value, "–"]), [0, "0 KiB"], [512, "0.5 KiB"], [1023 * 1024, "1,023 KiB"]]);
+  check(bytes, [[mib, "1 MiB"], [512 * mib, "512 MiB"], [1.94 * gib, "1.9 GiB"], [12.4 * gib, "12 GiB"], [2 ** 53, "8,192 TiB"]]);
 });
 
 test("counts are exact up to 100,000 and compact above", () => {

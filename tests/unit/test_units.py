@@ -2,7 +2,7 @@
 
 import pytest
 
-from celery_gossip.units import format_duration, format_percent
+from celery_gossip.units import format_bytes, format_duration, format_percent
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,21 @@ def test_durations_have_three_digits(seconds: float | None, shown: str) -> None:
 @pytest.mark.parametrize(("rate", "shown"), [(None, "-"), (0.0, "0%"), (0.001, "<1%"), (0.256, "26%"), (1.0, "100%")])
 def test_rates_are_shown_in_percent(rate: float | None, shown: str) -> None:
     assert format_percent(rate) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, "-"),
+        (0, "0 KiB"),
+        (100, "0.1 KiB"),
+        (2048, "2.0 KiB"),
+        (512 * 2**20, "512 MiB"),
+        (1023 * 2**20, "1.0 GiB"),
+        (1.9 * 2**30, "1.9 GiB"),
+        (9.96 * 2**30, "10 GiB"),
+        (2**53, "8.0 PiB"),
+    ],
+)
+def test_sizes_have_a_binary_unit(size: float | None, text: str) -> None:
+    assert format_bytes(size) == text

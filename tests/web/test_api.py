@@ -12,7 +12,7 @@ from celery_gossip.web.metrics_page import MetricsPage
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.route_table import RouteTable
 from celery_gossip.web.static import Assets
-from celery_gossip.wire.messages import RunningTask
+from celery_gossip.wire.messages import Resources, RunningTask
 from tests.unit.build import a_check
 from tests.web.served import Served
 
@@ -46,6 +46,22 @@ def test_running_tasks_are_found_by_id_name_queue_and_worker(served: Served) -> 
     assert ids(queue="other") == ids(worker="other") == ids(task="nothing") == []
     detail = served.get("/api/tasks/0/shop.pack").json()
     assert [(run["id"], run["retries"]) for run in detail["runs"]] == [("id-1", 1)] and detail["task"]["running"] == 1
+
+
+def test_a_worker_has_its_last_reports(served: Served) -> None:
+    for number in range(3):
+        resources = Resources(rss=100, memory_used=2048 * (number + 1)) if number != 1 else None
+        served.fleet.report("celery@recorded", active=number, resources=resources)
+        served.fleet.clock.advance(2)
+    detail = served.get("/api/workers/0/celery@recorded").json()
+    assert [(sample["active"], sample["memory_used"]) for sample in detail["recording"]] == [
+        (0, 2048),
+        (1, None),
+        (2, 6144),
+    ]
+    assert detail["worker"]["resources"]["memory_used"] == 6144
+    (row,) = [row for row in served.get("/api/workers").json()["workers"] if row["hostname"] == "celery@recorded"]
+    assert row["resources"] == detail["worker"]["resources"]
 
 
 def test_a_name_that_is_not_in_the_view_is_not_found(served: Served) -> None:

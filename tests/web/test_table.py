@@ -11,7 +11,7 @@ from celery_gossip.web import overview, table
 from celery_gossip.web.snapshot import CostLimitedCache, Sampler, Snapshot
 from celery_gossip.web.subject import build_steps, build_tables
 from celery_gossip.web.topic import Subject
-from celery_gossip.wire.messages import RunningTask, Settings, Software
+from celery_gossip.wire.messages import PoolProcesses, Resources, RunningTask, Settings, Software
 from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_histogram, a_series
 from tests.web.fake_fleet import NOW, WALL, FakeFleet
 
@@ -294,3 +294,46 @@ def test_sparklines_have_a_step_every_ten_seconds_and_end_without_events(fleet: 
     assert sparklines[45] and max(sparklines[45]) == 1.0
     assert max(map(len, sparklines)) <= 30
     assert sparklines[-1] == ()
+
+
+# Resources.
+
+RESOURCES = Resources(100, 400, 200, 12.5, 2**31, 600 * 2**20, PoolProcesses(12, 1, 2, 3, 2, 1, -9))
+
+
+def test_a_worker_has_its_latest_resources_and_when_they_were_reported(fleet: FakeFleet) -> None:
+    sampler = fleet.sampler()
+    fleet.report(resources=RESOURCES)
+    fleet.clock.advance(3.0)
+    fleet.report()
+    sample = sampler.sample()
+    (worker,) = table.workers([sample]).values()
+    assert worker.resources is not None and worker.resources.processes is not None
+    assert (worker.resources.at, worker.resources.rss, worker.resources.memory_limit) == (NOW + WALL, 100, 2**31)
+    processes = msgspec.to_builtins(worker.resources.processes)
+    assert processes == {
+        "alive": 4,
+        "starting": 1,
+        "started": 12,
+        "exited": 1,
+        "recycled": 2,
+        "terminated": 3,
+        "lost": 2,
+        "last_loss": -9,
+    }
+    single = table.worker(sample, "celery@web1")
+    assert single == msgspec.structs.replace(worker, memory_spark=(600,))
+
+
+def test_the_list_of_the_stream_has_no_resources_but_that_of_the_api_has(fleet: FakeFleet) -> None:
+    fleet.report(resources=RESOURCES)
+    sample = fleet.sampler().sample()
+    (streamed,) = build_tables(Subject("workers"), {"0": sample}, {})["workers"].values()
+    (listed,) = table.workers([sample]).values()
+    assert streamed == msgspec.structs.replace(listed, resources=None)
+
+
+def test_a_worker_that_reports_no_resources_has_none(fleet: FakeFleet) -> None:
+    fleet.report()
+    single = table.worker(fleet.sampler().sample(), "celery@web1")
+    assert single is not None and (single.resources, single.memory_spark) == (None, ())

@@ -66,6 +66,14 @@ export const shortTime = (unix) => minute.format(unix * 1000);
 /** @param {number} unix */
 export const fullTime = (unix) => moment.format(unix * 1000);
 
+/** Formats a size: "512 MiB", "1.9 GiB". @param {Figure} size */
+export function bytes(size) {
+  if (!isKnown(size)) return NONE;
+  const at = Math.min(4, Math.max(1, Math.floor(Math.log2(size + 1) / 10)));
+  const value = size / 1024 ** at;
+  return `${(value < 10 ? tenths : whole).format(value)} ${"KMGT"[at - 1]}iB`;
+}
+
 /** @param {number} value @param {string} noun */
 export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 

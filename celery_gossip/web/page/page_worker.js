@@ -3,15 +3,39 @@
 import { LAST_MINUTE, lagText, stateColumn } from "./column.js";
 import { checkControl, poolControl } from "./control.js";
 import { fromRow, h, setText, show } from "./dom.js";
-import { count, duration, percent, rate } from "./format.js";
+import { bytes, count, duration, percent, rate } from "./format.js";
 import { printable } from "./printable.js";
-import { slotBar } from "./sparkline.js";
+import { slotBar, sparkline } from "./sparkline.js";
 import { stateLabel } from "./state.js";
 import { checksSection, runsSection, subjectPage } from "./subject_page.js";
 import { ageLabel } from "./ticker.js";
 
 /** @param {Row.Worker} row */
 const signatureText = ({ is_verified }) => (is_verified === null ? "not checked" : is_verified ? "verified" : "not signed");
+
+/** @param {Row.Worker} row */
+const memoryNote = ({ resources }) => {
+  if (!resources) return "not reported";
+  return resources.memory_limit === null ? `main process ${bytes(resources.rss)}` : `of ${bytes(resources.memory_limit)}`;
+};
+
+/** @param {Row.Worker} row */
+const processNote = ({ resources }) => {
+  const of = resources?.processes;
+  return of ? `${count(of.lost)} lost, ${count(of.recycled)} recycled` : "not reported";
+};
+
+/** Shows the memory as text and over the last reports. */
+function memoryValue() {
+  const [text, chart] = [h("span"), sparkline()];
+  /** @param {Row.Worker} row */
+  const update = ({ resources, memory_spark }) => {
+    const { memory_used = null, rss = null, children_rss = null } = resources ?? {};
+    setText(text, bytes(memory_used ?? (rss === null ? null : rss + (children_rss ?? 0))));
+    chart.update(memory_spark);
+  };
+  return { element: h("span", { class: "bar" }, chart.element, text), update };
+}
 
 /** @type {Page.Stat<Row.Worker>[]} */
 const STATS = [
@@ -38,6 +62,9 @@ const STATS = [
     text: ({ release }) => printable(release) || "unknown",
     note: ({ software: one }) => (one ? printable(`Celery ${one.celery}, Kombu ${one.kombu}, Python ${one.python}, ${count(one.tasks)} tasks`) : ""),
   },
+  { label: "Memory", hint: "Counts towards the limit of its container, or resident", isWide: true, makeValue: memoryValue, note: memoryNote },
+  { label: "CPU time", text: (row) => duration(row.resources?.cpu_seconds), note: () => "since its start" },
+  { label: "Processes", text: (row) => count(row.resources?.processes?.alive), note: processNote },
   { label: "Signature", hint: "Of its reports", text: signatureText, note: (row) => (row.is_verified === null ? "no secret set" : "shared secret") },
 ];
 

@@ -28,6 +28,18 @@ declare namespace Row {
     readonly text: string;
   }
 
+  /** Processes of a prefork pool: those alive, and counts since the start of the worker. */
+  interface PoolProcesses {
+    readonly alive: number;
+    readonly starting: number;
+    readonly started: number;
+    readonly exited: number;
+    readonly recycled: number;
+    readonly terminated: number;
+    readonly lost: number;
+    readonly last_loss: number | null;
+  }
+
   /** One queue, summed over all its workers. */
   interface Queue {
     readonly source: string;
@@ -49,6 +61,18 @@ declare namespace Row {
     readonly spark: readonly number[];
   }
 
+  /** Memory in bytes and CPU time of a worker, from the latest report that contains them; null where unknown. */
+  interface Resources {
+    readonly at: number; // Unix seconds
+    readonly rss: number | null;
+    readonly children_rss: number | null;
+    readonly largest_child_rss: number | null;
+    readonly cpu_seconds: number | null; // seconds
+    readonly memory_limit: number | null;
+    readonly memory_used: number | null;
+    readonly processes: PoolProcesses | null;
+  }
+
   /** A task that is running. */
   interface RunningTask {
     readonly source: string;
@@ -62,6 +86,17 @@ declare namespace Row {
     readonly is_redelivered: boolean | null;
     readonly soft_time_limit: number | null; // seconds
     readonly time_limit: number | null; // seconds
+  }
+
+  /** Figures of one report; the last 60 of a worker are kept. */
+  interface Sample {
+    readonly at: number; // Unix seconds
+    readonly memory_used: number | null;
+    readonly rss: number | null;
+    readonly active: number;
+    readonly reserved: number;
+    readonly lost: number | null;
+    readonly lag: number; // seconds
   }
 
   /** Release, versions, registered tasks and settings of a worker; an empty text is unknown. */
@@ -172,6 +207,8 @@ declare namespace Row {
     readonly stack: readonly string[];
     readonly release: string;
     readonly software: Software | null;
+    readonly resources: Resources | null;
+    readonly memory_spark: readonly number[];
   }
 
   /** Settings that the page reads when it is opened. */
@@ -233,6 +270,7 @@ declare namespace Row {
     findings: Finding;
     queue: Queue;
     queues: Queue;
+    recording: Sample;
     runs: RunningTask;
     sources: Source;
     steps: Step;

@@ -15,6 +15,13 @@ from celery_gossip.worker._compat.pool import (
     processes_up,
     result_of,
 )
+from celery_gossip.worker._compat.pool_process import (
+    ProcessEnd,
+    end_of_process,
+    living_processes,
+    process_pool,
+    watch_ends,
+)
 from celery_gossip.worker._compat.queue import prefetch_count, queues_to_consume, tags_by_queue, topic_rule_of
 from celery_gossip.worker._compat.request import (
     eta,
@@ -45,10 +52,12 @@ __all__ = [
     "INTERNALS",
     "Internal",
     "MissingName",
+    "ProcessEnd",
     "TimerContents",
     "accepted_count",
     "bucket_requests",
     "copied",
+    "end_of_process",
     "eta",
     "expand_node_format",
     "find",
@@ -61,10 +70,12 @@ __all__ = [
     "is_shutdown_requested",
     "is_shutting_down",
     "is_terminate_requested",
+    "living_processes",
     "missing",
     "option_in_force",
     "pool_name",
     "prefetch_count",
+    "process_pool",
     "process_start_timeout",
     "processes_up",
     "promise_ids",
@@ -83,5 +94,6 @@ __all__ = [
     "time_started",
     "timer_contents",
     "topic_rule_of",
+    "watch_ends",
     "worker_command",
 ]

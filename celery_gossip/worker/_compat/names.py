@@ -110,6 +110,15 @@ INTERNALS = (
     Internal("celery.worker:WorkController.max_memory_per_child", "memory per process in force", _SETTING),
     Internal("celery.worker:WorkController.task_events", "task events in force", _SETTING),
     Internal("kombu.transport.redis:Channel.visibility_timeout", "default of the visibility timeout", "it is unknown"),
+    Internal("billiard.pool:Pool.process_flush_queues", "count processes that ended", "they are not counted"),
+    Internal("billiard.pool:Pool._timeout_handler", "source of the following name", "counted as lost"),
+    Internal(
+        "billiard.pool:TimeoutHandler._trywaitkill", "recognize processes that time limits end", "counted as lost"
+    ),
+    Internal("billiard.process:BaseProcess._popen", "memory of the processes, and how they ended", "not reported"),
+    Internal("billiard.popen_fork:Popen.returncode", "how processes ended", "not reported"),
+    Internal("billiard.process:BaseProcess._controlled_termination", "recognize a pool that shrinks", "terminated"),
+    Internal("billiard.process:BaseProcess._job_terminated", "recognize terminated tasks", "by the signal"),
     # Start and command line.
     Internal("celery.utils.nodenames:node_format", "expand %n, %h and %d in a path", "expanded by own code"),
     Internal("celery.bin.base:CeleryOption", "heading of the flags in --help", "no heading"),

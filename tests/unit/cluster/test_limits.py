@@ -10,7 +10,16 @@ from celery_gossip.cluster.report_size import max_memory_size, memory_size, shri
 from celery_gossip.cluster.view import WorkerView
 from celery_gossip.errors import InvalidOption
 from celery_gossip.wire.encoding import encode
-from celery_gossip.wire.messages import Gossip, HeldMessage, Histogram, RunningTask, Software, TaskCount
+from celery_gossip.wire.messages import (
+    Gossip,
+    HeldMessage,
+    Histogram,
+    PoolProcesses,
+    Resources,
+    RunningTask,
+    Software,
+    TaskCount,
+)
 from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip, a_histogram, a_series
 
 NOW = 1000.0
@@ -248,6 +257,7 @@ def test_a_budget_that_is_none_is_refused(value: Any) -> None:
         {"checks": (), "stack": ("",) * 20},
         {"checks": (), "held": (HeldMessage("", "", "", "running", 0.0),) * 3},
         {"checks": (), "software": Software()},
+        {"checks": (), "resources": Resources(1, 1, 1, 1.0, 1, 1, PoolProcesses(1, 1, 1, 1, 1, 1, 1))},
         {"checks": (), "names": ("",) * 9, "reserved_tasks": (TaskCount(0, 0, 0),) * 10},
         {"series": tuple(a_series(queue="", task="") for _ in range(300))},
         {"series": (a_series(runtime=Histogram(count=0, total=0.0, buckets=tuple((n, 0, 0) for n in range(100)))),)},

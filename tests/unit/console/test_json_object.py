@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from celery_gossip.cluster.view import WorkerView
-from celery_gossip.console.json_object import status_json
+from celery_gossip.console.json_object import status_json, worker_json
+from celery_gossip.wire.messages import PoolProcesses, Resources
 from tests.unit.build import a_check, a_gossip, a_wire_gossip
 from tests.unit.console.views import a_finding, a_throughput, a_view, a_worker
 
@@ -19,7 +20,8 @@ def as_json(*workers: WorkerView) -> dict[str, Any]:
 def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     shown = as_json(a_worker())
     assert list(shown) == ["workers", "queues", "findings", "isolated_for"]
-    judged = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None, "software": None}
+    judged = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None}
+    judged |= {"software": None, "resources": None, "resources_age": None}
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **judged}]
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}
@@ -78,3 +80,23 @@ def test_json_has_the_load_of_a_queue_per_slot() -> None:
 
 def test_json_without_workers_is_empty() -> None:
     assert as_json() == {"workers": [], "queues": [], "findings": [], "isolated_for": None}
+
+
+def test_the_latest_resources_are_named_fields_whichever_report_is_the_latest() -> None:
+    resources = Resources(100, 400, 200, 12.5, None, None, PoolProcesses(12, 1, 2, 3, 2, 1, -9))
+    worker = WorkerView(a_gossip(), "online", 1000.0, resources=resources, resources_age=3.25)
+    written = json.loads(json.dumps(worker_json(worker)))
+    assert written["resources_age"] == 3.25
+    assert written["resources"]["rss"] == 100 and written["resources"]["memory_limit"] is None
+    assert written["resources"]["processes"] == {
+        "started": 12,
+        "exited": 1,
+        "recycled": 2,
+        "terminated": 3,
+        "lost": 2,
+        "starting": 1,
+        "last_loss": -9,
+        "alive": 4,
+    }
+    without = worker_json(WorkerView(a_gossip(), "online", 1000.0))
+    assert (without["resources"], without["resources_age"]) == (None, None)

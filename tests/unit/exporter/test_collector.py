@@ -8,7 +8,17 @@ from celery_gossip.cluster.cluster import GONE_RETENTION, Cluster
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.exporter import ExporterOptions
 from celery_gossip.wire.histogram import bucket_index
-from celery_gossip.wire.messages import MAX_NAME, OTHER, REASONS, Gossip, Histogram, Software, TaskSeries
+from celery_gossip.wire.messages import (
+    MAX_NAME,
+    OTHER,
+    REASONS,
+    Gossip,
+    Histogram,
+    PoolProcesses,
+    Resources,
+    Software,
+    TaskSeries,
+)
 from tests.support.scrape import ClusterSource, Scrape, scraped
 from tests.unit.build import OTHER_BOOT, FakeClock, a_check, a_gossip
 
@@ -319,3 +329,53 @@ def test_workers_with_unsigned_reports_are_counted_if_a_secret_is_set(fleet: Fle
         fleet.cluster.apply_gossip(a_gossip(hostname=hostname), fleet.clock(), is_verified=is_verified)
     assert fleet.scrape().one("celery_gossip_unverified_workers") == 2
     assert fleet.scrape(TOGETHER).one("celery_gossip_unverified_workers") == 2
+
+
+# Resources.
+
+RESOURCES = Resources(100, 400, 200, 12.5, 2000, 600, PoolProcesses(12, 1, 2, 3, 2, 1, -9))
+
+
+def test_the_resources_of_a_worker_are_exported_until_it_is_gone(fleet: Fleet) -> None:
+    fleet.report(resources=RESOURCES)
+    fleet.report()  # only every fifth report contains them
+    scrape = fleet.scrape()
+    values = {
+        "rss_bytes": 100,
+        "children_rss_bytes": 400,
+        "largest_child_rss_bytes": 200,
+        "memory_used_bytes": 600,
+        "memory_limit_bytes": 2000,
+        "cpu_seconds_total": 12.5,
+        "pool_processes": 4,
+        "pool_processes_starting": 1,
+        "pool_processes_started_total": 12,
+        "pool_processes_exited_total": 1,
+        "pool_processes_recycled_total": 2,
+        "pool_processes_terminated_total": 3,
+        "pool_processes_lost_total": 2,
+    }
+    assert {name: scrape.one(f"celery_gossip_worker_{name}", hostname="celery@web1") for name in values} == values
+    fleet.pass_time(11)
+    assert all(fleet.scrape().all(f"celery_gossip_worker_{name}") == [] for name in values)
+
+
+def test_what_a_worker_cannot_read_has_no_sample(fleet: Fleet) -> None:
+    fleet.report(hostname="celery@mac", resources=Resources(cpu_seconds=1.0))
+    fleet.report(hostname="celery@old")
+    scrape = fleet.scrape()
+    assert scrape.values_of("hostname") >= {"celery@mac", "celery@old"}
+    assert scrape.all("celery_gossip_worker_cpu_seconds_total") == [1.0]
+    for name in ("rss_bytes", "memory_limit_bytes", "pool_processes", "pool_processes_lost_total"):
+        assert scrape.all(f"celery_gossip_worker_{name}") == []
+    assert fleet.scrape(TOGETHER).all("celery_gossip_worker_rss_bytes") == []
+
+
+def test_the_resources_of_all_workers_together(fleet: Fleet) -> None:
+    for name in ("a", "b"):
+        fleet.report(hostname=f"celery@{name}", resources=RESOURCES)
+    scrape = fleet.scrape(TOGETHER)
+    assert scrape.one("celery_gossip_worker_rss_bytes") == 200
+    assert scrape.one("celery_gossip_worker_largest_child_rss_bytes") == 200
+    assert scrape.one("celery_gossip_worker_pool_processes") == 8
+    assert scrape.all("celery_gossip_worker_cpu_seconds_total") == []

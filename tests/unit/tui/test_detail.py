@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from celery_gossip.cluster.recording import Recorder
 from celery_gossip.tui.detail import detail_lines, finding_key
 from celery_gossip.tui.row import WORKERS
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Line
-from celery_gossip.wire.messages import Settings, Software, TaskCount
+from celery_gossip.wire.messages import PoolProcesses, Resources, Settings, Software, TaskCount
 from tests.tui.scenes import HOSTILE, NOW, a_view, a_worker, findings, hostile, many_workers, three_workers
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
@@ -137,3 +138,28 @@ def test_a_worker_whose_gossip_is_not_signed_is_marked_where_that_can_be_lines_o
     assert [line.rstrip() for line in lines_of("workers", "a@vm", snapshot) if line.startswith("signature ")] == (
         [fact] if fact else []
     )
+
+
+def test_a_worker_shows_its_memory_and_its_processes() -> None:
+    mib, recorder = 2**20, Recorder()
+    processes = PoolProcesses(12, 0, 5, 0, 3, 1, -9)
+    resources = Resources(100 * mib, 900 * mib, 400 * mib, 65.0, 2048 * mib, 1024 * mib, processes)
+    for at in (0.0, 5.0):
+        recorder.add(a_gossip(resources=resources), at)
+    worker = replace(a_worker("a@vm"), resources=resources, recording=recorder.recording())
+    lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
+    at = next(number for number, line in enumerate(lines) if line.startswith("memory"))
+    assert lines[at : at + 4] == [
+        "memory        1.0 GiB of 2.0 GiB (50%) ▇▇",
+        "              main process 100 MiB, processes 900 MiB, largest 400 MiB",
+        "CPU time      65s",
+        "processes     4 alive, 1 starting; 12 started, 5 recycled, 3 lost (the last",
+    ]
+
+
+def test_a_worker_without_a_limit_and_without_processes_shows_what_is_known() -> None:
+    worker = replace(a_worker("a@vm"), resources=Resources(rss=100 * 2**20))
+    lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
+    at = next(number for number, line in enumerate(lines) if line.startswith("memory"))
+    assert lines[at].rstrip() == "memory        100 MiB, no limit known"
+    assert lines[at + 1 : at + 3] == ["              main process 100 MiB", "CPU time      -"]

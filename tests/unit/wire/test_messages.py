@@ -21,7 +21,9 @@ from celery_gossip.wire.messages import (
     Echo,
     Gossip,
     Histogram,
+    PoolProcesses,
     QueueCheck,
+    Resources,
     RunningTask,
     TaskCount,
     TaskSeries,
@@ -639,7 +641,7 @@ def test_a_single_series_that_is_too_long_is_left_out_of_a_gossip_without_checks
 def test_fields_that_are_absent_on_the_wire_are_zero_or_empty() -> None:
     fields = ("omitted", "limited", "series", "overflowed", "skewed", "undecodable", "batched")
     written = json.loads(encode(a_gossip()))
-    absent = {*fields, "names", "reserved_tasks", "scheduled_tasks", "broadcast", "tasks"}
+    absent = {*fields, "names", "reserved_tasks", "scheduled_tasks", "broadcast", "tasks", "resources"}
     assert not absent & {*written, *written["checks"][0]}
     read = decode(json.dumps(written).encode())
     assert isinstance(read, Gossip)
@@ -856,3 +858,76 @@ def test_unused_names_become_empty_and_those_at_the_end_go() -> None:
     gossip = a_gossip(checks=(a_check(active=("id",), tasks=(RunningTask(1, 1.0),)),), names=("a", "", "c", "d"))
     assert clear_unused_names(gossip).names == ("", "")
     assert clear_unused_names(a_gossip(names=("a",))).names == ()
+
+
+# Resources.
+
+MOST = 2**53
+PROCESSES = PoolProcesses(9, 1, 2, 3, 1, 1, -9)
+RESOURCES = Resources(100, 400, 200, 12.5, 2000, 600, PROCESSES)
+LARGEST = Resources(MOST, MOST, MOST, float(MOST), MOST, MOST, PoolProcesses(MOST, MOST, MOST, MOST, MOST, MOST, -255))
+
+
+@pytest.mark.parametrize("resources", [Resources(), Resources(rss=0), RESOURCES, LARGEST], ids=str)
+def test_resources_survive_the_wire(resources: Resources) -> None:
+    assert decode(encode(a_gossip(resources=resources))) == a_gossip(resources=resources)
+
+
+def test_resources_are_short_arrays() -> None:
+    written = json.loads(encode(a_gossip(resources=RESOURCES)))["resources"]
+    assert written == [100, 400, 200, 12.5, 2000, 600, [9, 1, 2, 3, 1, 1, -9]]
+    without = len(encode(a_gossip()))
+    usual = Resources(10**8, 10**9, 10**9, 12345.67, 2**31, 2**31, PoolProcesses(1000, 100, 100, 100, 100, 8, -9))
+    assert len(encode(a_gossip(resources=usual))) - without < 150
+    assert len(encode(a_gossip(resources=LARGEST))) - without < 300
+
+
+def test_the_processes_alive_are_those_that_have_not_ended() -> None:
+    assert PROCESSES.alive == 2
+    assert PoolProcesses(1, 5, 0, 0, 0, 0).alive == 0
+    known = (Resources(rss=5), Resources(rss=5, children_rss=7), Resources())
+    assert [one.total_rss for one in known] == [5, 12, None]
+
+
+def test_resources_with_more_or_fewer_items_are_those_of_another_release() -> None:
+    read = decode(wire(resources=[100, 400, 200, 12.5, 2000, 600, [9, 1, 2, 3, 1, 1, -9, "new"], {"new": 1}]))
+    assert isinstance(read, Gossip) and read.resources == RESOURCES
+    read = decode(wire(resources=[100]))
+    assert isinstance(read, Gossip) and read.resources == Resources(rss=100)
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"rss": 100},
+        "100",
+        [-1],
+        [1.5],
+        ["100"],
+        [True],
+        [MOST + 1],
+        [1, 1, 1, -0.1],
+        [1, 1, 1, 1e300],
+        [1, 1, 1, 1.0, -1],
+        [1, 1, 1, 1.0, 1, 1, [1, 2, 3]],
+        [1, 1, 1, 1.0, 1, 1, {"lost": 1}],
+        [1, 1, 1, 1.0, 1, 1, [1, 1, 1, 1, 1, 1, 256]],
+        [1, 1, 1, 1.0, 1, 1, [1, 1, 1, 1, 1, 1, -256]],
+        [1, 1, 1, 1.0, 1, 1, [1, 1, 1, 1, -1, 1]],
+    ],
+    ids=str,
+)
+def test_resources_of_another_type_or_out_of_range_are_refused(resources: Any) -> None:
+    assert reason_of(wire(resources=resources)) == "invalid"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "-1e400"])
+def test_a_cpu_time_that_is_no_number_is_refused(number: str) -> None:
+    body = wire(resources=[1, 1, 1, "@@"]).replace(b'"@@"', number.encode())
+    assert reason_of(body) in ("invalid", "malformed")
+
+
+def test_resources_are_kept_in_a_message_that_is_too_long() -> None:
+    checks = tuple(a_check(f"q{n}", active=("x" * 255,) * 100, active_count=100) for n in range(10))
+    kept, _ = encode_bounded(a_gossip(checks=checks, series=many_series(500), resources=LARGEST))
+    assert kept.resources == LARGEST

@@ -9,7 +9,7 @@ import pytest
 
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.wire.encoding import encode
-from celery_gossip.wire.messages import Gossip, as_dict, decode
+from celery_gossip.wire.messages import Gossip, PoolProcesses, Resources, as_dict, decode
 from tests import wire
 from tests.support.past import BEFORE_SERIES, FIRST, source_of
 from tests.unit.build import a_check, a_gossip, a_histogram, a_series
@@ -69,13 +69,14 @@ def test_a_former_listener_understands_all_that_is_said_today_but_what_is_new(co
         skewed=1,
         undecodable=4,
         batched=5,
+        resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)),
         series=(a_series(failed={"ValueError": 2}, runtime=a_histogram((3, 1, 1)), wait=a_histogram((4, 1, 0))),),
     )
     told = as_json(as_dict(gossip))
     understood = as_json(past.as_dict(past.decode(encode(gossip))))
     assert understood == {name: told[name] for name in understood}
     assert told.keys() - understood.keys() == {
-        *("limited", "overflowed", "skewed", "series", "undecodable", "batched"),
+        *("limited", "overflowed", "skewed", "series", "undecodable", "batched", "resources"),
     }
 
 

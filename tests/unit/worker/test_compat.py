@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import billiard.pool
+import billiard.popen_fork
+import billiard.process
 import pytest
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from celery import Celery
@@ -93,6 +95,29 @@ def source_has(owner: Any, *texts: str) -> bool:
 def a_connection() -> Iterator[Any]:
     with Connection("memory://") as connection:
         yield connection
+
+
+@canary(
+    "billiard.process:BaseProcess._popen",
+    "billiard.process:BaseProcess._controlled_termination",
+    "billiard.process:BaseProcess._job_terminated",
+    "billiard.popen_fork:Popen.returncode",
+    "billiard.pool:Pool.process_flush_queues",
+    "billiard.pool:Pool._timeout_handler",
+    "billiard.pool:TimeoutHandler._trywaitkill",
+)
+def processes_of_a_pool_have_their_end() -> bool:
+    process = billiard.process.BaseProcess()
+    return (
+        process._popen is None
+        and process._controlled_termination is False
+        and source_has(billiard.popen_fork.Popen, "self.returncode = None", "self.pid = os.fork()")
+        and source_has(billiard.pool.Pool.terminate_job, "proc._job_terminated = True")
+        and source_has(billiard.pool.Pool._join_exited_workers, "self.process_flush_queues(worker)")
+        and source_has(billiard.pool.Pool.__init__, "self._timeout_handler = self.TimeoutHandler(")
+        and source_has(billiard.pool.TimeoutHandler.on_hard_timeout, "self._trywaitkill(process)")
+        and billiard.pool.EX_RECYCLE == 0x9B
+    )
 
 
 @canary("celery.bootsteps:Blueprint.state")

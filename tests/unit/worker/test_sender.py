@@ -3,6 +3,7 @@
 Most tests call the thread's unit of work directly, so that only the fake clock decides.
 """
 
+import itertools
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from celery_gossip.fork_lock import SLEEP_TIMEOUT
 from celery_gossip.transport.backoff import BACKOFF_MAX, BACKOFF_MAX_REFUSED
-from celery_gossip.wire.messages import Gossip, decode
+from celery_gossip.wire.messages import Gossip, Resources, decode
 from celery_gossip.worker import delivery, metrics
 from celery_gossip.worker import sender as sender_module
 from celery_gossip.worker.delivery import SenderEvent
@@ -138,6 +139,39 @@ def test_the_latest_is_the_gossip_as_it_was_sent(sender: Sender, publisher: Fake
     assert sender.latest is None
     submit_and_send(sender, active=3)
     assert sender.latest == publisher.sent[0]
+
+
+# Resources.
+
+
+def test_the_first_report_and_every_fifth_after_it_contain_the_resources(
+    sender: Sender, publisher: FakePublisher
+) -> None:
+    reads = itertools.count(1)
+    sender.report_resources(lambda: Resources(rss=next(reads)))
+    for _ in range(12):
+        submit_and_send(sender)
+    sent = [gossip.resources and gossip.resources.rss for gossip in publisher.sent]
+    assert sent == [1, None, None, None, None, 2, None, None, None, None, 3, None]
+    assert next(reads) == 4
+
+
+def test_the_final_report_contains_no_resources(sender: Sender, publisher: FakePublisher) -> None:
+    sender.report_resources(lambda: Resources(rss=1))
+    assert sender.stop(a_gossip(state="offline"), timeout=1)
+    sender._run_once()
+    assert [gossip.resources for gossip in publisher.sent] == [None, None]
+
+
+def test_resources_that_cannot_be_read_cost_only_themselves(sender: Sender, publisher: FakePublisher) -> None:
+    def read() -> Resources:
+        raise RuntimeError("no /proc")
+
+    sender.report_resources(read)
+    submit_and_send(sender, active=3)
+    assert [(gossip.active, gossip.resources) for gossip in publisher.sent] == [(3, None)]
+    (event,) = sender.pop_events()
+    assert (event.kind, event.phase) == ("failed", "resources")
 
 
 # Task counts.
