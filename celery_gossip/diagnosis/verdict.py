@@ -4,7 +4,7 @@ Each sentence contains its evidence. "Probably" is said only if the evidence lea
 end, and most causes look the same from outside.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -53,12 +53,15 @@ class Losses:
     """The losses that a view shows: of lost workers, and of instances that were replaced by another."""
 
     def __init__(self, view: View) -> None:
-        found = [loss for worker in view.workers if (loss := _loss_of(worker)) is not None]
+        self._by_boot: dict[str, Loss] = {}
+        self._silent: dict[str, list[Loss]] = {}  #: by host: losses, and suspect workers, which may become losses
         self._view = view
-        self._by_boot = {loss.gossip.boot: loss for loss in found}
-        self._by_host: dict[str, list[Loss]] = {}
-        for loss in found:
-            self._by_host.setdefault(loss.host, []).append(loss)
+        for worker in view.workers:
+            loss = _loss_of(worker)
+            if loss is not None:
+                self._silent.setdefault(loss.host, []).append(loss)
+                if worker.state != "suspect":
+                    self._by_boot[loss.gossip.boot] = loss
 
     def of(self, gossip: Gossip) -> Loss | None:
         """Return the loss of the instance of this report."""
@@ -88,10 +91,11 @@ class Losses:
     def _shared_host(self, loss: Loss) -> str:
         """Return a sentence if others on its host were lost together with it, and none there goes on."""
         tolerance = _TOGETHER + 2 * loss.gossip.interval
-        together = [one for one in self._by_host[loss.host] if abs(one.at - loss.at) <= tolerance]
+        together = [one for one in self._silent[loss.host] if abs(one.at - loss.at) <= tolerance]
         names = dict.fromkeys(one.gossip.hostname for one in together)
         names.pop(loss.gossip.hostname)
-        if not names or any(_goes_on(worker, loss, tolerance) for worker in self._workers_by_host[loss.host]):
+        boots = {one.gossip.boot for one in together}
+        if not names or any(_is_apart(worker, loss, boots) for worker in self._workers_by_host[loss.host]):
             return ""
         seconds = max(one.at for one in together) - min(one.at for one in together)
         return (
@@ -113,7 +117,7 @@ def _host_of(gossip: Gossip) -> str:
 
 
 def _loss_of(worker: WorkerView) -> Loss | None:
-    if worker.state == "lost":
+    if worker.state in ("lost", "suspect"):
         return Loss(worker.gossip, worker.heard_at, worker.recording)
     replaced, samples = worker.replaced, worker.replaced_recording.samples
     if replaced is None or replaced.state == "offline" or not samples:
@@ -121,10 +125,11 @@ def _loss_of(worker: WorkerView) -> Loss | None:
     return Loss(replaced, samples[-1].at, worker.replaced_recording)
 
 
-def _goes_on(worker: WorkerView, loss: Loss, tolerance: float) -> bool:
-    """Return True if this worker of the same host reported before the loss, and still reports after it."""
+def _is_apart(worker: WorkerView, loss: Loss, together: Container[str]) -> bool:
+    """Return True if this worker of the same host reported before the loss, and is not one of those lost with it."""
     samples = worker.recording.samples
-    return bool(samples) and samples[0].at <= loss.at and worker.heard_at > loss.at + tolerance
+    has_reported = bool(samples) and samples[0].at <= loss.at
+    return has_reported and not worker.is_gone and worker.gossip.boot not in together
 
 
 def _shutdown(last: Gossip) -> str:

@@ -301,7 +301,7 @@ def all_workers_of_a_host_are_lost_at_once(fleet: Fleet) -> None:
 
 @incident(worker_lost=110.0)
 def a_blocked_worker_is_killed_by_its_liveness_probe(fleet: Fleet) -> None:
-    worker = fleet.add("w1", interval=10.0)
+    worker, _ = fleet.add("w1", interval=10.0), fleet.add("w2")
     fleet.run(60)
     worker.stalled_since = fleet.clock.now
     fleet.run(45)

@@ -1,6 +1,6 @@
 """Why a worker was probably lost: what the evidence supports, and what it does not."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -149,6 +149,12 @@ def test_workers_of_one_host_that_are_lost_together_point_to_the_host() -> None:
     )
 
 
+def test_a_worker_that_is_suspect_is_silent_as_well() -> None:
+    suspect = replace(lost("x@web1", 1942.0), state="suspect")
+    assert "All 2 workers of the host web1" in verdict(Story(), suspect)
+    assert verdict(Story(), suspect, alive("y@web1")) == NO_CAUSE
+
+
 @pytest.mark.parametrize(
     "others",
     [
@@ -158,8 +164,9 @@ def test_workers_of_one_host_that_are_lost_together_point_to_the_host() -> None:
         (lost("x@web1", 1960.0),),  # later
         (lost("x@web1"), alive("y@web1")),  # another one goes on there
         (alive("x@web1"),),
+        (lost("x@web1"), replace(alive("y@web1"), heard_at=1939.0)),  # it reports rarely: not known yet
     ],
-    ids=["alone", "other host", "earlier", "later", "one goes on", "all go on"],
+    ids=["alone", "other host", "earlier", "later", "one goes on", "all go on", "not known yet"],
 )
 def test_other_losses_do_not_point_to_the_host(others: tuple[WorkerView, ...]) -> None:
     assert verdict(Story(), *others) == NO_CAUSE
