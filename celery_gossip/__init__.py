@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from celery_gossip import signals as signals
     from celery_gossip.cluster.cluster import Cluster as Cluster
+    from celery_gossip.cluster.scaling import QueueDemand as QueueDemand
     from celery_gossip.cluster.statistics import GroupBy as GroupBy
     from celery_gossip.cluster.task_view import TaskView as TaskView
     from celery_gossip.cluster.throughput import Throughput as Throughput
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from celery_gossip.listener.rules_file import read_rules as read_rules
     from celery_gossip.listener.snapshot import snapshot as snapshot
     from celery_gossip.options import GossipOptions as GossipOptions
+    from celery_gossip.transport.oldest_message import ExactAge as ExactAge
     from celery_gossip.wire.messages import Gossip as Gossip
     from celery_gossip.wire.messages import GossipState as GossipState
     from celery_gossip.wire.messages import QueueCheck as QueueCheck
@@ -54,6 +56,7 @@ _MODULE_OF = {
     "Cluster": "cluster.cluster",
     "DroppedEvents": "listener.events",
     "Event": "listener.events",
+    "ExactAge": "transport.oldest_message",
     "Finding": "diagnosis.diagnosis",
     "FindingEvent": "listener.events",
     "FindingKind": "diagnosis.kinds",
@@ -70,6 +73,7 @@ _MODULE_OF = {
     "OversizedGossip": "errors",
     "Paused": "cluster.view",
     "QueueCheck": "wire.messages",
+    "QueueDemand": "cluster.scaling",
     "QueueView": "cluster.view",
     "RejectedGossip": "errors",
     "RejectionEvent": "listener.events",
@@ -95,6 +99,7 @@ __all__ = [
     "Cluster",
     "DroppedEvents",
     "Event",
+    "ExactAge",
     "Finding",
     "FindingEvent",
     "FindingKind",
@@ -111,6 +116,7 @@ __all__ = [
     "OversizedGossip",
     "Paused",
     "QueueCheck",
+    "QueueDemand",
     "QueueView",
     "RejectedGossip",
     "RejectionEvent",
