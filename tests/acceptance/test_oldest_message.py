@@ -9,6 +9,7 @@ import pytest
 from celery.signals import before_task_publish
 
 from celery_gossip import Listener, QueueView
+from celery_gossip.diagnosis.rule_settings import parse_rules
 from celery_gossip.worker.sent_at import stamp_tasks
 from tests.support import eventually
 from tests.support.workers import Project
@@ -65,6 +66,29 @@ def test_a_message_that_waits_behind_long_tasks_has_its_true_age(project: Projec
             assert (view.backlog, view.oldest_age_min, view.oldest_age_max) == (0, 0.0, 0.0)
 
         eventually(is_empty, 60)
+
+
+def test_a_message_that_waits_for_too_long_is_a_finding(project: Project) -> None:
+    project.conf["worker_prefetch_multiplier"] = 1
+    settings = {"thresholds": {"oldest_seconds": 6, "oldest_factor": 0}, "after": {"oldest_waits": 2}}
+    rules = parse_rules(settings, "rules")
+    with (
+        project.worker(*QUIET, pool="threads", concurrency=1) as worker,
+        project.app() as app,
+        Listener(app, rules=rules) as listener,
+    ):
+        listener.wait(workers=1, timeout=20)
+        task_ids = [project.send("nap", 25) for _ in range(4)]
+
+        def is_found() -> None:
+            assert len(listener.findings) == 1, (listener.findings, queue_of(listener, project.queues[0]))
+            (found,) = listener.findings
+            assert (found.kind, found.severity, found.subject) == ("oldest_waits", "warning", project.queues[0])
+            assert "although 1 worker consumes the queue; 2 messages wait. The only slot is busy" in found.text
+            assert f"nap ({task_ids[0]}, running for " in found.text
+
+        eventually(is_found, 25)
+        worker.kill()
 
 
 def test_messages_without_a_worker_wait_since_they_were_seen(project: Project) -> None:
