@@ -81,17 +81,14 @@ class _Queue:
         #: may wait; None if none do.
         self.returned: tuple[float, float] | None = None
 
-    def note_newest(self, at: float, instance: str, now: float) -> None:
-        """Note that an instance has received a message that was sent at this time, and none that was sent later."""
+    def note_received(self, at: float, now: float) -> None:
+        """Note, while messages that returned may wait, that one was received that was sent at this time."""
         if self.returned is not None:
             settled_at, mark = self.returned
             if now <= settled_at:
                 self.returned = (settled_at, max(mark, at))
             elif at > mark + _JITTER:  # a message behind those that returned
                 self.returned = None
-        # The next report of the same instance corrects one that was delayed.
-        if at > self.newest_at or instance == self.newest_from:
-            self.newest_at, self.newest_from = at, instance
 
     def note_returned(self, settled_at: float) -> None:
         mark = self.newest_at if self.returned is None else max(self.returned[1], self.newest_at)
@@ -167,13 +164,25 @@ class QueueAges:
             known = self._queues.get(queue)
             if known is not None:
                 known.received += _received_by(gossip, previous) if isinf(count) else int(count)
-        for check, age in zip(gossip.checks, gossip.newest, strict=False):
-            if age is not None and not check.broadcast:
-                self._get_or_create(check.queue).note_newest(now - age, gossip.boot, now)
+        self._note_newest(gossip, now)
         if (gossip.state == "offline" and _held(gossip)) or (
             previous is not None and _has_reconnected(gossip, previous)
         ):
             self._note_returned(gossip, now)
+
+    def _note_newest(self, gossip: Gossip, now: float) -> None:
+        find, boot = self._queues.get, gossip.boot
+        for check, age in zip(gossip.checks, gossip.newest, strict=False):
+            if age is None or check.broadcast:
+                continue
+            at, known = now - age, find(check.queue)
+            if known is None:
+                known = self._create(check.queue)
+            if known.returned is not None:
+                known.note_received(at, now)
+            # The next report of the same instance corrects one that was delayed.
+            if at > known.newest_at or known.newest_from == boot:
+                known.newest_at, known.newest_from = at, boot
 
     def note_silence(self, gossip: Gossip, now: float) -> None:
         """Note that the worker with this last report stopped reporting: its messages may have returned."""
@@ -188,7 +197,8 @@ class QueueAges:
         """Add queue lengths that were read since the previous call."""
         for queue, length in lengths.items():
             if length is not None:
-                self._get_or_create(queue).note_length(length, now, self._read_at)
+                known = self._queues.get(queue) or self._create(queue)
+                known.note_length(length, now, self._read_at)
         self._read_at = now
 
     def _note_returned(self, gossip: Gossip, now: float) -> None:
@@ -202,13 +212,11 @@ class QueueAges:
             if queue in self._queues:
                 self._queues[queue].levels.clear()
 
-    def _get_or_create(self, queue: str) -> _Queue:
-        known = self._queues.get(queue)
-        if known is None:
-            if len(self._queues) >= MAX_QUEUES:
-                self._evict()
-            known = self._queues[queue] = _Queue()
-        return known
+    def _create(self, queue: str) -> _Queue:
+        if len(self._queues) >= MAX_QUEUES:
+            self._evict()
+        created = self._queues[queue] = _Queue()
+        return created
 
     def _evict(self) -> None:
         """Forget the queues of which nothing was reported or read for the longest time."""
@@ -251,11 +259,11 @@ def _held(gossip: Gossip) -> int:
 
 
 def _has_reconnected(gossip: Gossip, previous: Gossip) -> bool:
-    """Return True if the consumer of a queue is another one than before; a queue that was paused returned nothing."""
-    if [check.uuid for check in gossip.checks] == [check.uuid for check in previous.checks]:
-        return False
-    before = {check.queue: check for check in previous.checks}
-    return any(
-        check.queue in before and not before[check.queue].paused and before[check.queue].uuid != check.uuid
-        for check in gossip.checks
-    )
+    """Return True if the worker has begun to consume its queues again: all that are not paused, at once.
+
+    Only the first of these is compared: this is called for every report.
+    """
+    for check, before in zip(gossip.checks, previous.checks, strict=False):
+        if check.queue == before.queue and not check.paused and not before.paused:
+            return check.uuid != before.uuid
+    return False

@@ -227,7 +227,8 @@ def add_checks(
         if is_gone:
             continue
         accumulator.checks.append(check)
-        accumulator.reported_at = min(accumulator.reported_at, heard_at)
+        if heard_at < accumulator.reported_at:  # noqa: PLR1730 - min() takes three times as long
+            accumulator.reported_at = heard_at
         if starts_tasks and not check.paused:
             accumulator.slots += slots
             accumulator.free_slots += free_slots
