@@ -191,6 +191,7 @@ class _Worker:
             names=self._names if self._running else (),
             reserved_tasks=self._waiting(self._reserved),
             scheduled_tasks=self._waiting(self._scheduled),
+            newest=tuple((7 * self._seq + index) % 50 / 10 for index in range(len(self._queues))),
         )
 
     def _waiting(self, counts: list[int]) -> tuple[TaskCount, ...]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from celery_gossip.cluster.cluster import Cluster as Cluster
     from celery_gossip.cluster.recording import Recording as Recording
     from celery_gossip.cluster.recording import Sample as Sample
+    from celery_gossip.cluster.scaling import QueueDemand as QueueDemand
     from celery_gossip.cluster.statistics import GroupBy as GroupBy
     from celery_gossip.cluster.task_view import TaskView as TaskView
     from celery_gossip.cluster.throughput import Throughput as Throughput
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from celery_gossip.listener.rules_file import read_rules as read_rules
     from celery_gossip.listener.snapshot import snapshot as snapshot
     from celery_gossip.options import GossipOptions as GossipOptions
+    from celery_gossip.transport.oldest_message import ExactAge as ExactAge
     from celery_gossip.wire.messages import Gossip as Gossip
     from celery_gossip.wire.messages import GossipState as GossipState
     from celery_gossip.wire.messages import PoolProcesses as PoolProcesses
@@ -58,6 +60,7 @@ _MODULE_OF = {
     "Cluster": "cluster.cluster",
     "DroppedEvents": "listener.events",
     "Event": "listener.events",
+    "ExactAge": "transport.oldest_message",
     "Finding": "diagnosis.diagnosis",
     "FindingEvent": "listener.events",
     "FindingKind": "diagnosis.kinds",
@@ -75,6 +78,7 @@ _MODULE_OF = {
     "Paused": "cluster.view",
     "PoolProcesses": "wire.messages",
     "QueueCheck": "wire.messages",
+    "QueueDemand": "cluster.scaling",
     "QueueView": "cluster.view",
     "Recording": "cluster.recording",
     "RejectedGossip": "errors",
@@ -103,6 +107,7 @@ __all__ = [
     "Cluster",
     "DroppedEvents",
     "Event",
+    "ExactAge",
     "Finding",
     "FindingEvent",
     "FindingKind",
@@ -120,6 +125,7 @@ __all__ = [
     "Paused",
     "PoolProcesses",
     "QueueCheck",
+    "QueueDemand",
     "QueueView",
     "Recording",
     "RejectedGossip",

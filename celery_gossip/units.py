@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["format_bytes", "format_duration", "format_percent", "join_names"]
+__all__ = ["format_age_range", "format_bytes", "format_duration", "format_percent", "join_names", "round_age"]
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -32,6 +32,24 @@ def format_duration(seconds: float | None) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.3g}ms"
     return f"{seconds:.3g}s" if seconds < 100 else f"{seconds / 60:.0f}m"
+
+
+def format_age_range(least: float | None, greatest: float | None) -> str:
+    """Return an age between these limits, as in `12s-15s`, `>12s` or `<15s`; a dash if there is nothing to be old.
+
+    `least` is None if it is not known whether anything is, `greatest` if there is no limit.
+    """
+    if least is None or greatest == 0.0:
+        return "-"
+    if greatest is None:
+        return f">{format_duration(least)}" if least > 0 else "unknown"
+    low, high = format_duration(round_age(least)), format_duration(round_age(greatest))
+    return high if low == high else f"{low}-{high}" if least > 0 else f"<{high}"
+
+
+def round_age(seconds: float | None) -> float | None:
+    """Return the seconds with one decimal, and without from 100 on."""
+    return None if seconds is None else round(seconds, 1 if seconds < 100 else None)
 
 
 def join_names(names: Sequence[str], most: int, total: int | None = None) -> str:

@@ -10,6 +10,7 @@ from celery_gossip.console.json_object import status_json
 from celery_gossip.console.report import Answer, SourceRow, report_of, task_rows, with_queues
 
 if TYPE_CHECKING:
+    from celery_gossip.cluster.view import View
     from celery_gossip.diagnosis.rule_settings import RuleSettings
     from celery_gossip.listener.listener import Listener
 
@@ -27,10 +28,12 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
     needs_backlogs: bool,
     tasks: Sequence[str] | None = None,
     rules: "RuleSettings | None" = None,
+    with_exact_age: bool = False,
 ) -> Answer:
     """Return what a listener knows after `wait` seconds, or as soon as its view is complete.
 
     `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none.
+    `with_exact_age` reads the next message of each queue in which one waits.
     With `needs_backlogs` a backlog that is still unknown then is waited for, for 2.5 s at most.
     """
     from celery_gossip.listener.snapshot import wait_for_reports
@@ -43,18 +46,33 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         findings, throughput = listener.findings, listener.throughput()
         no_report = "" if view.workers else why_no_report(listener)  # while it listens
         source = _source(listener, no_report)
-    errors = []
+        exact = listener.exact_ages(_waiting(view)) if with_exact_age else {}
+    errors = [
+        f"exact age unknown: {reason}" for reason in dict.fromkeys(age.reason for age in exact.values()) if reason
+    ]
     if listener.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
         errors.append(f"messages refused: {reasons}")
     if no_report:
         errors.append(f"Error: {no_report}")
     report = report_of(view, findings, throughput, source)
+    objects = status_json(view, findings, throughput)
+    if with_exact_age:
+        ages = {queue: age.age for queue, age in exact.items()}
+        report = replace(report, queues=tuple(replace(row, exact_age=ages.get(row.name)) for row in report.queues))
+        for queue in objects["queues"]:
+            queue["exact_age"] = ages.get(queue["queue"])
     return Answer(
         report=report if tasks is None else replace(report, tasks=task_rows(view, tasks)),
-        objects=status_json(view, findings, throughput),
+        objects=objects,
         errors=tuple(errors),
     )
+
+
+def _waiting(view: "View") -> list[str]:
+    """Return the queues in which a message may wait, the longest first."""
+    waiting = [queue for queue in view.queues if queue.backlog != 0]
+    return [queue.queue for queue in sorted(waiting, key=lambda queue: -(queue.backlog or 0))]
 
 
 def _await_backlogs(listener: "Listener", queues: Sequence[str]) -> None:

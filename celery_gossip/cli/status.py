@@ -41,6 +41,12 @@ __all__ = ["command"]
     help="List the running tasks with this id or this name only; repeatable.",
 )
 @click.option(
+    "--exact-age",
+    "with_exact_age",
+    is_flag=True,
+    help="Also read from the next message of each queue when it was sent; Redis only.",
+)
+@click.option(
     "--wait",
     type=Seconds(),
     metavar="SECONDS",
@@ -137,6 +143,8 @@ def command(ctx: click.Context, /, as_json: bool, as_check: bool, **given: Any) 
         raise click.UsageError("--server-auth: expected together with --server")
     if given["rules"] is not None and given["server"] is not None:
         raise click.UsageError("--rules: expected without --server: the findings are those of the dashboard")
+    if given["with_exact_age"] and given["server"] is not None:
+        raise click.UsageError("--exact-age: expected without --server: see /api/queues/SOURCE/NAME?exact=true")
     from celery_gossip.console.check import EXIT_CODES, Expectations, evaluate, overall
     from celery_gossip.console.check_text import plugin_text
 
@@ -146,7 +154,7 @@ def command(ctx: click.Context, /, as_json: bool, as_check: bool, **given: Any) 
     wait: float | None = given["wait"]
     tasks = given["tasks"] if given["with_tasks"] or given["tasks"] else None
     if given["server"] is None:
-        answer = _listen(ctx.obj.app, expected, wait, tasks, given["rules"])
+        answer = _listen(ctx.obj.app, expected, wait, tasks, given["rules"], with_exact_age=given["with_exact_age"])
     else:
         answer = _ask(given["server"], given["server_auth"], given["server_timeout"], wait, tasks)
     results = evaluate(answer.report, expected)
@@ -157,17 +165,27 @@ def command(ctx: click.Context, /, as_json: bool, as_check: bool, **given: Any) 
     ctx.exit(EXIT_CODES[overall(answer.report, results)])
 
 
-def _listen(
+def _listen(  # noqa: PLR0913 - one argument for each option
     app: Any,
     expected: "Expectations",
     wait: float | None,
     tasks: "Sequence[str] | None",
     rules: "RuleSettings | None",
+    *,
+    with_exact_age: bool,
 ) -> "Answer":
     from celery_gossip.cli.local_status import listen_for_status
 
     needs_backlogs = expected.max_backlog is not None or expected.max_wait is not None
-    return listen_for_status(app, expected.queues, wait, needs_backlogs=needs_backlogs, tasks=tasks, rules=rules)
+    return listen_for_status(
+        app,
+        expected.queues,
+        wait,
+        needs_backlogs=needs_backlogs,
+        tasks=tasks,
+        rules=rules,
+        with_exact_age=with_exact_age,
+    )
 
 
 def _ask(server: str, auth: str | None, timeout: float, wait: float | None, tasks: "Sequence[str] | None") -> "Answer":

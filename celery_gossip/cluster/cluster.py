@@ -11,8 +11,9 @@ from threading import Lock
 
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
 from celery_gossip.cluster.membership import GONE_RETENTION, MAX_WORKERS, Membership, Transition
+from celery_gossip.cluster.queue_ages import QueueAges
 from celery_gossip.cluster.queue_share import QueueShare, QueueShareCache
-from celery_gossip.cluster.queue_views import QueueViews, update_queue_views
+from celery_gossip.cluster.queue_views import OldestAges, QueueViews, update_queue_views
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
 from celery_gossip.cluster.software import SoftwareTable
 from celery_gossip.cluster.statistics import MAX_WINDOW, STEPS, GroupBy, TaskStatistics
@@ -69,6 +70,7 @@ class Cluster:
         self.statistics = TaskStatistics(self._clock, self._lock)
         self._membership = Membership(self.statistics, self._max_report_bytes)
         self._software = SoftwareTable()
+        self._queue_ages = QueueAges()
         self._queue_shares = QueueShareCache()
         self._queue_views = QueueViews()  # replaced as a whole, on any thread
 
@@ -105,13 +107,15 @@ class Cluster:
         with self._lock:
             membership, gossip = self._membership, self._software.share(gossip)
             member = membership.find(gossip.hostname, is_verified=is_verified)
+            previous = None if member is None else member.previous_report(gossip.boot)
             if member is None:
                 member = membership.add(gossip, now, is_verified=is_verified)
                 if member is None:
                     return []
             elif not member.update(gossip, now, is_late=self._timeouts.is_frozen):
                 return []
-            self.statistics.add_report(gossip, now, member.release_of(gossip.boot))
+            received = self.statistics.add_report(gossip, now, member.release_of(gossip.boot))
+            self._queue_ages.add_report(gossip, previous, received, now)
             # The report that is kept of a stalled worker has the stack of an earlier message.
             membership.limits.enforce(gossip.hostname, member, None if gossip.stalled_for else size)
             return membership.update_state(gossip.hostname, member, now, self._timeouts)
@@ -130,6 +134,11 @@ class Cluster:
             membership, timeouts, transitions = self._membership, self._timeouts, list[Transition]()
             for hostname, member in membership.members.items():
                 transitions += membership.update_state(hostname, member, now, timeouts)
+            for transition in transitions:
+                if transition.state == "suspect":
+                    self._queue_ages.note_silence(transition.worker.gossip, now)
+                elif transition.state == "lost":
+                    self._queue_ages.note_end(transition.worker.gossip, now)
             membership.remove_expired(now)
             return transitions
 
@@ -158,6 +167,7 @@ class Cluster:
                 if now - at > _QUEUE_LENGTH_TTL:
                     del self._queue_lengths[queue]
             self._queue_lengths.update({queue: (count, now) for queue, count in lengths.items()})
+            self._queue_ages.set_lengths(lengths, now)
 
     @property
     def dropped_queues(self) -> int:
@@ -208,8 +218,16 @@ class Cluster:
         """Return a snapshot of all workers and queues."""
         snapshot = self._snapshot()
         backlogs = self.backlogs(snapshot.taken_at)
-        self._queue_views = views = update_queue_views(self._queue_views, snapshot.workers, backlogs)
+        with self._lock:
+            limits = self._queue_ages.limits(queue for queue, count in backlogs.items() if count)
+        ages = OldestAges(limits, snapshot.taken_at)
+        self._queue_views = views = update_queue_views(self._queue_views, snapshot.workers, backlogs, ages)
         return replace(snapshot, queues=views.shown)
+
+    def knows_queue(self, queue: str) -> bool:
+        """Return True if a worker has reported this queue, or its length was read, as far back as is remembered."""
+        with self._lock:
+            return queue in self._queue_ages
 
     def backlogs(self, now: float | None = None) -> dict[str, int | None]:
         """Return the queue lengths that were set in the last 10 s, `{queue: messages waiting}`; None if unknown."""

@@ -6,6 +6,7 @@ costs nothing. A restarted worker (another instance id, `boot`) starts at zero, 
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from math import inf
 from operator import sub
 
 from celery_gossip.cluster.packed import PackedHistogram, RunningTotal
@@ -20,7 +21,7 @@ _MAX_FLEET_SERIES = 10_000  #: pairs of queue and task name, over all workers
 _MAX_INSTANCES = 10  #: instances tracked per hostname, two more than a Member tracks
 _MAX_REMOVED_INSTANCES = 10_000  #: removed instances that are remembered, so that a late report is not taken for new
 
-_FAILED = COUNTS.index("failed")
+_FAILED, _RECEIVED = COUNTS.index("failed"), COUNTS.index("received")
 
 SeriesKey = tuple[str, str, str]  #: hostname, queue, task
 
@@ -70,6 +71,8 @@ class CounterTracker:
         self.fleet_totals: dict[tuple[str, str], RunningTotal] = {}
         self.dropped = 0  #: number of times that a series or bucket was left out because of a limit
         self.first_report_at: float | None = None  #: monotonic time of the first report of any worker
+        #: `{queue: messages received}` in the latest report; infinity if a series is not known that far.
+        self.received: dict[str, float] = {}
         self._instances: dict[str, OrderedDict[str, dict[tuple[str, str], _SeriesState]]] = {}
         self._removed_instances: OrderedDict[tuple[str, str], None] = OrderedDict()  #: (hostname, boot)
         self._buckets = self._fleet_buckets = 0
@@ -80,6 +83,7 @@ class CounterTracker:
 
         The first report of a series that is older than `listening_since` is only a baseline.
         """
+        self.received = {}
         first, _ = self._report_times.get(gossip.hostname, (now, now))
         self._report_times[gossip.hostname] = (first, now)
         self.first_report_at = now if self.first_report_at is None else self.first_report_at
@@ -134,8 +138,10 @@ class CounterTracker:
         name = key[1:]
         state = states.get(name)
         if state is None:
+            self.received[key[1]] = 0.0 if starts_at_zero else inf
             if key not in self.totals and len(self.totals) >= MAX_SERIES:
                 self.dropped += 1
+                self.received[key[1]] = inf
                 return None
             state = states[name] = _SeriesState(starts_at_zero=starts_at_zero)
             self.totals[key] = self.totals.get(key) or RunningTotal()
@@ -145,6 +151,8 @@ class CounterTracker:
             return None
         self.totals[key].add(delta)
         self._add_to_fleet(name, delta)
+        if delta.counts[_RECEIVED]:
+            self.received[key[1]] = self.received.get(key[1], 0.0) + delta.counts[_RECEIVED]
         return delta
 
     def _add_to_fleet(self, name: tuple[str, str], delta: ThroughputSum) -> None:

@@ -72,6 +72,10 @@ class Member:
         instance = self._by_boot.get(boot)
         return "" if instance is None or instance.software is None else instance.software.release
 
+    def previous_report(self, boot: str) -> Gossip:
+        """Return the latest report of this instance; of the current one if the instance is new."""
+        return self._by_boot.get(boot, self._current).gossip
+
     def reduce_reports(self, reduce: Callable[[Gossip], Gossip]) -> None:
         """Replace each report by a smaller one; `reduce` must keep `boot`, `seq`, state and counts."""
         for instance in self._stored_instances():

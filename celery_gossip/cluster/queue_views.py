@@ -7,9 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from celery_gossip.cluster.view import QueueAccumulator, QueueView, WorkerView, add_checks
+from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
+from celery_gossip.cluster.view import QueueAccumulator, QueueView, WorkerView, add_checks, oldest_ages
 
-__all__ = ["QueueViews", "update_queue_views"]
+__all__ = ["OldestAges", "QueueViews", "update_queue_views"]
+
+
+@dataclass(frozen=True)
+class OldestAges:
+    """Limits of the age of the oldest message of each queue with a backlog, at one moment."""
+
+    limits: Mapping[str, AgeLimits] = field(default_factory=dict)  #: by queue
+    now: float = 0.0  #: listener's monotonic time
 
 
 @dataclass(frozen=True)
@@ -22,20 +31,27 @@ class QueueViews:
 
 
 def update_queue_views(
-    previous: QueueViews, workers: Iterable[WorkerView], backlogs: Mapping[str, int | None]
+    previous: QueueViews,
+    workers: Iterable[WorkerView],
+    backlogs: Mapping[str, int | None],
+    ages: OldestAges | None = None,
 ) -> QueueViews:
-    """Return the queues of these workers and backlogs; unchanged ones are taken from `previous`."""
+    """Return the queues of these workers and backlogs; unchanged ones are taken from `previous`.
+
+    A queue with a backlog is never unchanged, because its oldest message grows older.
+    """
+    ages = ages or OldestAges()
     current = {worker.gossip.hostname: worker for worker in workers}
     changed = _changed_hostnames(previous.workers, current)
     if len(changed) * 2 > len(current):
-        return _rebuild(current, backlogs)
+        return _rebuild(current, backlogs, ages)
     accumulators = _accumulate_changed(previous.workers, current, changed)
     names: Iterable[str] = previous.by_name
     if not previous.by_name.keys() >= accumulators.keys() | backlogs.keys():
         names = sorted({*previous.by_name, *accumulators, *backlogs})
     views = {}
     for name in names:
-        view = _view(name, accumulators.get(name), previous.by_name.get(name), backlogs.get(name))
+        view = _view(name, accumulators.get(name), previous.by_name.get(name), backlogs.get(name), ages)
         if view.states or name in backlogs:
             views[name] = view
     return QueueViews(current, views, _shown(views))
@@ -82,19 +98,25 @@ def _accumulate_changed(
     return accumulators
 
 
-def _rebuild(current: Mapping[str, WorkerView], backlogs: Mapping[str, int | None]) -> QueueViews:
+def _rebuild(current: Mapping[str, WorkerView], backlogs: Mapping[str, int | None], ages: OldestAges) -> QueueViews:
     """Sum up all queues; cheaper than an update if most workers have changed."""
     accumulators = defaultdict(QueueAccumulator, {name: QueueAccumulator() for name in backlogs})
     for worker in current.values():
         for gossip in worker.gossips:
             add_checks(accumulators, worker, gossip, gossip.checks)
-    views = {queue: accumulators[queue].view(queue, backlogs.get(queue)) for queue in sorted(accumulators)}
+    views = {
+        queue: _view(queue, accumulators[queue], None, backlogs.get(queue), ages) for queue in sorted(accumulators)
+    }
     return QueueViews(current, views, _shown(views))
 
 
 def _view(
-    name: str, accumulator: QueueAccumulator | None, previous: QueueView | None, backlog: int | None
+    name: str, accumulator: QueueAccumulator | None, previous: QueueView | None, backlog: int | None, ages: OldestAges
 ) -> QueueView:
+    limits = ages.limits.get(name, UNKNOWN)
     if accumulator is not None or previous is None:
-        return (accumulator or QueueAccumulator()).view(name, backlog)
-    return previous if previous.backlog == backlog else replace(previous, backlog=backlog)
+        return (accumulator or QueueAccumulator()).view(name, backlog, limits, ages.now)
+    if previous.backlog == backlog and not backlog:
+        return previous
+    least, greatest = oldest_ages(backlog, limits, ages.now, previous.reported_at)
+    return replace(previous, backlog=backlog, oldest_age_min=least, oldest_age_max=greatest)

@@ -8,7 +8,7 @@ from sys import getsizeof
 
 import msgspec
 
-from celery_gossip.wire.encoding import clear_unused_names
+from celery_gossip.wire.encoding import clear_unused_names, keep_checks
 from celery_gossip.wire.messages import Gossip
 
 __all__ = ["MAX_RIVAL_IDS", "keep_queues", "max_memory_size", "memory_size", "shrink_to", "strip_details"]
@@ -18,6 +18,7 @@ MAX_RIVAL_IDS = 10  #: task ids kept of an instance that is not the current one:
 _BASE = 2_100
 _CHECK = 350  #: bytes of a check without its strings
 _STRING = 57  #: bytes of a string without its characters, with the reference to it
+_AGE = 32  #: bytes of an age, with the reference to it
 _TASK = 160  #: bytes of the details of a running task
 _WAITING = 100  #: bytes of a count of waiting tasks
 _HELD = 120  #: bytes of a message that is held for long, without its strings
@@ -43,7 +44,7 @@ def memory_size(gossip: Gossip) -> int:
     # One getsizeof() of all strings joined is faster than one per string; it takes the widest character for all.
     size = _BASE + _CHECK * len(gossip.checks) + _STRING * len(texts) + getsizeof("".join(texts))
     size += _TASK * details + _WAITING * (len(gossip.reserved_tasks) + len(gossip.scheduled_tasks))
-    size += _HELD * len(gossip.held)
+    size += _HELD * len(gossip.held) + _AGE * len(gossip.newest)
     for one in gossip.series:
         size += _SERIES
         if one.runtime is not None:
@@ -61,12 +62,11 @@ def max_memory_size(json_size: int, series: int) -> int:
 def strip_details(gossip: Gossip, max_ids: int = MAX_RIVAL_IDS) -> Gossip:
     """Return the report with at most `max_ids` running tasks in all, and without series and details.
 
-    Series were already counted. Waiting tasks, the stack and held messages are those of a worker that is current.
+    Series and ages were already counted. Waiting tasks, the stack and held messages are those of a worker that is
+    current.
     """
-    if (
-        not (gossip.series or gossip.reserved_tasks or gossip.scheduled_tasks or gossip.stack or gossip.held)
-        and _listed(gossip) <= max_ids
-    ):
+    details = (gossip.series, gossip.reserved_tasks, gossip.scheduled_tasks, gossip.stack, gossip.held, gossip.newest)
+    if not any(details) and _listed(gossip) <= max_ids:
         return gossip
     checks = []
     for check in gossip.checks:
@@ -77,7 +77,7 @@ def strip_details(gossip: Gossip, max_ids: int = MAX_RIVAL_IDS) -> Gossip:
         checks.append(check if is_whole else msgspec.structs.replace(check, active=active, tasks=tasks))
     return clear_unused_names(
         msgspec.structs.replace(
-            gossip, checks=tuple(checks), series=(), reserved_tasks=(), scheduled_tasks=(), stack=(), held=()
+            gossip, checks=tuple(checks), series=(), reserved_tasks=(), scheduled_tasks=(), stack=(), held=(), newest=()
         )
     )
 
@@ -91,19 +91,14 @@ def shrink_to(gossip: Gossip, size: int) -> Gossip:
     if stripped_size <= size or not stripped.checks:
         return stripped
     kept = max(0, size - _BASE) * len(stripped.checks) // (stripped_size - _BASE)
-    return _with_checks(stripped, stripped.checks[:kept])
+    return keep_checks(stripped, range(min(kept, len(stripped.checks))))
 
 
 def keep_queues(gossip: Gossip, queues: frozenset[str]) -> Gossip:
     """Return the report without the checks of other queues, which count as `omitted`."""
-    checks = tuple(check for check in gossip.checks if check.queue in queues)
-    return gossip if len(checks) == len(gossip.checks) else _with_checks(gossip, checks)
+    kept = [at for at, check in enumerate(gossip.checks) if check.queue in queues]
+    return gossip if len(kept) == len(gossip.checks) else keep_checks(gossip, kept)
 
 
 def _listed(gossip: Gossip) -> int:
     return sum([len(check.active) for check in gossip.checks])
-
-
-def _with_checks(gossip: Gossip, checks: tuple[object, ...]) -> Gossip:
-    omitted = gossip.omitted + len(gossip.checks) - len(checks)
-    return msgspec.structs.replace(gossip, checks=checks, omitted=omitted)

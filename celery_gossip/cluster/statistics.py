@@ -43,6 +43,8 @@ MAX_WINDOW = 10_800.0  #: longest window of throughput() and series(), in second
 STEPS = (1, 2, 5, 10, 20, 30, 60)  #: values of `least` in series(): seconds that divide its longer steps evenly
 _STARTUP = 10.0  #: seconds after the first report in which the baseline reports of other workers distort rates
 _WINDOWS = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: start and end, in seconds ago, of each of ThroughputWindows
+_RUNTIME_WINDOWS = (60.0, 600.0, MAX_WINDOW)  #: seconds, of mean_runtime()
+_MIN_RUNTIMES = 20  #: tasks for which a window is long enough
 _MAX_FAILING = 10_000  #: entries of the history of failures by queue and task
 _COPIED_AT_ONCE = 100  #: totals copied while the lock is held; takes less than a millisecond
 _STARTED, _SUCCEEDED, _FAILED = map(COUNTS.index, ("started", "succeeded", "failed"))
@@ -69,10 +71,11 @@ class TaskStatistics:
         with self._lock:
             self._start(now)
 
-    def add_report(self, gossip: Gossip, now: float, release: str = "") -> None:
+    def add_report(self, gossip: Gossip, now: float, release: str = "") -> Mapping[str, float]:
         """Add what has happened since this worker's previous report. The first report starts the counting, too.
 
-        `release` is the one that the worker runs; empty if it is not known.
+        `release` is the one that the worker runs; empty if it is not known. Return `{queue: messages received}`;
+        infinity where the number is not known.
         """
         listening_since = self._start(now)
         for (hostname, queue, task), delta in self._counters.deltas(gossip, now, listening_since):
@@ -86,6 +89,7 @@ class TaskStatistics:
                 self._unknown.add(hostname, queue, task, delta.failures[NOT_REGISTERED], now)
             elif release and (failed or delta.counts[_SUCCEEDED]):
                 self._releases.add((queue, task, release), failed + delta.counts[_SUCCEEDED], failed, now)
+        return self._counters.received
 
     def remove_worker(self, hostname: str) -> None:
         """Remove the totals of a worker that left the view."""
@@ -176,6 +180,24 @@ class TaskStatistics:
             if total is not None:
                 runtimes[name] = total.throughput(MAX_WINDOW).runtime
         return runtimes
+
+    def mean_runtime(self, queue: str) -> float | None:
+        """Return the mean seconds that a task of this queue takes; None if none has ended in the last three hours.
+
+        Of the last minute, or of a longer period if too few tasks have ended in it.
+        """
+        mean = None
+        for window in _RUNTIME_WINDOWS:
+            now = self._clock()
+            with self._lock:
+                buckets = self._histories["queue"].snapshot(window_start(now, window), queue)
+            total = sum_by_name(buckets).get(queue)
+            if total is not None:
+                runtime = total.throughput(window).runtime
+                mean = runtime.mean
+                if runtime.count >= _MIN_RUNTIMES:
+                    break
+        return mean
 
     def totals(self) -> dict[tuple[str, str, str], Throughput]:
         """Return the totals since start() of workers in the view, `{(hostname, queue, task): Throughput}`.

@@ -7,8 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import Literal, get_args
 
+from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
 from celery_gossip.cluster.recording import Recording
 from celery_gossip.cluster.task_view import TaskView, tasks_of
 from celery_gossip.wire.messages import Gossip, QueueCheck, Resources, Software
@@ -24,6 +26,7 @@ __all__ = [
     "WorkerView",
     "add_checks",
     "build_queue_views",
+    "oldest_ages",
 ]
 
 #: State of a worker; see docs/reference/states.md.
@@ -131,6 +134,14 @@ class QueueView:
     slots: int = 0
     free_slots: int = 0  #: slots without a task, shared in the same way; 0 if all its workers have paused it
     backlog: int | None = None  #: messages waiting on the broker; None if unknown
+    #: Seconds for which the oldest waiting message has waited at least, as of the latest reports; 0.0 if nothing is
+    #: known, and if no message waits; None if the backlog is unknown.
+    oldest_age_min: float | None = None
+    #: Seconds for which it has waited at most; 0.0 if no message waits; None if not known.
+    oldest_age_max: float | None = None
+    #: Time of the latest report of that worker whose latest report is the oldest, on the listener's monotonic clock;
+    #: infinity without workers.
+    reported_at: float = inf
 
     @property
     def name(self) -> str:
@@ -215,12 +226,15 @@ def add_checks(
     state = worker.state if gossip.state == "online" or gossip is worker.gossip else gossip.state
     is_gone, starts_tasks = worker.is_gone, state in _STARTS_TASKS
     slots, free_slots = gossip.concurrency, max(0, gossip.concurrency - gossip.active)
+    heard_at = worker.heard_at
     for queue, check in {check.queue: check for check in checks}.items():  # a worker may report a queue twice
         accumulator = accumulators[queue]
         accumulator.states[state] += 1
         if is_gone:
             continue
         accumulator.checks.append(check)
+        if heard_at < accumulator.reported_at:  # noqa: PLR1730 - min() takes three times as long
+            accumulator.reported_at = heard_at
         if starts_tasks and not check.paused:
             accumulator.slots += slots
             accumulator.free_slots += free_slots
@@ -233,10 +247,11 @@ class QueueAccumulator:
         self.checks: list[QueueCheck] = []
         self.states: Counter[str] = Counter()
         self.slots = self.free_slots = 0
+        self.reported_at = inf
 
-    def view(self, queue: str, backlog: int | None) -> QueueView:
-        """Return the result as a snapshot."""
-        checks = self.checks
+    def view(self, queue: str, backlog: int | None, limits: AgeLimits = UNKNOWN, now: float = 0.0) -> QueueView:
+        """Return the result as a snapshot at monotonic `now`."""
+        checks, (least, greatest) = self.checks, oldest_ages(backlog, limits, now, self.reported_at)
         return QueueView(
             queue=queue,
             workers=len(checks),
@@ -249,7 +264,19 @@ class QueueAccumulator:
             slots=self.slots,
             free_slots=self.free_slots,
             backlog=backlog,
+            oldest_age_min=least,
+            oldest_age_max=greatest,
+            reported_at=self.reported_at,
         )
+
+
+def oldest_ages(
+    backlog: int | None, limits: AgeLimits, now: float, reported_at: float
+) -> tuple[float | None, float | None]:
+    """Return the least and the greatest age of the oldest message of a queue with this backlog."""
+    if not backlog:
+        return (None, None) if backlog is None else (0.0, 0.0)
+    return limits.ages(now, reported_at)
 
 
 def _paused(paused: list[bool]) -> Paused:

@@ -60,6 +60,8 @@ class Queue(msgspec.Struct, frozen=True):
     failure_rate: float | None
     runtime: Timing
     wait: Timing
+    oldest_age_min: float | None = None  #: absent from older dashboards
+    oldest_age_max: float | None = None
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -201,6 +203,8 @@ def _queue_row(one: Queue, label: Callable[[str], str]) -> QueueRow:
         failure_rate=one.failure_rate,
         runtime_p95=one.runtime.p95,
         wait_p95=one.wait.p95,
+        oldest_age_min=one.oldest_age_min,
+        oldest_age_max=one.oldest_age_max,
         source=label(one.source),
     )
 

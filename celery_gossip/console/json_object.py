@@ -11,6 +11,7 @@ from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
 from celery_gossip.console.report import TaskRow
 from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.units import round_age
 from celery_gossip.wire.messages import Resources, as_dict
 
 __all__ = [
@@ -71,7 +72,10 @@ def resources_json(resources: Resources) -> dict[str, Any]:
 def queue_json(queue: QueueView, throughput: Throughput | None) -> dict[str, Any]:
     """Return `{the queue's fields, "load", "throughput": see throughput_json, or None where no task was counted}`."""
     counted = throughput and throughput_json(throughput)
-    return {**asdict(queue), "load": round(queue.load, 3), "throughput": counted}
+    fields = asdict(queue)
+    del fields["reported_at"]  # of the listener's own clock
+    ages = {name: round_age(fields[name]) for name in ("oldest_age_min", "oldest_age_max")}
+    return {**fields, **ages, "load": round(queue.load, 3), "throughput": counted}
 
 
 def throughput_json(throughput: Throughput) -> dict[str, Any]:

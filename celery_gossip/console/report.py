@@ -58,6 +58,9 @@ class QueueRow:
     failure_rate: float | None = None
     runtime_p95: float | None = None
     wait_p95: float | None = None
+    oldest_age_min: float | None = None  #: seconds for which the oldest message has waited at least
+    oldest_age_max: float | None = None  #: and at most; None if not known
+    exact_age: float | None = None  #: seconds since the next message was sent, as its header says; None unless read
     source: str = ""
 
 
@@ -200,6 +203,8 @@ def _queue_row(queue: QueueView, throughput: Throughput) -> QueueRow:
         failure_rate=throughput.failure_rate,
         runtime_p95=throughput.runtime.p95,
         wait_p95=throughput.wait.p95,
+        oldest_age_min=queue.oldest_age_min,
+        oldest_age_max=queue.oldest_age_max,
     )
 
 

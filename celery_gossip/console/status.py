@@ -10,11 +10,11 @@ from celery_gossip.console.report import QueueRow, Report, TaskRow, WorkerRow, r
 from celery_gossip.console.table import table
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.printable import printable
-from celery_gossip.units import format_duration, format_percent, join_names
+from celery_gossip.units import format_age_range, format_duration, format_percent, join_names
 
 __all__ = ["releases_text", "report_text", "status_text", "verdict"]
 
-_QUEUE_COLUMNS = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED")
+_QUEUE_COLUMNS = ("QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "OLDEST", "PAUSED")
 _RATE_COLUMNS = ("DONE/S", "FAILED", "RUN P95", "WAIT P95")
 _WORKER_COLUMNS = ("WORKER", "STATE", "AGE", "POOL", "ACTIVE", "RESERVED", "SCHEDULED", "PROCESSED", "LOOP LAG")
 
@@ -98,12 +98,19 @@ def _queue_cells(row: QueueRow) -> tuple[object, ...]:
         row.reserved,
         row.scheduled,
         "unknown" if row.backlog is None else row.backlog,
+        _oldest(row),
         row.paused,
         f"{row.per_second:.1f}",
         format_percent(row.failure_rate),
         format_duration(row.runtime_p95),
         format_duration(row.wait_p95),
     )
+
+
+def _oldest(row: QueueRow) -> str:
+    if row.exact_age is not None:
+        return format_duration(row.exact_age) if row.backlog else "-"
+    return format_age_range(row.oldest_age_min, row.oldest_age_max)
 
 
 def _worker_cells(row: WorkerRow) -> tuple[object, ...]:

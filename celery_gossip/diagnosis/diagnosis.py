@@ -78,7 +78,11 @@ class Diagnosis:
             is_raised = known.is_raised or now - known.since >= pending.for_seconds
             tracked[key] = replace(known, pending=pending, is_raised=is_raised)
         raised = {(one.pending.kind, one.pending.subject) for one in tracked.values() if one.is_raised}
-        return {key: one for key, one in tracked.items() if (one.pending.suppressed_by, key[1]) not in raised}
+        return {
+            key: one
+            for key, one in tracked.items()
+            if not any((kind, key[1]) in raised for kind in one.pending.suppressed_by)
+        }
 
 
 def _is_raised(tracked: dict[_Key, _Tracked], key: _Key) -> bool:

@@ -45,7 +45,7 @@ class PendingFinding:
     text: str
     for_seconds: float = 0.0
     reset_key: Any = None  #: `for_seconds` starts again when this changes
-    suppressed_by: FindingKind | None = None  #: kind of a raised finding on the same subject that replaces this one
+    suppressed_by: tuple[FindingKind, ...] = ()  #: kinds of raised findings on the same subject that replace this one
 
 
 class QueueConsumer(msgspec.Struct, frozen=True, gc=False):

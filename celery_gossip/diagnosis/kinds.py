@@ -26,6 +26,7 @@ FindingKind = Literal[
     "eta_hoarding",
     "failures_rise",
     "wait_grows",
+    "oldest_waits",
     "task_runs_long",
     "limit_not_enforced",
     "runs_twice",

@@ -63,7 +63,7 @@ def failures_rise(inputs: RuleInput) -> Iterator[PendingFinding]:
             "outages, and the workers' logs."
         )
         yield PendingFinding(
-            "failures_rise", WARNING, queue or "listener", text, for_seconds=_RATE_FOR, suppressed_by="failing"
+            "failures_rise", WARNING, queue or "listener", text, for_seconds=_RATE_FOR, suppressed_by=("failing",)
         )
 
 

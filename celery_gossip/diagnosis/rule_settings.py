@@ -35,6 +35,8 @@ class Thresholds:
     wait_factor: float = 2.0  #: factor by which the wait must exceed the previous one
     long_seconds: float = 60.0  #: seconds below which no run is long; at least 10
     long_factor: float = 3.0  #: factor by which a run must exceed the 99th percentile of its task name
+    oldest_seconds: float = 300.0  #: age of the oldest message from which it waits for too long
+    oldest_factor: float = 30.0  #: factor by which that age must exceed the median runtime of the queue's tasks
     stuck_seconds: float = 300.0  #: seconds from which a run of unknown usual length is stuck; at least 10
     redelivery_share: float = 0.8  #: share of the visibility timeout from which a message `will_be_redelivered`
     release_tasks: int = 20  #: finished tasks, under the release and under others, for which they are compared
@@ -54,6 +56,8 @@ _BOUNDS = {
     "wait_factor": (1.0, 1000.0),
     "long_seconds": (10.0, _MAX_SECONDS),
     "long_factor": (1.0, 1000.0),
+    "oldest_seconds": (1.0, _MAX_SECONDS),
+    "oldest_factor": (0.0, 1000.0),
     "stuck_seconds": (10.0, _MAX_SECONDS),
     "redelivery_share": (0.5, 1000.0),
     "release_tasks": (5, 1_000_000),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
 from celery_gossip.diagnosis import (
+    age_rules,
     listener_rules,
     queue_rules,
     rate_rules,
@@ -48,6 +49,7 @@ _RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
     queue_rules.eta_hoarding,
     rate_rules.failures_rise,
     rate_rules.wait_grows,
+    age_rules.oldest_waits,
     task_rules.task_runs_long,
     task_rules.limit_not_enforced,
     task_rules.runs_twice,
@@ -76,6 +78,7 @@ QUEUE_KINDS = frozenset[FindingKind](
         "prefetch_hoarding",
         "failures_rise",
         "wait_grows",
+        "oldest_waits",
         "runs_twice",
         "will_be_redelivered",
         "unregistered_task",

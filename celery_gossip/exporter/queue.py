@@ -71,7 +71,30 @@ _QUEUE_METRICS: tuple[tuple[Family, Callable[[QueueView], float]], ...] = (
 )
 _LENGTH = Family("celery_queue_length", "Messages that wait on the broker; absent if the number is unknown.", _QUEUE)
 
-FAMILIES = (_LENGTH, *(family for family, _ in (*_CONSUMER_METRICS, *_QUEUE_METRICS)))
+_OLDEST_METRICS: tuple[tuple[Family, Callable[[QueueView], float | None]], ...] = (
+    (
+        Family(
+            "celery_gossip_queue_oldest_message_age_min_seconds",
+            "Seconds for which the oldest waiting message has waited at least; 0 if none waits or nothing is known.",
+            _QUEUE,
+        ),
+        lambda queue: queue.oldest_age_min,
+    ),
+    (
+        Family(
+            "celery_gossip_queue_oldest_message_age_max_seconds",
+            "Seconds for which the oldest waiting message has waited at most; absent if not known.",
+            _QUEUE,
+        ),
+        lambda queue: queue.oldest_age_max,
+    ),
+)
+
+FAMILIES = (
+    _LENGTH,
+    *(family for family, _ in _OLDEST_METRICS),
+    *(family for family, _ in (*_CONSUMER_METRICS, *_QUEUE_METRICS)),
+)
 
 
 def queue_families(view: View) -> Iterator[Metric]:
@@ -81,6 +104,13 @@ def queue_families(view: View) -> Iterator[Metric]:
         if queue.backlog is not None:
             length.add_metric((sanitize_name(queue.queue),), queue.backlog)
     yield length
+    for oldest, read_age in _OLDEST_METRICS:
+        metric = oldest.gauge()
+        for queue in view.queues:
+            age = read_age(queue)
+            if age is not None:
+                metric.add_metric((sanitize_name(queue.queue),), round(age, 1))
+        yield metric
     by_queue = _consumers_by_queue(view)
     for family, read_consumers in _CONSUMER_METRICS:
         metric = family.gauge()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 
 from celery_gossip.cluster.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
+from celery_gossip.cluster.scaling import QueueDemand, demand_of
 from celery_gossip.cluster.silence_timeouts import SilenceTimeouts
 from celery_gossip.cluster.statistics import GroupBy
 from celery_gossip.cluster.throughput import Throughput
@@ -31,6 +32,7 @@ from celery_gossip.listener.readiness import is_settled, max_report_delay
 from celery_gossip.listener.receiving_thread import ReceivingThread
 from celery_gossip.listener.waiting import WaitConditions
 from celery_gossip.options import GossipOptions, resolve
+from celery_gossip.transport.oldest_message import ExactAge, read_exact_ages
 from celery_gossip.wire.messages import Gossip
 
 __all__ = ["Listener"]
@@ -99,6 +101,35 @@ class Listener(ReceivingThread):
     def throughput(self, by: GroupBy = "queue", window: float = 60.0) -> dict[str, Throughput]:
         """Return the outcomes of the latest tasks of each queue, task or worker. See Cluster.throughput."""
         return self.cluster.throughput(by, window)
+
+    def workers_needed(
+        self, queue: str, target_seconds: float = 60.0, *, slots_per_worker: float | None = None
+    ) -> int | None:
+        """Return how many workers finish the tasks of this queue within the target; None if that is not known.
+
+        See QueueDemand.workers_needed() for the formula. `slots_per_worker`: None for that of the queue's workers.
+        Raises InvalidOption for an invalid target.
+        """
+        return self.demand(queue, slots_per_worker=slots_per_worker).workers_needed(target_seconds)
+
+    def demand(self, queue: str, *, slots_per_worker: float | None = None) -> QueueDemand:
+        """Return the work of this queue, and what is known of its workers."""
+        cluster = self.cluster
+        backlog = 0 if self._queue_lengths.is_missing(queue) else cluster.backlogs().get(queue)
+        runtime = cluster.statistics.mean_runtime(queue)
+        return demand_of(cluster.view(), queue, backlog, runtime, slots_per_worker)
+
+    def knows_queue(self, queue: str) -> bool:
+        """Return True if a worker has reported this queue, or this listener or the app's settings name it."""
+        return self._queue_lengths.is_configured(queue) or self.cluster.knows_queue(queue)
+
+    def exact_ages(self, queues: Iterable[str]) -> dict[str, ExactAge]:
+        """Return the age of the message of each queue that is delivered next, as its header says; of 100 at most.
+
+        Only on Redis; elsewhere the result has a reason. Opens a connection of its own; blocks, for 3 s at most if the
+        broker hangs. Never raises.
+        """
+        return read_exact_ages(self.app, queues)
 
     def wait(
         self,

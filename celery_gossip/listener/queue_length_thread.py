@@ -61,6 +61,14 @@ class QueueLengthThread:
         """True once the thread has read the queue lengths, or has failed to."""
         return self.reads > 0
 
+    def is_configured(self, queue: str) -> bool:
+        """Return True if this listener or the app's settings name the queue. Any thread."""
+        return queue in self._queues or queue in self._configured
+
+    def is_missing(self, queue: str) -> bool:
+        """Return True if the broker had no queue of this name at its latest read, so that nothing waits in it."""
+        return queue in self._missing
+
     def start(self) -> None:
         """Start the thread; after stop() and join(), start another one."""
         self._closing = threading.Event()

@@ -10,7 +10,14 @@ from kombu.transport import virtual
 
 from celery_gossip.transport._internals import MissingName, lookup
 
-__all__ = ["can_count", "count_messages", "require_response", "restore_channel", "unreadable_name_reason"]
+__all__ = [
+    "can_count",
+    "count_messages",
+    "eval_for_queue",
+    "require_response",
+    "restore_channel",
+    "unreadable_name_reason",
+]
 
 #: Modules of transports that report 0 for queues that another connection consumes, or create the queue when asked.
 _CANNOT_COUNT = (
@@ -56,6 +63,17 @@ def count_messages(channel: Any, queue: str) -> int | None:
     if not _is_redis(type(channel)) and not lookup(channel, "_has_queue")(queue):
         return None
     return int(lookup(channel, "_size")(queue))
+
+
+def eval_for_queue(channel: Any, queue: str, script: str, *arguments: Any) -> list[Any]:
+    """Return the result of a Lua script for each key of this queue on Redis: one for each priority, the first first.
+
+    Raises whatever the transport raises, and MissingName if Kombu does not have what this needs.
+    """
+    prefix, key_of = lookup(channel, "global_keyprefix"), lookup(channel, "_q_for_pri")
+    keys = dict.fromkeys(key_of(queue, priority) for priority in lookup(channel, "priority_steps"))
+    # Kombu does not add the prefix to the keys of EVAL. One call for each key, because a cluster may refuse several.
+    return [lookup(channel, "client").eval(script, 1, f"{prefix or ''}{key}", *arguments) for key in keys]
 
 
 def unreadable_name_reason(channel: Any, queue: str) -> str:

@@ -38,6 +38,7 @@ def lookup(owner: Any, name: str) -> Any:
 _KOMBU_READS = "Kombu reads, one message at a time"
 _OPEN_IN_CHILD = "a forked child keeps its copy of the socket open until it exits"
 _NOT_COUNTED = "backlogs on virtual transports are unknown"
+_NO_EXACT_AGE = "the exact age of the next message is unknown"
 _PUBLISH_FAILS = "a publish during an alarm fails after 0.4 s"
 _REBUILT = "the connection is rebuilt"
 
@@ -63,6 +64,9 @@ INTERNALS = (
     Internal("kombu.transport.redis.MultiChannelPoller", "poller", "close its descriptor", "garbage collection does"),
     Internal("kombu.transport.redis.Channel", "subclient", "find the subscribed pub/sub client", _KOMBU_READS),
     Internal("kombu.transport.redis.Channel", "client", "close an idle connection", "one more connection stays open"),
+    Internal("kombu.transport.redis.Channel", "_q_for_pri", "find the keys of a queue", _NO_EXACT_AGE),
+    Internal("kombu.transport.redis.Channel", "priority_steps", "find the keys of a queue", _NO_EXACT_AGE),
+    Internal("kombu.transport.redis.Channel", "global_keyprefix", "find the keys of a queue", _NO_EXACT_AGE),
     Internal("kombu.transport.virtual.AbstractChannel", "_size", "count messages", _NOT_COUNTED),
     Internal("kombu.transport.virtual.AbstractChannel", "_has_queue", "check that a queue exists", _NOT_COUNTED),
     Internal(

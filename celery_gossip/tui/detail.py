@@ -17,7 +17,7 @@ from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, severity_cell, stat
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.sparkline import sparkline
 from celery_gossip.tui.text import Cell, Line, escape_text, fit, format_age, format_count, wrap
-from celery_gossip.units import format_duration, format_percent
+from celery_gossip.units import format_age_range, format_duration, format_percent
 from celery_gossip.wire.messages import Gossip, QueueCheck, Software, TaskCount, settings_of
 
 __all__ = ["detail_lines", "finding_key"]
@@ -67,6 +67,7 @@ def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
     backlog = sparkline([sample.backlog for sample in history], bars, snapshot.sample_count, MIN_BAR_SCALE)
     yield (*fact("active", Cell(fit(format_count(queue.active), 11))), Cell(f" {active}", "info"))
     yield (*fact("backlog", Cell(fit(format_count(queue.backlog), 11))), Cell(f" {backlog}", "trace"))
+    yield fact("oldest", f"{format_age_range(queue.oldest_age_min, queue.oldest_age_max)}; age of the oldest message")
     yield from _throughput_lines(snapshot.throughput.get(queue.queue), width)
     yield from _worker_lines_of_queue(queue, snapshot, width)
     yield from _task_lines("Running tasks", snapshot.view.tasks(queue=key), queue.active, snapshot)

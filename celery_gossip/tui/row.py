@@ -13,7 +13,7 @@ from celery_gossip.tui.column import Column
 from celery_gossip.tui.snapshot import Sample, Snapshot
 from celery_gossip.tui.sparkline import sparkline
 from celery_gossip.tui.text import Cell, cell_width, escape_text, format_age, format_count
-from celery_gossip.units import format_duration, format_percent
+from celery_gossip.units import format_age_range, format_duration, format_percent
 
 __all__ = ["FINDINGS", "MIN_BAR_SCALE", "QUEUES", "WORKERS", "queue_names", "severity_cell", "state_cell"]
 
@@ -105,6 +105,11 @@ def _backlog(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
     return Cell(
         format_count(queue.backlog, width), "strong" if queue.backlog else "dim" if queue.backlog is None else ""
     )
+
+
+def _oldest(queue: QueueView, snapshot: Snapshot, width: int) -> Cell:
+    text = format_age_range(queue.oldest_age_min, queue.oldest_age_max)
+    return Cell(text, "dim" if text in ("-", "unknown") else "")
 
 
 def _history(queue: QueueView, snapshot: Snapshot) -> Sequence[Sample]:
@@ -211,6 +216,7 @@ QUEUES: Sequence[Column[QueueView]] = (
     _number("RESERVED", lambda row: row.reserved, 9),
     _number("SCHEDULED", lambda row: row.scheduled, 13),
     Column("BACKLOG", _backlog, lambda row, _: -1 if row.backlog is None else row.backlog, 8, 2, is_number=True),
+    Column("OLDEST", _oldest, lambda row, _: row.oldest_age_min or 0.0, 9, 14, is_number=True),
     Column("DONE/s", _done_cell, _done_per_second, 7, 3, is_number=True),
     Column(
         "FAILED",

@@ -27,11 +27,14 @@ from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
     CHART_SUBJECT,
     CSRF_TOKEN,
+    EXACT,
     LAST_EVENT_ID,
     NAME,
     NAME_IN_QUERY,
     QUEUE,
+    SLOTS,
     SOURCE,
+    TARGET_SECONDS,
     TASK,
     TOPICS,
     WINDOW,
@@ -51,14 +54,17 @@ from celery_gossip.web.response import (
     WorkerDetail,
     WorkerList,
 )
-from celery_gossip.web.schema import Worker
+from celery_gossip.web.schema import ExactAge, Queue, Worker
+from celery_gossip.web.snapshot import Snapshot, Source
 from celery_gossip.web.subject import MAX_RUNS, build_steps, build_tables
-from celery_gossip.web.topic import Subject
+from celery_gossip.web.topic import Row, Subject
 
 __all__ = ["Api"]
 
 _TABLE_THREADS = 2  #: that build the tables of single requests; the Broadcaster has its own thread for viewers
 _CONTROL_THREADS = 4  #: that wait for the replies of workers
+_EXACT_THREADS = 2  #: that read messages on a broker, for a few seconds if it hangs
+_MAX_EXACT_READS = 8  #: that wait or run at the same time
 #: X-Accel-Buffering keeps nginx from holding events back.
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -75,11 +81,14 @@ class Api:
 
     def __post_init__(self) -> None:
         self._table_threads = ThreadPoolExecutor(_TABLE_THREADS, "celery-gossip-rows")
+        self._exact_threads = ThreadPoolExecutor(_EXACT_THREADS, "celery-gossip-exact")
+        self._exact_reads = 0
         self._control_threads = ThreadPoolExecutor(_CONTROL_THREADS, "celery-gossip-control")
 
     def close(self) -> None:
         """End the threads. Waits for tables that are being built, but not for the replies of workers."""
         self._control_threads.shutdown(wait=False, cancel_futures=True)
+        self._exact_threads.shutdown(wait=False, cancel_futures=True)
         self._table_threads.shutdown(cancel_futures=True)
 
     async def config(self, call: Call) -> Config:
@@ -116,7 +125,18 @@ class Api:
         return RunningTaskList(now=_now(), total=len(runs), runs=list(islice(runs.values(), MAX_RUNS)))
 
     async def queue(self, call: Call) -> QueueDetail:
-        return QueueDetail(now=_now(), **await self._subject_tables("queue", call))
+        name, listener = call[NAME] or call[NAME_IN_QUERY], self.broadcaster.listeners.get(call[SOURCE])
+        if listener is None:
+            raise Refused(404, "source: no watched app has this number")
+        find_demand = partial(listener.demand, name, slots_per_worker=call[SLOTS] or None)
+        demand = await _on(self._table_threads, find_demand)
+        tables = await self._subject_tables("queue", call, partial(_idle_queue, listener, name, demand.waiting))
+        return QueueDetail(
+            now=_now(),
+            **tables,
+            workers_needed=demand.workers_needed(call[TARGET_SECONDS]),
+            exact=await self._exact_age(listener, name) if call[EXACT] else None,
+        )
 
     async def worker(self, call: Call) -> WorkerDetail:
         tables = await self._subject_tables("worker", call)
@@ -170,15 +190,39 @@ class Api:
         snapshots = (await self.broadcaster.snapshots()).values()
         return list((await _on(self._table_threads, build, snapshots)).values())
 
-    async def _subject_tables(self, kind: str, call: Call) -> dict[str, Any]:
-        """Return the row under its kind and the other tables as lists. Raises Refused if there is no such row."""
+    async def _exact_age(self, listener: Source, queue: str) -> ExactAge:
+        if self._exact_reads >= _MAX_EXACT_READS:
+            return ExactAge(age=None, reason="too many are read at the same time")
+        self._exact_reads += 1
+        try:
+            found = (await _on(self._exact_threads, listener.exact_ages, [queue])).get(queue)
+        finally:
+            self._exact_reads -= 1
+        if found is None:
+            return ExactAge(age=None, reason="not read")
+        return ExactAge(age=found.age, reason=found.reason)
+
+    async def _subject_tables(
+        self, kind: str, call: Call, make_row: Callable[[Snapshot], Row | None] = lambda _: None
+    ) -> dict[str, Any]:
+        """Return the row under its kind and the other tables as lists.
+
+        `make_row` returns the row of a subject that is not in the view. Raises Refused if there is none.
+        """
         snapshots, listeners = await self.broadcaster.snapshots(), self.broadcaster.listeners
         subject = Subject(kind, call[SOURCE], call[NAME] or call[NAME_IN_QUERY])
         tables = await _on(self._table_threads, build_tables, subject, snapshots, listeners)
         row = next(iter(tables[kind].values()), None)
+        if row is None and subject.source in snapshots:
+            row = make_row(snapshots[subject.source])
         if row is None:
             raise Refused(404, f"this {kind} is not in the view")
         return {name: row if name == kind else list(rows.values()) for name, rows in tables.items()}
+
+
+def _idle_queue(listener: Source, name: str, backlog: int | None, snapshot: Snapshot) -> Queue | None:
+    """Return the row of a queue that is not in the view; None if nothing names it."""
+    return table.idle_queue(snapshot, name, backlog) if listener.knows_queue(name) else None
 
 
 async def _on(executor: Executor, function: Callable[..., _T], *arguments: Any) -> _T:

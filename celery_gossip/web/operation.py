@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from celery_gossip.wire.messages import DECODE_ERRORS
 
-__all__ = ["EVENT_STREAM", "JSON", "TEXT", "Access", "Call", "Operation", "Parameter", "Refused"]
+__all__ = ["EVENT_STREAM", "JSON", "TEXT", "Access", "Call", "Handler", "Operation", "Parameter", "Refused"]
 
 JSON = "application/json"
 TEXT = "text/plain"

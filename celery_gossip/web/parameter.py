@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from celery_gossip.cluster.scaling import MAX_TARGET
 from celery_gossip.web.broadcaster import MAX_TOPICS
 from celery_gossip.web.operation import Parameter
 from celery_gossip.web.subject import MAX_WINDOW
@@ -12,6 +13,7 @@ from celery_gossip.web.topic import CHART_PATTERN, LISTS, MAX_TOPIC_LENGTH, TOPI
 __all__ = [
     "CHART_SUBJECT",
     "CSRF_TOKEN",
+    "EXACT",
     "FILE",
     "LAST_EVENT_ID",
     "METRICS_SOURCE",
@@ -19,8 +21,10 @@ __all__ = [
     "NAME_IN_QUERY",
     "PAGE",
     "QUEUE",
+    "SLOTS",
     "SOURCE",
     "STATIC_VERSION",
+    "TARGET_SECONDS",
     "TASK",
     "TOPICS",
     "WINDOW",
@@ -65,6 +69,27 @@ WINDOW = Parameter[float](
     type=Annotated[float, Meta(gt=0, le=MAX_WINDOW)],
     expected=f"seconds above 0, at most {MAX_WINDOW:.0f}",
     default=600.0,
+)
+TARGET_SECONDS = Parameter[float](
+    name="target_seconds",
+    location="query",
+    type=Annotated[float, Meta(gt=0, le=MAX_TARGET)],
+    expected=f"seconds above 0, at most {MAX_TARGET:.0f}, within which workers_needed finish the tasks of the queue",
+    default=60.0,
+)
+SLOTS = Parameter[float](
+    name="slots",
+    location="query",
+    type=Annotated[float, Meta(ge=0, le=1_000_000)],
+    expected="the slots of one worker, for workers_needed; 0 for those of the workers of the queue",
+    default=0.0,
+)
+EXACT = Parameter[bool](
+    name="exact",
+    location="query",
+    type=bool,
+    expected="true to read from the next message when it was sent (Redis only)",
+    default=False,
 )
 TOPICS = Parameter[list[str]](
     name="topic",

@@ -7,6 +7,7 @@ import msgspec
 
 from celery_gossip.web.schema import (
     Check,
+    ExactAge,
     Finding,
     Queue,
     RunningTask,
@@ -89,10 +90,15 @@ class RunningTaskList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue, its workers, its running tasks and its charts."""
+    """One queue, its workers, its running tasks and its charts.
+
+    The row of a queue that is known but in no use has zeros.
+    """
 
     now: UnixTime
     queue: Queue
+    workers_needed: int | None  #: to finish its tasks within the target of the query; null if not known
+    exact: ExactAge | None  #: only on request
     checks: list[Check]
     runs: list[RunningTask]
     steps: list[Step]

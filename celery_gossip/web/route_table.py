@@ -12,10 +12,11 @@ from celery_gossip.web.control import ControlCommand
 from celery_gossip.web.endpoint import starlette_routes
 from celery_gossip.web.monitoring import METRICS_MEDIA_TYPE, Monitoring
 from celery_gossip.web.openapi import openapi_document
-from celery_gossip.web.operation import EVENT_STREAM, TEXT, Access, Call, Operation
+from celery_gossip.web.operation import EVENT_STREAM, TEXT, Access, Call, Handler, Operation, Parameter
 from celery_gossip.web.parameter import (
     CHART_SUBJECT,
     CSRF_TOKEN,
+    EXACT,
     FILE,
     LAST_EVENT_ID,
     METRICS_SOURCE,
@@ -23,8 +24,10 @@ from celery_gossip.web.parameter import (
     NAME_IN_QUERY,
     PAGE,
     QUEUE,
+    SLOTS,
     SOURCE,
     STATIC_VERSION,
+    TARGET_SECONDS,
     TASK,
     TOPICS,
     WINDOW,
@@ -48,7 +51,7 @@ from celery_gossip.web.static import MEDIA_TYPES, Assets
 
 __all__ = ["RouteTable"]
 
-_NOT_IN_VIEW = {404: "It is not in the view."}
+_NOT_IN_VIEW = {404: "It is not known."}
 _EVENTS = (
     "The data of an event `tables` is `{now, topics: {topic: {full, tables: {table: {set, del}}}}}`. `set` maps keys "
     "to new rows or to the fields that changed, and `del` lists the keys of removed rows; with `full`, the client "
@@ -131,10 +134,10 @@ def _list_operations(api: Api) -> list[Operation]:
 
 
 def _detail_operations(api: Api) -> list[Operation]:
-    details = (
-        ("queues", api.queue, "One queue", QueueDetail),
-        ("workers", api.worker, "One worker", WorkerDetail),
-        ("tasks", api.task, "All tasks of one name", TaskDetail),
+    details: tuple[tuple[str, Handler, str, Any, tuple[Parameter[Any], ...]], ...] = (
+        ("queues", api.queue, "One queue", QueueDetail, (TARGET_SECONDS, SLOTS, EXACT)),
+        ("workers", api.worker, "One worker", WorkerDetail, ()),
+        ("tasks", api.task, "All tasks of one name", TaskDetail, ()),
     )
     return [
         Operation(
@@ -143,10 +146,10 @@ def _detail_operations(api: Api) -> list[Operation]:
             handler=handler,
             summary=summary,
             result=result,
-            parameters=(SOURCE, NAME, NAME_IN_QUERY),
+            parameters=(SOURCE, NAME, NAME_IN_QUERY, *parameters),
             errors=_NOT_IN_VIEW,
         )
-        for name, handler, summary, result in details
+        for name, handler, summary, result, parameters in details
     ]
 
 

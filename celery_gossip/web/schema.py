@@ -10,6 +10,7 @@ import msgspec
 
 __all__ = [
     "Check",
+    "ExactAge",
     "Finding",
     "PoolProcesses",
     "Queue",
@@ -97,6 +98,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     slots: int  #: of its workers, which may serve other queues as well
     free_slots: int
     backlog: int | None  #: messages waiting on the broker; null if unknown
+    oldest_age_min: Seconds | None  #: for which the oldest message has waited at least; 0 if none waits
+    oldest_age_max: Seconds | None  #: for which it has waited at most; 0 if none waits, null if not known
     load: float  #: tasks that run or wait, per slot
     per_second: PerSecond
     failure_rate: FailureRate | None
@@ -154,6 +157,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     lost: int | None  #: pool processes lost since the start of the worker
     lag: Seconds  #: by which the event loop was late, or for which it has been blocked
+
+
+class ExactAge(msgspec.Struct, frozen=True, kw_only=True):
+    """Age of the message of a queue that is delivered next, as its header says."""
+
+    age: Seconds | None  #: 0 if no message waits
+    reason: str  #: why it is not known; empty if it is
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,13 +6,14 @@ Sampler is used on one thread at a time, the Broadcaster's. A Source is a Listen
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, zip_longest
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from celery_gossip.cluster.scaling import QueueDemand
 from celery_gossip.cluster.statistics import GroupBy, TaskStatistics
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View, WorkerView
@@ -44,8 +45,17 @@ class ThroughputReader(Protocol):
     def series(self, by: GroupBy, name: str, window: float, least: float) -> tuple[Throughput, ...]: ...
 
 
+class ExactAge(Protocol):
+    """Age of the next message of a queue, or the reason why it is not known."""
+
+    @property
+    def age(self) -> float | None: ...
+    @property
+    def reason(self) -> str: ...
+
+
 class Source(Protocol):
-    """The attributes of Listener that the dashboard uses. None of them blocks on a worker or a broker."""
+    """The attributes of Listener that the dashboard uses. Only exact_ages() blocks on a broker."""
 
     @property
     def cluster(self) -> ThroughputReader: ...
@@ -60,6 +70,9 @@ class Source(Protocol):
     @property
     def uri(self) -> str: ...
     def view(self) -> View: ...
+    def demand(self, queue: str, *, slots_per_worker: float | None = None) -> QueueDemand: ...
+    def knows_queue(self, queue: str) -> bool: ...
+    def exact_ages(self, queues: Iterable[str]) -> Mapping[str, ExactAge]: ...
 
 
 class LatestThroughput(NamedTuple):

@@ -7,13 +7,14 @@ from msgspec.structs import asdict, replace
 from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, WorkerView
+from celery_gossip.units import round_age
 from celery_gossip.web.rates import per_second, rounded_share, step, throughput_fields
 from celery_gossip.web.resource_rows import memory_spark, resource_row
 from celery_gossip.web.schema import Check, Queue, RunningTask, Software, Step, Task, Worker
 from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
 from celery_gossip.wire.messages import Gossip, QueueCheck, settings_of
 
-__all__ = ["checks", "queue", "queues", "running_tasks", "steps", "task", "tasks", "worker", "workers"]
+__all__ = ["checks", "idle_queue", "queue", "queues", "running_tasks", "steps", "task", "tasks", "worker", "workers"]
 
 _NO_TASKS = Throughput(seconds=0.0)
 _LATE_AFTER = 2.0  #: intervals without a report after which the row shows the time of the last one
@@ -62,6 +63,23 @@ def queue(snapshot: Snapshot, name: str) -> Queue | None:
     """Return the row of one queue; None if it is not in the view."""
     throughput = snapshot.throughput.queues()
     return next((_queue(snapshot, view, throughput) for view in snapshot.view.queues if view.queue == name), None)
+
+
+def idle_queue(snapshot: Snapshot, name: str, backlog: int | None) -> Queue:
+    """Return the row of a queue that is known, but not in the view: no worker serves it, and no message is seen."""
+    age = None if backlog is None else 0.0
+    view = QueueView(
+        name,
+        workers=0,
+        active=0,
+        reserved=0,
+        scheduled=0,
+        paused="no",
+        backlog=backlog,
+        oldest_age_min=age,
+        oldest_age_max=None if backlog else age,
+    )
+    return _queue(snapshot, view, {})
 
 
 def worker(snapshot: Snapshot, hostname: str) -> Worker | None:
@@ -126,6 +144,8 @@ def _queue(snapshot: Snapshot, view: QueueView, throughput: ThroughputByName) ->
         slots=view.slots,
         free_slots=view.free_slots,
         backlog=view.backlog,
+        oldest_age_min=round_age(view.oldest_age_min),
+        oldest_age_max=round_age(view.oldest_age_max),
         load=round(view.load, 2),
         **throughput_fields(throughput.get(view.queue, _NO_TASKS)),
         spark=snapshot.sparklines.get(view.queue, ()),

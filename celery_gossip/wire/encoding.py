@@ -3,12 +3,14 @@
 Called on the sender thread of a worker and on the thread of a listener.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from celery_gossip.errors import OversizedGossip
 from celery_gossip.wire.messages import MAX_BYTES, Echo, Gossip, QueueCheck
 
-__all__ = ["clear_unused_names", "encode", "encode_bounded", "encode_echo"]
+__all__ = ["clear_unused_names", "encode", "encode_bounded", "encode_echo", "keep_checks"]
 
 _MIN_SERIES = 2  #: series kept in every gossip: else a worker with many queues would never report its tasks
 
@@ -49,6 +51,18 @@ def clear_unused_names(gossip: Gossip) -> Gossip:
     return msgspec.structs.replace(gossip, names=names[: max(used, default=-1) + 1])
 
 
+def keep_checks(gossip: Gossip, kept: Sequence[int]) -> Gossip:
+    """Return the gossip with the checks at these positions, in this order; the others count as `omitted`."""
+    checks, newest = gossip.checks, gossip.newest
+    ages = [newest[at] if at < len(newest) else None for at in kept] if newest else []
+    return msgspec.structs.replace(
+        gossip,
+        checks=tuple([checks[at] for at in kept]),
+        newest=tuple(ages) if any(age is not None for age in ages) else (),
+        omitted=gossip.omitted + len(checks) - len(kept),
+    )
+
+
 def _reduce(gossip: Gossip, size: int) -> Gossip:
     """Return the gossip with fewer task ids, names, series or checks; `size` is that of its body."""
     longest = max((len(check.active) for check in gossip.checks), default=0)
@@ -62,12 +76,12 @@ def _reduce(gossip: Gossip, size: int) -> Gossip:
         return msgspec.structs.replace(gossip, held=(), software=None)
     min_series = _MIN_SERIES if gossip.checks else 0
     if len(gossip.series) > min_series:
-        return msgspec.structs.replace(gossip, series=gossip.series[: max(min_series, len(gossip.series) // 2)])
+        series = gossip.series[: max(min_series, len(gossip.series) // 2)]
+        deferred = gossip.deferred + len(gossip.series) - len(series)
+        return msgspec.structs.replace(gossip, series=series, deferred=deferred)
     if not gossip.checks:
         raise OversizedGossip(f"a gossip without checks takes {size} bytes, {MAX_BYTES} allowed")
-    kept = _busiest(gossip.checks, len(gossip.checks) * MAX_BYTES // size - 1)
-    omitted = gossip.omitted + len(gossip.checks) - len(kept)
-    return msgspec.structs.replace(gossip, checks=kept, omitted=omitted)
+    return keep_checks(gossip, _busiest(gossip.checks, len(gossip.checks) * MAX_BYTES // size - 1))
 
 
 def _limit_running(gossip: Gossip, max_ids: int) -> Gossip:
@@ -82,6 +96,7 @@ def _limit_running(gossip: Gossip, max_ids: int) -> Gossip:
     return clear_unused_names(replace(gossip, checks=checks))
 
 
-def _busiest(checks: tuple[QueueCheck, ...], count: int) -> tuple[QueueCheck, ...]:
-    busiest = sorted(checks, key=lambda check: check.active_count + check.reserved + check.scheduled, reverse=True)
-    return tuple(busiest[: max(count, 0)])
+def _busiest(checks: tuple[QueueCheck, ...], count: int) -> list[int]:
+    """Return the positions of the checks with most tasks."""
+    tasks = [check.active_count + check.reserved + check.scheduled for check in checks]
+    return sorted(range(len(checks)), key=lambda at: -tasks[at])[: max(count, 0)]

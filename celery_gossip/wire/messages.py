@@ -149,6 +149,7 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     series: tuple[TaskSeries, ...] = ()  #: series that changed recently, and one of the others in rotation
     overflowed: Count = 0  #: tasks received that are counted as OTHER, because there are too many series
     skewed: Count = 0  #: negative waiting times, counted as 0.0; the clocks of publisher and worker differ
+    deferred: Count = 0  #: series that have changed but did not fit; a later report contains them
     #: Messages received since the start that are not tasks: not decodable, of an unknown format, or invalid. Celery
     #: logs and drops them.
     undecodable: Count = 0
@@ -158,6 +159,9 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     names: tuple[Name, ...] = ()  #: names of tasks and queues that the following fields refer to by index
     reserved_tasks: MostWaiting = ()  #: the MAX_WAITING most frequent of the reserved tasks
     scheduled_tasks: MostWaiting = ()  #: the same of the scheduled tasks
+    #: Of each queue of `checks`, in the same order: seconds since the newest message was sent of those that the worker
+    #: has received for the first time; null if that is not known. An age, rounded up; the last ones are absent if null.
+    newest: tuple[Seconds | None, ...] = ()
     #: Stack of the thread of the event loop while it is blocked: `module:function:line`, innermost first. Only in some
     #: of the reports of a stall.
     stack: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_FRAMES)] = ()
@@ -202,7 +206,7 @@ def decode(body: bytes) -> Gossip | Echo:
     if not _has_printable_names(gossip):
         raise RejectedGossip("text", "a name contains control characters")
     if not _has_valid_references(gossip):
-        raise RejectedGossip("invalid", "details of a task refer to a name or a task that is not listed")
+        raise RejectedGossip("invalid", "details refer to a name, a task or a queue that is not listed")
     return gossip
 
 
@@ -253,6 +257,8 @@ def _is_printable(software: Software) -> bool:
 def _has_valid_references(gossip: Gossip) -> bool:
     """Return True if each index leads to a name, and details belong to a task that is listed."""
     end = len(gossip.names)
+    if len(gossip.newest) > len(gossip.checks):
+        return False
     for check in gossip.checks:
         tasks = check.tasks
         if tasks:

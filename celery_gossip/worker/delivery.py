@@ -115,18 +115,20 @@ class Delivery:
 
     def _completed(self, gossip: Gossip) -> Gossip:
         """Return the gossip with its number, its time, the task counts up to now, and the parts that are due."""
-        counts = self._collect()
+        counts, now = self._collect(), clamp_seconds(time.time())
         if self.supplement is not None:
             gossip = self.supplement.complete(gossip, self._on_supplement_error)
         return msgspec.structs.replace(
             gossip,
             seq=self._seq,
-            sent_at=clamp_seconds(time.time()),
+            sent_at=now,
+            newest=self._newest_ages(gossip, now),
             series=counts.series,
             overflowed=counts.overflowed,
             skewed=counts.skewed,
             undecodable=counts.undecodable,
             resources=self._resources(gossip),
+            deferred=counts.deferred,
         )
 
     def _collect(self) -> MetricsDelta:
@@ -135,6 +137,13 @@ class Delivery:
         except Exception as exc:  # send the gossip without task counts
             self._record(SenderEvent("failed", "count", exc))
             return MetricsDelta()
+
+    def _newest_ages(self, gossip: Gossip, now: float) -> tuple[float | None, ...]:
+        try:
+            return self._meter.newest_ages([check.queue for check in gossip.checks], now)
+        except Exception as exc:  # send the gossip without them
+            self._record(SenderEvent("failed", "count", exc))
+            return ()
 
     def _on_supplement_error(self, exc: Exception) -> None:
         self._record(SenderEvent("failed", "supplement", exc))

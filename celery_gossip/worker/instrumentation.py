@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from celery_gossip.wire.messages import OTHER, sanitize_name
 from celery_gossip.worker import _compat as compat
 from celery_gossip.worker.metrics import Meter
-from celery_gossip.worker.sent_at import eligible_at
+from celery_gossip.worker.sent_at import sent_at
 from celery_gossip.worker.task_outcome import TaskOutcome
 
 __all__ = ["UNCOUNTED", "RequestInstrumentation"]
@@ -78,9 +78,16 @@ class RequestInstrumentation:
         if self.is_closed:
             return outcome
         try:
-            outcome.series = self._meter.get_series(self._queue_of(request) or "", str(request.task.name))
-            outcome.series.count_received()
-            outcome.eligible_at = eligible_at(request)
+            series = outcome.series = self._meter.get_series(self._queue_of(request) or "", str(request.task.name))
+            series.count_received()
+            message = request.message
+            sent = sent_at(message.headers)
+            if sent is not None:
+                eta, intake = request.eta, series.intake
+                outcome.eligible_at = sent if eta is None else max(sent, float(eta.timestamp()))
+                # A message that is delivered again is not behind those that were received since.
+                if sent > intake.newest_sent_at and not message.delivery_info.get("redelivered"):
+                    intake.newest_sent_at = sent
             if self.notes_receipt:
                 outcome.received_at = time.monotonic()
         except Exception as exc:

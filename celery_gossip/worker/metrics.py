@@ -7,12 +7,12 @@ called. A fork waits for the sender thread (see fork_lock), so no child inherits
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from celery_gossip.wire.messages import OTHER, TaskSeries, sanitize_name
 from celery_gossip.worker.deferred_counts import DeferredCounts
-from celery_gossip.worker.series import Series
+from celery_gossip.worker.series import Intake, Series
 from celery_gossip.worker.series_schedule import SeriesSchedule
 
 __all__ = ["MAX_SERIES", "Meter", "MetricsDelta"]
@@ -29,6 +29,7 @@ class MetricsDelta:
     overflowed: int = 0  #: tasks received that share a series, because there are more than MAX_SERIES
     skewed: int = 0  #: negative waits, which count as 0.0: the clocks of sender and worker disagree
     undecodable: int = 0  #: messages received that are not a task
+    deferred: int = 0  #: series that changed but did not fit
 
 
 class Meter:
@@ -46,6 +47,7 @@ class Meter:
         self._schedule = SeriesSchedule()
         self.changed = self._schedule.changed  #: series with changes to report
         self._series: dict[tuple[str, str], Series] = {}
+        self._intakes: dict[str, Intake] = {}  #: by queue; no more than there are series
         self._overflows = 0  #: series that several pairs share
         self._overflowed = 0
         self._skewed = 0
@@ -84,7 +86,18 @@ class Meter:
             selected = self._schedule.select(self._series.values())
             now = self._clock()
             series = tuple(one.collect(now, is_full=is_full) for one, is_full in selected.items())
-            return MetricsDelta(series, self._overflowed, self._skewed, self._undecodable)
+            return MetricsDelta(series, self._overflowed, self._skewed, self._undecodable, len(self.changed))
+
+    def newest_ages(self, queues: Iterable[str], now: float) -> tuple[float | None, ...]:
+        """Return for each queue how long ago the newest message was sent that was received from it, in seconds.
+
+        None if that is not known; these are left out at the end. `now`: Unix seconds. Called on the sender thread.
+        """
+        known = self._intakes.get
+        ages = [None if (intake := known(queue)) is None else intake.newest_age(now) for queue in queues]
+        while ages and ages[-1] is None:
+            ages.pop()
+        return tuple(ages)
 
     def commit(self, sent: int) -> None:
         """Note that the gossip was sent with the first `sent` of the series that collect() returned."""
@@ -105,5 +118,6 @@ class Meter:
     def _get_or_create(self, queue: str, task: str) -> Series:
         key = (queue, task)
         if key not in self._series:
-            self._series[key] = Series(self, queue, task, self._clock())
+            intake = self._intakes.setdefault(queue, Intake())
+            self._series[key] = Series(self, queue, task, self._clock(), intake)
         return self._series[key]

@@ -14,11 +14,9 @@ from typing import Any
 
 from celery.signals import before_task_publish
 
-__all__ = ["eligible_at", "sent_at", "stamp_tasks"]
+from celery_gossip.wire.stamp import LATEST, SENT_AT, SENT_RETRIES
 
-_HEADER = "gossip_sent_at"  #: Unix seconds of the sending process
-_RETRY_HEADER = "gossip_sent_retries"  #: `retries` of the message with the header; absent if 0
-_LATEST = 1e11  #: Unix seconds, later than any clock: clients can write any value into a header
+__all__ = ["sent_at", "stamp_tasks"]
 
 
 def stamp_tasks() -> None:
@@ -29,29 +27,21 @@ def stamp_tasks() -> None:
 def sent_at(headers: Any) -> float | None:
     """Return when this message was sent, Unix seconds; None if the header is missing, invalid or of another message."""
     try:
-        value = headers.get(_HEADER)
-        if value is None or (headers.get("retries") or 0) != (headers.get(_RETRY_HEADER) or 0):
+        value = headers.get(SENT_AT)
+        if value is None or (headers.get("retries") or 0) != (headers.get(SENT_RETRIES) or 0):
             return None
     except AttributeError:
         return None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < _LATEST else None
-
-
-def eligible_at(request: Any) -> float | None:
-    """Return when a received request was sent, or its ETA if that is later, Unix seconds; None if it is not known."""
-    sent = sent_at(request.message.headers)
-    if sent is None or request.eta is None:
-        return sent
-    return max(sent, float(request.eta.timestamp()))
+    return float(value) if is_number and 0 < value < LATEST else None
 
 
 def _stamp(headers: Any = None, **_: Any) -> None:
     with suppress(Exception):  # Celery would log a traceback for every task
         if isinstance(headers, dict):
-            headers[_HEADER] = time.time()
+            headers[SENT_AT] = time.time()
             retries = headers.get("retries")
             if retries:
-                headers[_RETRY_HEADER] = retries
+                headers[SENT_RETRIES] = retries
             else:
-                headers.pop(_RETRY_HEADER, None)
+                headers.pop(SENT_RETRIES, None)

@@ -4,6 +4,7 @@ The instrumentation counts on any thread on which Celery reports a task; the Met
 hold the lock of the Meter.
 """
 
+import math
 from collections import Counter
 from typing import Protocol
 
@@ -11,9 +12,32 @@ from celery_gossip.wire.messages import MAX_EXCEPTION_CLASSES, OTHER, TaskSeries
 from celery_gossip.worker.deferred_counts import DeferredCounts
 from celery_gossip.worker.timing import REPEATS, Timing
 
-__all__ = ["Series", "SeriesOwner"]
+__all__ = ["Intake", "Series", "SeriesOwner"]
 
+_FINE_BELOW = 100.0  #: seconds; longer ages are rounded to whole seconds, which takes fewer bytes on the wire
 _SERIES_BYTES, _BUCKET_BYTES, _KIND_BYTES = 400, 24, 15  #: upper bounds on the wire, without names
+
+
+class Intake:
+    """Messages that the worker has received from one queue, of all tasks. Written without a lock: a store is atomic."""
+
+    __slots__ = ("newest_sent_at",)
+
+    def __init__(self) -> None:
+        #: Time at which the newest message was sent, by its own header, Unix seconds; 0.0 if no message had the header.
+        #: Without messages that were delivered before.
+        self.newest_sent_at = 0.0
+
+    def newest_age(self, now: float) -> float | None:
+        """Return the seconds since the newest message was sent, rounded up; None if not known. `now`: Unix seconds.
+
+        A time in the future is taken for now: the clock of the publisher is ahead.
+        """
+        if self.newest_sent_at <= 0.0:
+            return None
+        self.newest_sent_at = min(self.newest_sent_at, now)
+        age = now - self.newest_sent_at
+        return clamp_seconds(math.ceil(age * 10) / 10 if age < _FINE_BELOW else math.ceil(age))
 
 
 class SeriesOwner(Protocol):
@@ -29,8 +53,9 @@ class SeriesOwner(Protocol):
 class Series:
     """The tasks of one name from one queue. The count methods may be called on any thread and raise nothing."""
 
-    def __init__(self, owner: SeriesOwner, queue: str, task: str, created_at: float) -> None:
+    def __init__(self, owner: SeriesOwner, queue: str, task: str, created_at: float, intake: Intake) -> None:
         self.queue, self.task = queue, task
+        self.intake = intake  #: shared by the series of one queue
         self._owner = owner
         self._deferred, self._changed = owner.deferred, owner.changed
         self._created_at = created_at

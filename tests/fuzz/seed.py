@@ -35,6 +35,7 @@ def gossips() -> list[bytes]:
             a_gossip(state="draining", stalled_for=1.5, prefetch_count=None, checks=(busy, a_check("größe 日本語")))
         ),
         encode(a_gossip(state="offline", seq=7, checks=())),
+        encode(a_gossip(checks=(a_check(), a_check("mail")), newest=(0.3, 4000), deferred=2, undecodable=1)),
         encode(a_gossip(series=(series, a_series(queue="", task="send")), overflowed=3, skewed=4, limited=2)),
         encode(a_gossip(software=SOFTWARE, held=(HeldMessage("größe", "t", "id", "scheduled", 1.5, 7200.0),))),
         encode(a_gossip(resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)))),

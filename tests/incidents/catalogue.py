@@ -413,6 +413,61 @@ def a_rate_limit_makes_tasks_wait_although_slots_are_free(fleet: Fleet) -> None:
         fleet.run(1)
 
 
+@incident(oldest_waits=340.0)
+def slow_tasks_occupy_the_slots_that_fast_ones_wait_for(fleet: Fleet) -> None:
+    busy_fleet(fleet, workers=2)
+    fleet.begin()
+    fleet.send(count=60, name="shop.import", seconds=250.0)
+    fleet.run(500)
+
+
+@incident(oldest_waits=340.0)
+def slow_tasks_occupy_the_slots_and_no_publisher_stamps_its_tasks(fleet: Fleet) -> None:
+    busy_fleet(fleet, workers=2, is_stamped=False)
+    fleet.begin()
+    fleet.send(count=60, name="shop.import", seconds=250.0, is_stamped=False)
+    fleet.run(500)
+
+
+@incident(oldest_waits=700.0)
+def a_fleet_is_too_small_for_its_traffic(fleet: Fleet) -> None:
+    fleet.add("w1", concurrency=2)
+    fleet.run(10)
+    fleet.begin()
+    fleet.traffic(20.0, seconds=0.2)
+    fleet.run(750)
+
+
+@incident(oldest_waits=340.0)
+def messages_wait_behind_a_long_task_of_a_solo_worker(fleet: Fleet) -> None:
+    worker = fleet.add("w1", pool="solo", concurrency=1, prefetch=4)
+    fleet.send(count=20)
+    fleet.run(60)
+    fleet.begin()
+    for _ in range(3):
+        fleet.send(seconds=240.0, name="shop.rebuild")
+        fleet.send(count=10)
+    for _ in range(3):
+        while not any(run.task.name == "shop.rebuild" for run in worker.runs):
+            fleet.run(0.25)
+        worker.stalled_since = fleet.clock.now
+        fleet.run(240)
+        worker.stalled_since = None
+        fleet.run(0.25)
+
+
+@incident(backlog_without_consumer=BACKLOG)
+def messages_wait_for_an_hour_until_a_worker_starts(fleet: Fleet) -> None:
+    """The worker works off old messages, which is no further problem."""
+    fleet.add("w1", queues=("other",))
+    fleet.run(10)
+    fleet.begin()
+    fleet.send(count=2000, seconds=0.4)
+    fleet.run(3600)
+    fleet.add("w2")
+    fleet.run(300)
+
+
 @incident(backlog_unknown=20.0)
 def the_listener_may_not_read_a_queue(fleet: Fleet) -> None:
     busy_fleet(fleet)
@@ -840,6 +895,30 @@ def a_burst_fills_the_queue(fleet: Fleet) -> None:
     fleet.run(10)
     traffic(rate=6.0)
     fleet.run(300)
+
+
+@healthy
+def a_burst_takes_four_minutes(fleet: Fleet) -> None:
+    busy_fleet(fleet)
+    fleet.send(count=25_000)
+    fleet.run(600)
+
+
+@healthy
+def most_workers_of_a_queue_do_not_report(fleet: Fleet) -> None:
+    """The package is being rolled out. Messages wait for a minute, and others have received those from before."""
+    for number in range(1, 6):
+        fleet.add(f"w{number}", prefetch=4).is_reporting = number == 1
+    fleet.send(count=3000, seconds=0.4)
+    fleet.traffic(40.0, seconds=0.4, spread=0.0)
+    fleet.run(1200)
+
+
+@healthy
+def a_queue_with_little_traffic_is_seldom_empty_when_it_is_read(fleet: Fleet) -> None:
+    fleet.add("w1", concurrency=1, prefetch=1)
+    fleet.traffic(0.9, seconds=1.0, spread=0.0)
+    fleet.run(1200)
 
 
 @healthy

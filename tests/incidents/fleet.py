@@ -67,6 +67,7 @@ class Task:
     acks_late: bool = False
     received_at: float = 0.0  #: by the worker that holds it
     eta: float = 0.0  #: monotonic seconds; of a task that a scene puts into `Worker.etas`
+    is_stamped: bool = True  #: its header says when it was sent
 
 
 @dataclass
@@ -163,9 +164,18 @@ class Worker:
         return self.fleet.add(self.hostname, **{**options, **changes})
 
     def start(self, queue: str, task: Task) -> Run:
-        """Start a task in a slot."""
-        now, series = self.fleet.clock.now, self.meter.get_series(queue, task.name)
+        """Receive a task and start it in a slot."""
+        self._count_received(queue, task)
+        return self._start(queue, task)
+
+    def _count_received(self, queue: str, task: Task) -> None:
+        series = self.meter.get_series(queue, task.name)
         series.count_received()
+        if task.is_stamped and not task.is_redelivered and task.sent_at > series.intake.newest_sent_at:
+            series.intake.newest_sent_at = task.sent_at
+
+    def _start(self, queue: str, task: Task) -> Run:
+        now, series = self.fleet.clock.now, self.meter.get_series(queue, task.name)
         series.count_started(max(0.0, now - task.sent_at) if task.sent_at else None)
         self.processed += 1
         run = Run(task, queue, now)
@@ -179,7 +189,7 @@ class Worker:
             for run in [run for run in self.runs if now - run.started_at >= run.task.seconds]:
                 self._end(run)
         while self.starts_tasks and self.stalled_since is None and self.reserved and self.has_free_slot:
-            self.start(*self.reserved.popleft())
+            self._start(*self.reserved.popleft())
         if self.is_consuming and self.stalled_since is None:
             self._receive()
         if self.is_reporting and now >= self.due_at:
@@ -191,7 +201,9 @@ class Worker:
         self.seq += 1
         delta = self.meter.collect()
         self.meter.commit(len(delta.series))
-        self.fleet.deliver(self._compose(delta.series), self.delay)
+        self.fleet.deliver(
+            self._compose(delta.series, self.meter.newest_ages(self.queues, self.fleet.clock.now)), self.delay
+        )
 
     def _end(self, run: Run) -> None:
         self.runs.remove(run)
@@ -207,12 +219,11 @@ class Worker:
             while waiting and queue not in self.paused and self._has_room:
                 task = waiting.popleft()
                 task.received_at = self.fleet.clock.now
+                self._count_received(queue, task)
                 if task.name in self.unknown:
-                    series = self.meter.get_series(queue, task.name)
-                    series.count_received()
-                    series.count_ended("failed", kind="NotRegistered")
+                    self.meter.get_series(queue, task.name).count_ended("failed", kind="NotRegistered")
                 elif self.starts_tasks and self.has_free_slot:
-                    self.start(queue, task)
+                    self._start(queue, task)
                     if not task.seconds:
                         self._end(self.runs[-1])
                 else:
@@ -223,7 +234,7 @@ class Worker:
         held = len(self.reserved) + self.limited + self.batched + self.scheduled
         return not self.prefetch or held < self.prefetch
 
-    def _compose(self, series: Any) -> Gossip:
+    def _compose(self, series: Any, newest: tuple[float | None, ...]) -> Gossip:
         now = self.fleet.clock.now
         names = tuple(dict.fromkeys(run.task.name for run in self.runs))
         stalled_for = 0.0 if self.stalled_since is None else now - self.stalled_since
@@ -250,6 +261,7 @@ class Worker:
             software=self.software if self.seq <= 3 or self.seq % 60 == 0 else None,
             held=self._held(now),
             resources=self._resources() if self.seq % 5 == 1 and self.state != "offline" else None,
+            newest=newest,
         )
 
     def _resources(self) -> Resources:
@@ -296,6 +308,8 @@ class Worker:
             scheduled=self.scheduled if queue == self.queues[0] else 0,
             broadcast=self.broadcast,
             shutdown_started_at=self.drained_at,
+            started_at=self.started_at,
+            updated_at=now,
             tasks=tuple(
                 RunningTask(
                     names.index(run.task.name),

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, bytes, clockTime, count, duration, errorText, percent, plural, rate } from "../../celery_gossip/web/page/format.js";
+import { age, ageRange, bytes, clockTime, count, duration, errorText, percent, plural, rate } from "../../celery_gossip/web/page/format.js";
 
 const UNKNOWN = [null, undefined, Number.NaN, Infinity, -Infinity];
 
@@ -46,6 +46,12 @@ test("no duration rounds to sixty or to twenty-four of a smaller unit", () => {
   for (let seconds = 0.5; seconds < 200_000; seconds *= 1.0003) {
     assert.doesNotMatch(duration(seconds), /^(1,000 ms|60 s|60 min|24 h)$/, String(seconds));
   }
+});
+
+test("an age between limits says what is known of it", () => {
+  /** @type {[[number | null, number | null], string][]} */
+  const ranges = [[[12, 15], "12 s – 15 s"], [[0, 15], "<15 s"], [[12, null], ">12 s"], [[0, null], "unknown"], [[3.01, 3.02], "3 s"]];
+  for (const [limits, text] of [...ranges, [[0, 0], "–"], [[null, null], "–"]]) assert.equal(ageRange(...limits), text);
 });
 
 test("a negative duration is zero: clocks differ", () => {

@@ -85,7 +85,7 @@ HOOKS = (
     # Celery's requests, counted.
     Hook("task, its queue", "worker.probe:Probe.queue_of"),
     Hook("task, its series", "worker.metrics:Meter.get_series"),
-    Hook("task, its due time", "worker.instrumentation:eligible_at"),
+    Hook("task, its due time", "worker.instrumentation:sent_at"),
     Hook("task received", "worker.metrics:Series.count_received"),
     Hook("task accepted", "worker.metrics:Series.count_started"),
     Hook("task ended", "worker.metrics:Series.count_ended"),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -13,6 +14,8 @@ import yaml
 from celery_gossip import GossipOptions, signals
 from celery_gossip.cli import gossip
 from celery_gossip.exporter import FAMILIES
+from celery_gossip.web import parameter
+from celery_gossip.web.response import QueueDetail
 from celery_gossip.web.schema import Queue
 from tests.unit.test_code_blocks import WORKER_OPTIONS, options_of
 
@@ -80,10 +83,24 @@ def test_options_exist(path: Path) -> None:
 def test_the_api_response_has_the_fields_of_a_queue() -> None:
     text = (HOW_TO / "autoscaling.md").read_text("utf-8")
     (response,) = (json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S))
-    (queue,) = response["queues"]
-    assert msgspec.convert(queue, Queue)
+    queue = response["queue"]
+    assert msgspec.convert(response, QueueDetail)
+    assert {*response} == {field.name for field in msgspec.structs.fields(QueueDetail)}
     assert list(queue) == [field.name for field in msgspec.structs.fields(Queue)]
     assert queue["load"] == (queue["active"] + queue["reserved"] + queue["backlog"]) / queue["slots"]
+
+
+def test_the_scaler_reads_a_number_that_the_api_returns() -> None:
+    text = (HOW_TO / "autoscaling.md").read_text("utf-8")
+    documents = [
+        one for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.M | re.S) for one in yaml.safe_load_all(block)
+    ]
+    triggers = [one for document in documents for one in document.get("spec", {}).get("triggers", ())]
+    (api,) = (trigger["metadata"] for trigger in triggers if trigger["type"] == "metrics-api")
+    url = urlsplit(api["url"])
+    assert url.path == "/api/queues/0/mail"
+    assert parse_qs(url.query).keys() <= {parameter.TARGET_SECONDS.name, parameter.SLOTS.name}
+    assert api["valueLocation"] in {field.name for field in msgspec.structs.fields(QueueDetail)}
 
 
 def test_the_page_lists_every_alert() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from celery_gossip.units import format_bytes, format_duration, format_percent
+from celery_gossip.units import format_age_range, format_bytes, format_duration, format_percent
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,21 @@ def test_rates_are_shown_in_percent(rate: float | None, shown: str) -> None:
 )
 def test_sizes_have_a_binary_unit(size: float | None, text: str) -> None:
     assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("least", "greatest", "text"),
+    [
+        (None, None, "-"),  # the backlog is unknown
+        (0.0, 0.0, "-"),  # nothing waits
+        (0.0, None, "unknown"),
+        (0.0, 15.04, "<15s"),
+        (12.3, None, ">12.3s"),
+        (12.34, 15.0, "12.3s-15s"),
+        (12.31, 12.33, "12.3s"),
+        (301.0, 329.0, "5m"),
+        (301.0, 3290.0, "5m-55m"),
+    ],
+)
+def test_an_age_between_limits(least: float | None, greatest: float | None, text: str) -> None:
+    assert format_age_range(least, greatest) == text

@@ -1,11 +1,14 @@
 """A replacement for a listener: a Cluster with reports from the test."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.scaling import QueueDemand, demand_of
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
+from celery_gossip.transport.oldest_message import ExactAge
 from celery_gossip.web.snapshot import Sampler
 from tests.unit.build import FakeClock, a_gossip
 
@@ -25,10 +28,22 @@ class FakeFleet:
         self.findings: tuple[Finding, ...] = ()
         self.rejected: Counter[str] = Counter()
         self.uri = "redis://127.0.0.1/0"
+        self.configured: set[str] = set()
+        self.exact: dict[str, ExactAge] = {}
         self._seqs: Counter[str] = Counter()
 
     def view(self) -> View:
         return self.cluster.view()
+
+    def demand(self, queue: str, *, slots_per_worker: float | None = None) -> QueueDemand:
+        backlog, runtime = self.cluster.backlogs().get(queue), self.cluster.statistics.mean_runtime(queue)
+        return demand_of(self.view(), queue, backlog, runtime, slots_per_worker)
+
+    def knows_queue(self, queue: str) -> bool:
+        return queue in self.configured or self.cluster.knows_queue(queue)
+
+    def exact_ages(self, queues: Iterable[str]) -> dict[str, ExactAge]:
+        return {queue: self.exact.get(queue, ExactAge(None, "it is not Redis")) for queue in queues}
 
     def report(self, hostname: str = "celery@web1", **fields: Any) -> None:
         """Apply a report of a worker; reports are numbered per instance."""

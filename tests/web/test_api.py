@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from celery_gossip.transport.oldest_message import ExactAge
 from celery_gossip.web.metrics_page import MetricsPage
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.route_table import RouteTable
 from celery_gossip.web.static import Assets
+from celery_gossip.wire.histogram import bucket_index
 from celery_gossip.wire.messages import Resources, RunningTask
-from tests.unit.build import a_check
+from tests.unit.build import a_check, a_histogram, a_series
 from tests.web.served import Served
 
 STATIC = Assets().static
@@ -68,6 +70,54 @@ def test_a_name_that_is_not_in_the_view_is_not_found(served: Served) -> None:
     response = served.get("/api/queues/0/nothing")
     assert (response.status_code, response.json()) == (404, {"error": "this queue is not in the view"})
     assert served.get("/api/queues/7/mail").status_code == 404
+
+
+@pytest.mark.parametrize("backlog", [0, None])
+def test_a_queue_that_is_known_but_in_no_use_has_a_row_of_zeros(served: Served, backlog: int | None) -> None:
+    """An autoscaler asks for it before the first worker starts."""
+    served.fleet.configured.add("idle")
+    served.fleet.cluster.set_queue_lengths({"idle": backlog, "seen": 0}, served.fleet.clock.now)
+    for name in ("idle", "seen"):
+        answer = served.get(f"/api/queues/0/{name}").json()
+        queue, length = answer["queue"], backlog if name == "idle" else 0
+        assert (queue["name"], queue["workers"], queue["active"], queue["load"]) == (name, 0, 0, 0.0)
+        assert queue["backlog"] == queue["oldest_age_min"] == queue["oldest_age_max"] == length
+        assert (answer["workers_needed"], answer["exact"], answer["checks"]) == (length, None, [])
+
+
+def test_a_scaler_gets_the_workers_that_finish_the_tasks_in_time(served: Served) -> None:
+    fleet, counts = served.fleet, {"received": 40, "started": 40, "succeeded": 40}
+    runtime = a_histogram((bucket_index(2.0), 40, 40), total=80.0)
+    series = a_series("scaled", age=0.5, runtime=runtime, **counts)
+    check = a_check("scaled", active_count=2, reserved=8)
+    fleet.report("celery@scaled", checks=(check,), series=(series,), concurrency=2, active=2)
+    fleet.cluster.set_queue_lengths({"scaled": 430}, fleet.clock.now)
+    fleet.clock.advance(2)
+
+    def needed(**query: float) -> object:
+        return served.get("/api/queues/0/scaled", params=query).json()["workers_needed"]
+
+    assert needed() == 8  # 440 tasks of 2 s in a minute: 14.7 slots, two on each worker
+    assert [needed(target_seconds=target) for target in (6, 600)] == [74, 1]
+    assert needed(slots=8) == 2
+    for query in ({"target_seconds": 0}, {"target_seconds": 86_401}, {"target_seconds": "soon"}, {"slots": -1}):
+        assert served.get("/api/queues/0/scaled", params=query).status_code == 400
+
+
+def test_the_workers_needed_are_unknown_where_no_task_has_ended(served: Served) -> None:
+    served.fleet.report("celery@new", checks=(a_check("new"),))
+    served.fleet.cluster.set_queue_lengths({"new": 3, "nobody": 3}, served.fleet.clock.now)
+    served.fleet.clock.advance(2)
+    assert served.get("/api/queues/0/new").json()["workers_needed"] is None
+    assert served.get("/api/queues/0/nobody").json()["workers_needed"] == 1  # from zero
+
+
+def test_the_exact_age_is_read_only_on_request(served: Served) -> None:
+    served.fleet.exact["mail"] = ExactAge(12.5)
+    assert served.get("/api/queues/0/mail").json()["exact"] is None
+    assert served.get("/api/queues/0/mail?exact=true").json()["exact"] == {"age": 12.5, "reason": ""}
+    served.fleet.exact["mail"] = ExactAge(None, "it is not Redis")
+    assert served.get("/api/queues/0/mail?exact=1").json()["exact"] == {"age": None, "reason": "it is not Redis"}
 
 
 def test_a_path_that_does_not_exist_is_not_found(served: Served) -> None:

@@ -59,6 +59,15 @@ export function age(seconds) {
   return `${whole.format(Math.floor(past / 86_400))} d ${Math.floor((past % 86_400) / 3600)} h`;
 }
 
+/** Formats an age between two limits: "12 s – 15 s", ">12 s", "<15 s". @param {Figure} least @param {Figure} greatest */
+export function ageRange(least, greatest) {
+  if (!isKnown(least) || greatest === 0) return NONE;
+  if (!isKnown(greatest)) return least ? `>${duration(least)}` : "unknown";
+  const [low, high] = [duration(least), duration(greatest)];
+  if (!least) return `<${high}`;
+  return low === high ? high : `${low} – ${high}`;
+}
+
 /** @param {number} unix */
 export const clockTime = (unix) => clock.format(unix * 1000);
 /** @param {number} unix */

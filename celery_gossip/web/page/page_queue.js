@@ -3,14 +3,14 @@
 import { LAST_MINUTE, SHARED_SLOTS, stateColumn } from "./column.js";
 import { checkControl, queueControl } from "./control.js";
 import { fromRow } from "./dom.js";
-import { count, duration, percent, plural, rate } from "./format.js";
+import { ageRange, count, duration, percent, plural, rate } from "./format.js";
 import { slotBar } from "./sparkline.js";
 import { WORKER_STATES, queueState, stateLabel } from "./state.js";
 import { checksSection, runsSection, subjectPage } from "./subject_page.js";
 
 /** @type {Page.Stat<Row.Queue>[]} */
 const STATS = [
-  { label: "Backlog", hint: "Messages waiting on the broker", text: (row) => count(row.backlog), note: (row) => `load ${row.load.toFixed(2)}` },
+  { label: "Backlog", hint: "Messages waiting on the broker", text: (row) => count(row.backlog), note: (row) => (row.backlog ? `oldest ${ageRange(row.oldest_age_min, row.oldest_age_max)}` : `load ${row.load.toFixed(2)}`) },
   { label: "Busy slots", hint: SHARED_SLOTS, makeValue: fromRow(slotBar, (row) => [row.slots - row.free_slots, row.slots]), note: (row) => `${count(row.free_slots)} free` },
   { label: "Running", text: (row) => count(row.active), note: (row) => `on ${plural(row.workers, "worker")}` },
   { label: "Reserved", text: (row) => count(row.reserved), note: (row) => `${count(row.scheduled)} scheduled` },

@@ -1,6 +1,7 @@
 // Page of all queues, and the columns of the busiest queues on the overview.
 
 import { SHARED_SLOTS, countColumn, failureRateColumn, linkCell, rateSparklineColumn, slotColumn, stateColumn, timingColumn } from "./column.js";
+import { ageRange } from "./format.js";
 import { listPage } from "./list_page.js";
 import { subjectHref } from "./router.js";
 import { QUEUE_STATES, queueState } from "./state.js";
@@ -29,6 +30,7 @@ const COLUMNS = [
   countColumn("reserved", "Reserved", { width: 88, priority: 4, hint: "Received by workers, waiting for a slot" }),
   countColumn("scheduled", "Scheduled", { width: 94, priority: 5, hint: "Held by workers until their ETA" }),
   backlog,
+  countColumn("oldest_age_min", "Oldest", { width: 128, priority: 3, hint: "How long the oldest message has waited: at least, and at most", text: (row) => ageRange(row.oldest_age_min, row.oldest_age_max) }),
   rateSparklineColumn(),
   failureRateColumn(),
   timingColumn("runtime", "Run", { priority: 3 }),

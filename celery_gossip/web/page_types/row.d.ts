@@ -17,6 +17,12 @@ declare namespace Row {
     readonly consuming_since: number; // Unix seconds
   }
 
+  /** Age of the message of a queue that is delivered next, as its header says. */
+  interface ExactAge {
+    readonly age: number | null; // seconds
+    readonly reason: string;
+  }
+
   /** A detected problem, with advice. */
   interface Finding {
     readonly source: string;
@@ -53,6 +59,8 @@ declare namespace Row {
     readonly slots: number;
     readonly free_slots: number;
     readonly backlog: number | null;
+    readonly oldest_age_min: number | null; // seconds
+    readonly oldest_age_max: number | null; // seconds
     readonly load: number;
     readonly per_second: number; // tasks that ended per second, over the last minute
     readonly failure_rate: number | null; // failed tasks among those that succeeded or failed in the last minute, 0 to 1
@@ -267,6 +275,7 @@ declare namespace Row {
   /** Name of a table → its row. */
   interface Tables {
     checks: Check;
+    exact: ExactAge;
     findings: Finding;
     queue: Queue;
     queues: Queue;

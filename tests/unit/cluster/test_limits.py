@@ -6,7 +6,7 @@ import pytest
 
 from celery_gossip.cluster import limits
 from celery_gossip.cluster.cluster import Cluster
-from celery_gossip.cluster.report_size import max_memory_size, memory_size, shrink_to, strip_details
+from celery_gossip.cluster.report_size import keep_queues, max_memory_size, memory_size, shrink_to, strip_details
 from celery_gossip.cluster.view import WorkerView
 from celery_gossip.errors import InvalidOption
 from celery_gossip.wire.encoding import encode
@@ -237,6 +237,18 @@ def test_details_of_tasks_are_removed_with_their_ids_and_the_names_with_the_deta
     assert memory_size(a_gossip(stack=("x" * 255,) * 20)) > memory_size(a_gossip()) + 5_100
 
 
+def test_the_ages_of_the_newest_messages_stay_with_their_queues_or_go() -> None:
+    gossip = a_gossip(checks=tuple(map(a_check, "abcd")), newest=(1.0, None, 3.0))
+    kept = keep_queues(gossip, frozenset("bcd"))
+    assert ([check.queue for check in kept.checks], kept.newest, kept.omitted) == (
+        ["b", "c", "d"],
+        (None, 3.0, None),
+        1,
+    )
+    assert memory_size(gossip) > memory_size(a_gossip(checks=gossip.checks))
+    assert strip_details(gossip).newest == () == shrink_to(gossip, 3000).newest
+
+
 @pytest.mark.parametrize("value", [0, -1, 2**20 - 1, 1e9, "256MB", None, True, float("nan")])
 def test_a_budget_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(InvalidOption, match="max_report_bytes: expected a whole number of bytes"):
@@ -258,6 +270,7 @@ def test_a_budget_that_is_none_is_refused(value: Any) -> None:
         {"checks": (), "held": (HeldMessage("", "", "", "running", 0.0),) * 3},
         {"checks": (), "software": Software()},
         {"checks": (), "resources": Resources(1, 1, 1, 1.0, 1, 1, PoolProcesses(1, 1, 1, 1, 1, 1, 1))},
+        {"checks": tuple(a_check("q", uuid="") for _ in range(150)), "newest": (0,) * 150},
         {"checks": (), "names": ("",) * 9, "reserved_tasks": (TaskCount(0, 0, 0),) * 10},
         {"series": tuple(a_series(queue="", task="") for _ in range(300))},
         {"series": (a_series(runtime=Histogram(count=0, total=0.0, buckets=tuple((n, 0, 0) for n in range(100)))),)},

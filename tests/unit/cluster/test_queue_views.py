@@ -65,7 +65,7 @@ def test_only_queues_of_which_a_report_changed_are_gathered_again(monkeypatch: p
     made: list[str] = []
     view = QueueAccumulator.view
     monkeypatch.setattr(
-        QueueAccumulator, "view", lambda self, queue, backlog: made.append(queue) or view(self, queue, backlog)
+        QueueAccumulator, "view", lambda self, queue, *rest: made.append(queue) or view(self, queue, *rest)
     )
     clock = FakeClock()
     cluster = Cluster(clock)

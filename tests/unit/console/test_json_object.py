@@ -26,6 +26,7 @@ def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}
     rest = {"paused": "no", "states": {"online": 1}, "active_ids": [], "backlog": None, "load": 0.0, "throughput": None}
+    rest |= {"oldest_age_min": None, "oldest_age_max": None}
     assert queue == {"queue": "default", **counts, **rest}
     assert (shown["findings"], shown["isolated_for"]) == ([], None)
 

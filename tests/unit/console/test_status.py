@@ -1,6 +1,7 @@
 """The text of `celery gossip status`."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -53,17 +54,31 @@ def test_text_is_one_table_by_queue_and_one_by_worker() -> None:
     worker = a_worker(active=2, reserved=3, scheduled=4, processed=99, loop_lag=0.0123, checks=checks)
     text = status_text(a_view(worker, backlogs={"mail": 5}), [], {"mail": a_throughput()})
     queues, workers, findings = (table.splitlines() for table in text.split("\n\n"))
-    header = ["QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED"]
+    header = ["QUEUE", "WORKERS", "ACTIVE", "FREE SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "OLDEST", "PAUSED"]
     assert columns(queues[0]) == [*header, "DONE/S", "FAILED", "RUN P95", "WAIT P95"]
     assert [columns(line) for line in queues[1:]] == [
-        ["mail", "1", "2", "2", "3", "4", "5", "no", "2.0", "25%", "10.1ms", "1.99s"],
-        ["reports", "1", "0", "0", "0", "0", "unknown", "yes", "0.0", "-", "-", "-"],
+        ["mail", "1", "2", "2", "3", "4", "5", "unknown", "no", "2.0", "25%", "10.1ms", "1.99s"],
+        ["reports", "1", "0", "0", "0", "0", "unknown", "-", "yes", "0.0", "-", "-", "-"],
     ]
     assert findings == ["No problems detected."]
     assert columns(workers[0])[:4] == ["WORKER", "STATE", "AGE", "POOL"]
     assert columns(workers[1]) == [
         *("celery@web1", "online", "0.2s", "prefork", "2/4", "3", "4", "99", "12ms", "mail, reports (paused)")
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"backlog": 5, "oldest_age_min": 12.0, "oldest_age_max": 15.0}, "12s-15s"),
+        ({"backlog": 5, "oldest_age_min": 0.0, "oldest_age_max": 15.0}, "<15s"),
+        ({"backlog": 5, "oldest_age_min": 12.0, "oldest_age_max": 15.0, "exact_age": 13.4}, "13.4s"),
+        ({"backlog": 0, "oldest_age_min": 0.0, "oldest_age_max": 0.0, "exact_age": 0.0}, "-"),
+    ],
+)
+def test_the_oldest_message_has_its_exact_age_or_its_limits(fields: dict[str, Any], shown: str) -> None:
+    header, row = report_text(a_report(queues=(a_queue_row(**fields),))).splitlines()[:2]
+    assert columns(row)[columns(header).index("OLDEST")] == shown
 
 
 def test_a_stalled_worker_is_shown_with_the_seconds() -> None:

@@ -176,6 +176,20 @@ def test_the_length_of_a_queue_is_exported_if_it_is_known(fleet: Fleet) -> None:
     assert list(fleet.scrape().of("celery_queue_length")) == [({"queue_name": "mail"}, 7)]
 
 
+def test_the_age_of_the_oldest_message_is_exported_as_far_as_it_is_known(fleet: Fleet) -> None:
+    fleet.report(checks=(a_check("mail"), a_check("idle"), a_check("unread")), newest=(20.0,))
+    fleet.cluster.set_queue_lengths({"mail": 7, "idle": 0, "new": 1, "unread": None}, fleet.clock())
+    fleet.clock.advance(2)
+    scrape = fleet.scrape()
+
+    def ages(limit: str) -> dict[str, float]:
+        name = f"celery_gossip_queue_oldest_message_age_{limit}_seconds"
+        return {labels["queue_name"]: value for labels, value in scrape.of(name)}
+
+    assert ages("min") == {"mail": 0.0, "idle": 0.0, "new": 0.0}
+    assert ages("max") == {"mail": 22.0, "idle": 0.0}
+
+
 def test_the_load_of_a_queue_is_tasks_and_backlog_by_slots(fleet: Fleet) -> None:
     fleet.report(concurrency=4, active=3, reserved=2, checks=(a_check(active_count=3, reserved=2),))
     assert fleet.scrape().one("celery_gossip_queue_load", queue_name="default") == 5 / 4

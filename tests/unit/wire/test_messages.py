@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from celery_gossip.errors import GossipError, OversizedGossip, RejectedGossip
-from celery_gossip.wire.encoding import clear_unused_names, encode, encode_bounded, encode_echo
+from celery_gossip.wire.encoding import clear_unused_names, encode, encode_bounded, encode_echo, keep_checks
 from celery_gossip.wire.histogram import MAX_BUCKETS
 from celery_gossip.wire.messages import (
     MAX_BYTES,
@@ -116,7 +116,8 @@ def test_the_limits_are_those_that_the_documentation_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [*COUNTS, "prefetch_count", "omitted", "limited", "overflowed", "skewed", "undecodable", "batched"]
+    "field",
+    [*COUNTS, "prefetch_count", "omitted", "limited", "overflowed", "skewed", "deferred", "undecodable", "batched"],
 )
 def test_counts_go_to_what_every_reader_of_json_can_hold(field: str) -> None:
     assert as_dict(decode(wire(**{field: 2**53})))[field] == 2**53
@@ -277,6 +278,7 @@ WRONG_TYPES: dict[str, list[Any]] = {
     "state": [None, 1, "", "lost", "stalled", "ONLINE", ["online"]],
     "checks": [None, {}, "[]", [None], [[]], [1], {"queue": "a"}],
     "omitted": [None, "1", -1, 1.5],
+    "newest": [None, 1.5, "1", {}, ["1"], [True], [-0.1], [1e11], [[1.0]], [1.0, 2.0, 3.0]],
     "seq": [0],
 }
 WRONG_CHECK_TYPES: dict[str, list[Any]] = {
@@ -626,8 +628,42 @@ def test_half_of_the_longest_list_of_ids_is_left_out_at_a_time() -> None:
 
 
 def test_half_of_the_series_are_left_out_at_a_time() -> None:
-    kept, _ = encode_bounded(a_gossip(series=many_series(500)))
-    assert len(kept.series) == 250
+    kept, _ = encode_bounded(a_gossip(series=many_series(500), deferred=3))
+    assert (len(kept.series), kept.deferred) == (250, 253)
+
+
+def test_the_ages_of_the_newest_messages_stay_with_their_queues() -> None:
+    """The busiest checks are kept, in the order of their tasks."""
+    checks = tuple(a_check(f"queue-{n:04d}-{'x' * 100}", reserved=n % 7) for n in range(1000))
+    ages = tuple(float(n) if n % 3 else None for n in range(1000))
+    kept, body = encode_bounded(a_gossip(checks=checks, newest=ages))
+    assert 0 < len(kept.checks) < 1000 and decode(body) == kept
+    expected = {check.queue: age for check, age in zip(checks, ages, strict=True)}
+    assert [expected[check.queue] for check in kept.checks] == list(kept.newest)
+
+
+@pytest.mark.parametrize(
+    ("newest", "kept", "expected"),
+    [
+        ((), (1, 0), ()),
+        ((1.0,), (1, 0), (None, 1.0)),
+        ((1.0, 2.0, 3.0), (2, 0), (3.0, 1.0)),
+        ((1.0, None, 3.0), (1,), ()),
+        ((1.0, 2.0, 3.0), (), ()),
+    ],
+)
+def test_checks_are_kept_with_their_ages(
+    newest: tuple[float, ...], kept: tuple[int, ...], expected: tuple[float | None, ...]
+) -> None:
+    gossip = keep_checks(a_gossip(checks=tuple(map(a_check, "abc")), newest=newest, omitted=4), kept)
+    assert [check.queue for check in gossip.checks] == ["abc"[at] for at in kept]
+    assert (gossip.newest, gossip.omitted) == (expected, 4 + 3 - len(kept))
+
+
+def test_the_ages_of_ten_queues_take_fewer_than_sixty_bytes() -> None:
+    checks = tuple(a_check(f"queue{n}") for n in range(10))
+    ages = (0, 0.1, 0.4, 0.9, 1.2, 0.3, 17.5, 99.9, 3600, None)
+    assert len(encode(a_gossip(checks=checks, newest=ages))) - len(encode(a_gossip(checks=checks))) < 60
 
 
 def test_a_single_series_that_is_too_long_is_left_out_of_a_gossip_without_checks() -> None:
@@ -639,13 +675,13 @@ def test_a_single_series_that_is_too_long_is_left_out_of_a_gossip_without_checks
 
 
 def test_fields_that_are_absent_on_the_wire_are_zero_or_empty() -> None:
-    fields = ("omitted", "limited", "series", "overflowed", "skewed", "undecodable", "batched")
+    fields = ("omitted", "limited", "series", "newest", "overflowed", "skewed", "deferred", "undecodable", "batched")
     written = json.loads(encode(a_gossip()))
     absent = {*fields, "names", "reserved_tasks", "scheduled_tasks", "broadcast", "tasks", "resources"}
     assert not absent & {*written, *written["checks"][0]}
     read = decode(json.dumps(written).encode())
     assert isinstance(read, Gossip)
-    assert {field: getattr(read, field) for field in fields} == {**dict.fromkeys(fields, 0), "series": ()}
+    assert {field: getattr(read, field) for field in fields} == {**dict.fromkeys(fields, 0), "series": (), "newest": ()}
     assert read.checks[0].broadcast is False
 
 

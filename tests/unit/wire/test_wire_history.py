@@ -70,13 +70,15 @@ def test_a_former_listener_understands_all_that_is_said_today_but_what_is_new(co
         undecodable=4,
         batched=5,
         resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)),
+        deferred=6,
+        newest=(0.4, None),
         series=(a_series(failed={"ValueError": 2}, runtime=a_histogram((3, 1, 1)), wait=a_histogram((4, 1, 0))),),
     )
     told = as_json(as_dict(gossip))
     understood = as_json(past.as_dict(past.decode(encode(gossip))))
     assert understood == {name: told[name] for name in understood}
     assert told.keys() - understood.keys() == {
-        *("limited", "overflowed", "skewed", "series", "undecodable", "batched", "resources"),
+        *("limited", "overflowed", "skewed", "series", "undecodable", "batched", "resources", "deferred", "newest"),
     }
 
 

@@ -67,7 +67,15 @@ class Worker:
     def cls(self, task: Any, eventer: Any = None, base: Any = Request) -> Any:
         return strategy.create_request_cls(base, task, self.pool, "celery@web1", eventer, app=self.app)
 
-    def receive(self, task: Any = None, *, headers: Any = None, base: Any = Request, has_events: bool = False) -> Any:
+    def receive(
+        self,
+        task: Any = None,
+        *,
+        headers: Any = None,
+        base: Any = Request,
+        has_events: bool = False,
+        is_redelivered: bool = False,
+    ) -> Any:
         """A request, as task_message_handler makes it of a message."""
         task = task or self.task()
         eventer = SimpleNamespace(enabled=True, send=lambda kind, **_: self.sent.append(kind)) if has_events else None
@@ -77,7 +85,7 @@ class Worker:
             payload=[[], {}, {}],
             content_type="application/json",
             content_encoding="utf-8",
-            delivery_info={"exchange": "", "routing_key": "default"},
+            delivery_info={"exchange": "", "routing_key": "default", "redelivered": is_redelivered},
             properties={},
         )
         return self.cls(task, eventer, base)(
@@ -208,6 +216,45 @@ def test_a_naive_eta_is_taken_as_celery_takes_it(worker: Worker) -> None:
 def test_a_hostile_stamp_is_no_wait_and_no_error(worker: Worker, stamped: Any) -> None:
     assert waited(worker, {"gossip_sent_at": stamped}) is None
     assert (worker.reported().started, worker.instrumentation.pop_error()) == (1, None)
+
+
+def newest_age(worker: Worker, *stamped: float, **options: Any) -> float | None:
+    """Return the age of the newest message that is reported after receiving messages with these stamps."""
+    for sent in stamped:
+        worker.receive(headers={"gossip_sent_at": sent, **options.pop("headers", {})}, **options)
+    return next(iter(worker.meter.newest_ages(["default"], time.time())), None)
+
+
+def test_the_newest_message_counts_in_whichever_order_messages_arrive(worker: Worker) -> None:
+    now = time.time()
+    assert newest_age(worker, now - 30, now - 10, now - 20) == pytest.approx(10.0, abs=1.0)
+
+
+def test_a_message_that_is_delivered_again_is_not_the_newest(worker: Worker) -> None:
+    now = time.time()
+    assert newest_age(worker, now - 30) == pytest.approx(30.0, abs=1.0)
+    assert newest_age(worker, now - 10, is_redelivered=True) == pytest.approx(30.0, abs=1.0)
+
+
+def test_the_sending_counts_for_the_age_of_a_message_with_an_eta(worker: Worker) -> None:
+    later = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
+    assert newest_age(worker, time.time() - 30, headers={"eta": later}) == pytest.approx(30.0, abs=1.0)
+
+
+def test_a_retry_with_the_copied_stamp_is_not_the_newest(worker: Worker) -> None:
+    assert newest_age(worker, time.time() - 3, headers={"retries": 1}) is None
+
+
+@pytest.mark.parametrize("stamped", [True, "1", None, float("nan"), float("inf"), 10**400, -1.0, []], ids=repr)
+def test_a_hostile_stamp_is_no_age(worker: Worker, stamped: Any) -> None:
+    assert newest_age(worker, stamped) is None
+    assert worker.instrumentation.pop_error() is None
+
+
+def test_a_message_from_the_future_is_as_new_as_the_report(worker: Worker) -> None:
+    now = time.time()
+    assert newest_age(worker, now + 3600) == 0.0
+    assert worker.meter.newest_ages(["default"], now + 30.05) in ((30.0,), (30.1,))
 
 
 def test_a_sender_whose_clock_is_ahead_counts_as_skew(worker: Worker) -> None:

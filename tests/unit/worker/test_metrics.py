@@ -57,6 +57,39 @@ def report_until_quiet(meter: Meter) -> None:
         reported(meter)
 
 
+# Ages of the newest messages.
+
+
+def test_ages_are_those_of_the_queues_in_their_order_without_unknown_ones_at_the_end(meter: Meter) -> None:
+    meter.get_series("mail", "send").intake.newest_sent_at = 990.0
+    meter.get_series("mail", "pack").intake.newest_sent_at = 995.0
+    meter.get_series("slow", "pack").intake.newest_sent_at = 800.0
+    assert meter.newest_ages(["mail", "unknown", "slow", "x"], 1000.0) == (5.0, None, 200)
+    assert meter.newest_ages(["x", "y"], 1000.0) == () == meter.newest_ages([], 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(0.0, 0.0), (0.01, 0.1), (0.1, 0.1), (1.23, 1.3), (99.95, 100.0), (100.2, 101), (1e12, 1e11), (-5.0, 0.0)],
+)
+def test_an_age_is_rounded_up_and_within_the_limits_of_a_message(meter: Meter, age: float, expected: float) -> None:
+    meter.get_series("mail", "send").intake.newest_sent_at = 2e12 - age
+    (found,) = meter.newest_ages(["mail"], 2e12)
+    assert found == pytest.approx(expected, abs=0.1)
+    read = decode(encode(a_gossip(newest=(found,))))
+    assert isinstance(read, Gossip) and read.newest == (found,)
+
+
+def test_the_number_of_changed_series_that_did_not_fit_is_reported(
+    meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_schedule, "_BUDGET", 1500)
+    for number in range(10):
+        meter.get_series("mail", f"task{number}").count_received()
+    delta = reported(meter)
+    assert 0 < len(delta.series) < 10 and delta.deferred == 10 - len(delta.series)
+
+
 # Counting.
 
 

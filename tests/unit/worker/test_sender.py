@@ -265,7 +265,17 @@ def test_every_series_is_sent_however_few_bytes_the_checks_leave(
     assert rounds < 100
 
 
-@pytest.mark.parametrize("method", ["collect", "commit", "has_unreported"])
+def test_a_report_has_the_ages_of_the_newest_messages_of_its_queues(
+    counting: Sender, publisher: FakePublisher, meter: Meter
+) -> None:
+    meter.get_series("default", "send").intake.newest_sent_at = time.time() - 20.0
+    submit_and_send(counting, checks=(a_check("other"), a_check("default"), a_check("last")))
+    (gossip,) = publisher.sent
+    assert gossip.newest[0] is None and len(gossip.newest) == 2
+    assert gossip.newest[1] == pytest.approx(20.0, abs=1.0)
+
+
+@pytest.mark.parametrize("method", ["collect", "commit", "has_unreported", "newest_ages"])
 def test_an_error_of_the_meter_costs_only_the_counts(
     counting: Sender, publisher: FakePublisher, meter: Meter, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
