@@ -102,14 +102,6 @@ INTERNALS = (
     Internal("celery.concurrency.asynpool:AsynPool._fileno_to_inq", "count processes that are ready", "all processes"),
     Internal("celery.concurrency.asynpool:AsynPool._proc_alive_timeout", "seconds for a process to start", "4 s"),
     Internal("billiard.pool:Pool._pool", "count processes without an event loop", "the number that is configured"),
-    # Options in force.
-    Internal("celery.worker:WorkController.time_limit", "time limit in force", _SETTING),
-    Internal("celery.worker:WorkController.soft_time_limit", "soft time limit in force", _SETTING),
-    Internal("celery.worker:WorkController.prefetch_multiplier", "prefetch multiplier in force", _SETTING),
-    Internal("celery.worker:WorkController.max_tasks_per_child", "tasks per process in force", _SETTING),
-    Internal("celery.worker:WorkController.max_memory_per_child", "memory per process in force", _SETTING),
-    Internal("celery.worker:WorkController.task_events", "task events in force", _SETTING),
-    Internal("kombu.transport.redis:Channel.visibility_timeout", "default of the visibility timeout", "it is unknown"),
     Internal("billiard.pool:Pool.process_flush_queues", "count processes that ended", "they are not counted"),
     Internal("billiard.pool:Pool._timeout_handler", "source of the following name", "counted as lost"),
     Internal(
@@ -119,6 +111,14 @@ INTERNALS = (
     Internal("billiard.popen_fork:Popen.returncode", "how processes ended", "not reported"),
     Internal("billiard.process:BaseProcess._controlled_termination", "recognize a pool that shrinks", "terminated"),
     Internal("billiard.process:BaseProcess._job_terminated", "recognize terminated tasks", "by the signal"),
+    # Options in force.
+    Internal("celery.worker:WorkController.time_limit", "time limit in force", _SETTING),
+    Internal("celery.worker:WorkController.soft_time_limit", "soft time limit in force", _SETTING),
+    Internal("celery.worker:WorkController.prefetch_multiplier", "prefetch multiplier in force", _SETTING),
+    Internal("celery.worker:WorkController.max_tasks_per_child", "tasks per process in force", _SETTING),
+    Internal("celery.worker:WorkController.max_memory_per_child", "memory per process in force", _SETTING),
+    Internal("celery.worker:WorkController.task_events", "task events in force", _SETTING),
+    Internal("kombu.transport.redis:Channel.visibility_timeout", "default of the visibility timeout", "it is unknown"),
     # Start and command line.
     Internal("celery.utils.nodenames:node_format", "expand %n, %h and %d in a path", "expanded by own code"),
     Internal("celery.bin.base:CeleryOption", "heading of the flags in --help", "no heading"),
