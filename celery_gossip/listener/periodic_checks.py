@@ -3,8 +3,6 @@
 Owned by a Listener, called by its ReceiveLoop on the listener's thread.
 """
 
-from dataclasses import replace
-
 from celery_gossip.cluster.cluster import Cluster
 from celery_gossip.cluster.release_outcomes import ReleaseOutcome
 from celery_gossip.cluster.throughput import Distribution, ThroughputWindows
@@ -99,7 +97,7 @@ class PeriodicChecks:
             self._throughput = statistics.windows_by_queue()
             self._releases = statistics.releases_by_queue()
             self._unknown_tasks = statistics.unknown_tasks()
-        view = self._cluster.view()
+        view, usual_runtimes = self._cluster.view(), dict[str, Distribution]()
         inputs = RuleInput(
             view=view,
             listening_for=0.0 if connected_at is None else now - connected_at,
@@ -110,10 +108,12 @@ class PeriodicChecks:
             throughput=self._throughput,
             release_outcomes=self._releases,
             unknown_tasks=self._unknown_tasks,
+            usual_runtimes=usual_runtimes,
             unreadable_queues=self._queue_lengths.unreadable(view),
             settings=self.settings,
         )
-        return replace(inputs, usual_runtimes=self._usual_runtimes(inputs, now))
+        usual_runtimes.update(self._usual_runtimes(inputs, now))  # of the tasks that these inputs list
+        return inputs
 
     def _usual_runtimes(self, inputs: RuleInput, now: float) -> dict[str, Distribution]:
         """Return the runtimes of those task names of which a task has run for some time. Each is read once a minute."""
