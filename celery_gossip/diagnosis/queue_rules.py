@@ -87,8 +87,10 @@ def prefetch_hoarding(inputs: RuleInput) -> Iterator[PendingFinding]:
         consumers = inputs.consumers.get(queue.queue, []) if queue.reserved and not queue.backlog else []
         consumers = [one for one in consumers if not one.check.broadcast]  # each worker has its own copies of these
         busy = max(filter(_is_full, consumers), key=lambda one: one.check.reserved, default=None)
-        other = max(consumers, key=lambda one: one.free_slots, default=None)
-        if busy is None or other is None or not other.free_slots:
+        if busy is None:
+            continue
+        other = max(consumers, key=lambda one: one.free_slots)
+        if not other.free_slots:
             continue
         text = (
             f"{busy.gossip.hostname} holds {busy.check.reserved} reserved tasks of queue {queue.queue!r} while all its "
