@@ -23,6 +23,7 @@ _UNCHECKED = 64  #: messages that are passed on without being read; as many as o
 _PER_HOSTNAME = 8  #: messages of one hostname, plus eight times what its interval implies; _UNCHECKED at most
 _UNKNOWN = 500  #: messages of hostnames that are not in the view, in total
 _REJECTED = 64  #: messages that are no gossip, in total
+_SENT = 256  #: reports of processes that send tasks, in total; their counts are cumulative as well
 _STALE = 64  #: messages with an old `seq`; a few overtake each other, more are replays
 _MAX_INSTANCES = 8  #: instances of one hostname whose newest message is kept
 
@@ -37,6 +38,7 @@ class _Head(msgspec.Struct, gc=False):
     seq: int = 0
     interval: float = 1.0
     echo: str = ""
+    sent: msgspec.Raw = msgspec.Raw()
 
 
 _decoder = msgspec.json.Decoder(_Head)
@@ -87,7 +89,7 @@ class Throttle:
     def begin_window(self, now: float) -> None:
         """Begin a new window. Messages held in the previous one are dropped, because they are stale."""
         self._began_at = now
-        self._count = self._unknown = self._rejected = self._stale = 0
+        self._count = self._unknown = self._rejected = self._sent = self._stale = 0
         self._admitted: Counter[_Sender] = Counter()
         self._held: dict[_Sender, dict[str, tuple[int, Delivery]]] = {}  #: by instance, with the `seq`
         self._dropped: Counter[str] = Counter()  #: by hostname
@@ -97,7 +99,7 @@ class Throttle:
             return self._passes_rejected()
         head = _decode_head(message.body)
         if not head.hostname or not 0 < head.seq <= _MAX_SEQ:
-            return head.echo == self._echo or self._passes_rejected()
+            return head.echo == self._echo or (self._passes_sent() if head.sent else self._passes_rejected())
         return self._passes_gossip(head, message)
 
     def _passes_gossip(self, head: _Head, message: Delivery) -> bool:
@@ -127,6 +129,10 @@ class Throttle:
     def _passes_rejected(self) -> bool:
         self._rejected += 1
         return self._rejected <= _REJECTED or self._drop("messages that are no gossip")
+
+    def _passes_sent(self) -> bool:
+        self._sent += 1
+        return self._sent <= _SENT or self._drop("processes that send tasks")
 
     def _drop(self, hostname: str) -> bool:
         self.throttled += 1

@@ -21,6 +21,7 @@ from celery_gossip.wire.limits import (
     sanitize_name,
 )
 from celery_gossip.wire.resources import PoolProcesses, Resources
+from celery_gossip.wire.sent import MAX_SENT_COUNTS, SentCount, SentReport
 from celery_gossip.wire.software import (
     MAX_HELD,
     MAX_RELEASE,
@@ -51,6 +52,7 @@ __all__ = [
     "MAX_INTERVAL",
     "MAX_NAME",
     "MAX_RELEASE",
+    "MAX_SENT_COUNTS",
     "MAX_VERSION",
     "MAX_WAITING",
     "OTHER",
@@ -65,6 +67,8 @@ __all__ = [
     "QueueCheck",
     "Resources",
     "RunningTask",
+    "SentCount",
+    "SentReport",
     "Settings",
     "Software",
     "TaskCount",
@@ -171,11 +175,16 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     resources: Resources | None = None  #: memory, CPU time and processes; in every fifth report, from the first
 
 
-class Echo(msgspec.Struct, frozen=True, kw_only=True):
-    """Message that a listener publishes and receives itself, to detect that it is isolated; others ignore it."""
+class Echo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Message that a listener publishes and receives itself, to detect that it is isolated; others ignore it.
 
-    echo: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: id of the listener
+    With `sent` it is the report of a process that sends tasks, which every listener reads. Listeners that do not know
+    the field take it for the ping of another listener, and ignore it without counting a rejection.
+    """
+
+    echo: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: id of the listener or of the sending process
     number: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    sent: SentReport | None = None
 
 
 class _Head(msgspec.Struct):
@@ -199,6 +208,8 @@ def decode(body: bytes) -> Gossip | Echo:
     except msgspec.ValidationError as exc:
         echo = _decode_echo(body)
         if echo is not None:
+            if echo.sent is not None:
+                _require_valid(echo.sent)
             return echo
         raise _rejection(body, exc) from exc
     except DECODE_ERRORS as exc:
@@ -221,6 +232,15 @@ def _decode_echo(body: bytes) -> Echo | None:
         return _echo_decoder.decode(body)
     except DECODE_ERRORS:
         return None
+
+
+def _require_valid(report: SentReport) -> None:
+    """Raise RejectedGossip for a name with control characters, or an index without a name."""
+    if not (report.app + "".join(report.names)).isprintable():
+        raise RejectedGossip("text", "a name contains control characters")
+    end = len(report.names)
+    if any(one.queue >= end or one.task >= end or one.recent > one.count for one in report.counts):
+        raise RejectedGossip("invalid", "a count of sent tasks refers to a name that is not listed")
 
 
 def _rejection(body: bytes, exc: Exception) -> RejectedGossip:

@@ -1,5 +1,7 @@
 """Find the queue of a delivery by the bindings of the queues, and count requests by queue. Pure; used by the probe.
 
+SentRoutes uses the same bindings for tasks that a process sends.
+
 For transports that deliver no consumer tag (Redis, memory, filesystem). There only the exchange and the routing key of
 a message are known, and the queues that this worker consumes. A message that matches one queue is attributed to it; a
 message that matches none or several is not.
@@ -37,6 +39,18 @@ class Bindings:
                 self._cache.clear()
             self._cache[key] = self._find(exchange, routing_key)
         return self._cache[key]
+
+    def queues_of(self, exchange: str, routing_key: str) -> tuple[str, ...] | None:
+        """Return all queues that a message reaches; None if the exchange is unknown, or neither direct nor topic."""
+        found, is_known = [], False
+        for name, bindings in self._bound:
+            of_exchange = [one for one in bindings if one.exchange == exchange]
+            if any(one.exchange_type not in ("direct", "topic") for one in of_exchange):
+                return None
+            is_known = is_known or bool(of_exchange)
+            if any(one.accepts(exchange, routing_key) for one in of_exchange):
+                found.append(name)
+        return tuple(found) if is_known else None
 
     def _find(self, exchange: Any, routing_key: Any) -> str | None:
         if not isinstance(exchange, str) or not isinstance(routing_key, str):

@@ -19,6 +19,7 @@ from celery_gossip.wire.messages import Gossip
 from celery_gossip.worker import _compat as compat
 from celery_gossip.worker import inspect_command as inspect_command  # noqa: PLC0414 - registers `celery inspect gossip`
 from celery_gossip.worker.components import WorkerComponents, build_components
+from celery_gossip.worker.count_sent import count_sent_tasks
 from celery_gossip.worker.failure_reporter import FailureReporter
 from celery_gossip.worker.instrumentation import UNCOUNTED
 from celery_gossip.worker.reporter import PreparedReport
@@ -81,6 +82,7 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             c, self.options, broker, self._tick, lambda exc: self._failures.report("timer", exc)
         )
         self._failures.publisher = self._components.publisher
+        count_sent_tasks(c.app)
         stamp_tasks()  # the tasks that this worker sends, such as retries; the processes of its pool are forked later
         self.enabled = True
         c.queue_gossip = self

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from celery_gossip.log import logger
 from celery_gossip.options import Stacks, build_options, install_keywords, store_install_keywords
 from celery_gossip.worker.bootstep import GossipStep
+from celery_gossip.worker.count_sent import count_sent_tasks
 from celery_gossip.worker.flags import add_flags
 from celery_gossip.worker.sent_at import stamp_tasks
 
@@ -28,13 +29,14 @@ def install(  # noqa: PLR0913 - one keyword for each option
     refuse_unverified: bool | UnsetType = UNSET,
     stacks: Stacks | UnsetType = UNSET,
     release: str | UnsetType | None = UNSET,
+    count_sent: bool | UnsetType = UNSET,
     enabled: bool | UnsetType = UNSET,
     **unknown: NoReturn,
 ) -> None:
     """Add the bootstep and the worker's flags to this Celery app, so that its workers report their queues.
 
     Also sets the header `gossip_sent_at` on each task that this process sends, so that workers can measure how long
-    tasks wait. Therefore call it in processes that send tasks, too.
+    tasks wait, and counts these tasks with `count_sent`. Therefore call it in processes that send tasks, too.
 
     The options are the fields of GossipOptions. They override settings; the worker's flags override them. An option
     that is not given (UNSET) keeps its setting or default. A second call for the same app changes nothing.
@@ -53,6 +55,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
         refuse_unverified=refuse_unverified,
         stacks=stacks,
         release=release,
+        count_sent=count_sent,
         enabled=enabled,
         **unknown,  # of type NoReturn: type checkers refuse any, and build_options() names the nearest known option
     )
@@ -65,6 +68,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
         return
     app.steps["consumer"].add(GossipStep)
     stamp_tasks()
+    count_sent_tasks(app)
     add_flags(app)
 
 

@@ -5,7 +5,16 @@ import json
 import struct
 
 from celery_gossip.wire.encoding import encode, encode_echo
-from celery_gossip.wire.messages import Echo, HeldMessage, PoolProcesses, Resources, Settings, Software
+from celery_gossip.wire.messages import (
+    Echo,
+    HeldMessage,
+    PoolProcesses,
+    Resources,
+    SentCount,
+    SentReport,
+    Settings,
+    Software,
+)
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
 
@@ -41,6 +50,19 @@ def gossips() -> list[bytes]:
         encode(a_gossip(resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)))),
         encode(a_gossip(resources=Resources())),
         encode_echo(Echo(echo=BOOT, number=7)),
+        encode_echo(
+            Echo(
+                echo=BOOT,
+                number=8,
+                sent=SentReport(
+                    app="shop",
+                    period=9.5,
+                    names=("größe", "shop.pack"),
+                    counts=(SentCount(0, 1, 7, 2, 30.0), SentCount(1, 1, 1, 0, 0.0, True)),
+                    is_last=True,
+                ),
+            )
+        ),
         wire(v=2),
     ]
 

@@ -39,6 +39,7 @@ from celery_gossip.worker._compat.request import (
 from celery_gossip.worker._compat.settings import option_in_force, redelivery_timeout
 from celery_gossip.worker._compat.state import (
     accepted_count,
+    active_apps,
     copied,
     is_shutdown_requested,
     is_shutting_down,
@@ -55,6 +56,7 @@ __all__ = [
     "ProcessEnd",
     "TimerContents",
     "accepted_count",
+    "active_apps",
     "bucket_requests",
     "copied",
     "end_of_process",

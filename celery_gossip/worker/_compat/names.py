@@ -120,6 +120,7 @@ INTERNALS = (
     Internal("celery.worker:WorkController.task_events", "task events in force", _SETTING),
     Internal("kombu.transport.redis:Channel.visibility_timeout", "default of the visibility timeout", "it is unknown"),
     # Start and command line.
+    Internal("celery._state:_get_active_apps", "other apps of a process that counts what it sends", "not noticed"),
     Internal("celery.utils.nodenames:node_format", "expand %n, %h and %d in a path", "expanded by own code"),
     Internal("celery.bin.base:CeleryOption", "heading of the flags in --help", "no heading"),
     Internal("celery.bin.worker:worker", "offer the flags in apps that do not call install()", "not offered there"),

@@ -7,6 +7,7 @@ from celery_gossip.worker._compat.names import find, require
 
 __all__ = [
     "accepted_count",
+    "active_apps",
     "copied",
     "is_shutdown_requested",
     "is_shutting_down",
@@ -30,6 +31,12 @@ def copied(collection: Iterable[Any]) -> list[Any]:
 def requests_in(name: str) -> list[Any]:
     """Return the requests of a WeakSet of `celery.worker.state`: `active_requests` or `reserved_requests`."""
     return copied(require(f"celery.worker.state:{name}"))
+
+
+def active_apps() -> list[Any]:
+    """Return the Celery apps of this process; empty if they are not known."""
+    apps = find("celery._state:_get_active_apps")
+    return copied(apps()) if apps is not None else []
 
 
 def accepted_count() -> int:
