@@ -5,13 +5,15 @@ lengths. Any thread may read snapshots, which are immutable.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from threading import Lock
 
+from celery_gossip.cluster.balance import BalanceTracker
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
 from celery_gossip.cluster.membership import GONE_RETENTION, MAX_WORKERS, Membership, Transition
 from celery_gossip.cluster.queue_ages import QueueAges
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.queue_share import QueueShare, QueueShareCache
 from celery_gossip.cluster.queue_views import OldestAges, QueueViews, update_queue_views
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
@@ -19,7 +21,7 @@ from celery_gossip.cluster.software import SoftwareTable
 from celery_gossip.cluster.statistics import MAX_WINDOW, STEPS, GroupBy, TaskStatistics
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Echo, Gossip
 
 __all__ = [
     "GONE_RETENTION",
@@ -67,7 +69,8 @@ class Cluster:
         self._listener_heartbeat_at: float | None = None
         self._isolated_since: float | None = None
         self._queue_lengths: dict[str, tuple[int | None, float]] = {}  #: `{queue: (length, time of reading)}`
-        self.statistics = TaskStatistics(self._clock, self._lock)
+        self._balance = BalanceTracker()
+        self.statistics = TaskStatistics(self._clock, self._lock, self._balance)
         self._membership = Membership(self.statistics, self._max_report_bytes)
         self._software = SoftwareTable()
         self._queue_ages = QueueAges()
@@ -160,9 +163,49 @@ class Cluster:
             self._timeouts = replace(self._timeouts, is_frozen=False, isolation_ended_at=now)
             return True
 
-    def set_queue_lengths(self, lengths: Mapping[str, int | None], now: float) -> None:
-        """Set the numbers of messages that wait on the broker, `{queue: count}`; None if a count is unknown."""
+    def apply_sent(self, echo: Echo, now: float) -> None:
+        """Apply the report of a process that sends tasks. Ignored while the view is isolated: it may be late."""
         with self._lock:
+            since = self.statistics.listening_since
+            if echo.sent is not None and since is not None and not self._timeouts.is_frozen:
+                if not self._balance.is_active:
+                    self._balance.start(self.statistics.received())
+                self._balance.add_sent(echo, echo.sent, now, since)
+
+    def update_balance(self, view: View, now: float) -> tuple[QueueBalance, ...]:
+        """Compare the tasks that were sent with those that arrived, and return balance(); about once a second."""
+        if not self._balance.is_active:
+            return ()
+        with self._lock:
+            if view.isolated_since is not None:
+                self._balance.reset("the listener was isolated", now)
+            else:
+                losses = (self.statistics.dropped_series, self._membership.limits.dropped_queues)
+                self._balance.step(view, now, self.statistics.counted_hostnames, losses)
+        return self.balance(view)
+
+    def balance(self, view: View | None = None) -> tuple[QueueBalance, ...]:
+        """Return the balance of each queue that tasks were sent to; empty if no process counts what it sends."""
+        view = view or self.view()
+        backlogs = self.backlogs(view.taken_at)
+        with self._lock:
+            return tuple(self._balance.rows(view, backlogs))
+
+    def sent_totals(self) -> dict[tuple[str, str], int]:
+        """Return `{(queue, task): tasks sent}`, as far as processes count them; the queue is empty if unknown."""
+        with self._lock:
+            return self._balance.sent_totals()
+
+    def set_queue_lengths(
+        self, lengths: Mapping[str, int | None], now: float, *, missing: Collection[str] = ()
+    ) -> None:
+        """Set the numbers of messages that wait on the broker, `{queue: count}`; None if a count is unknown.
+
+        `missing` are queues that do not exist.
+        """
+        with self._lock:
+            if self._balance.is_active:
+                self._balance.add_readings(lengths, missing, now)
             for queue, (_, at) in list(self._queue_lengths.items()):
                 if now - at > _QUEUE_LENGTH_TTL:
                     del self._queue_lengths[queue]
@@ -179,7 +222,9 @@ class Cluster:
         with self._lock:
             members = self._membership.members.items()
             reports = [(hostname, member.gossips, bool(member.is_verified)) for hostname, member in members]
-        return self._queue_shares.update(reports)
+            sent_to = self._balance.queue_names() if self._balance.is_active else ()
+        shares = self._queue_shares.update(reports)
+        return [*shares, self._queue_shares.of_senders(sent_to)] if sent_to else shares
 
     def is_verified(self, hostname: str) -> bool | None:
         """Return `is_verified` of this worker; None also for an unknown one."""

@@ -5,7 +5,7 @@ costs nothing. A restarted worker (another instance id, `boot`) starts at zero, 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import inf
 from operator import sub
 
@@ -70,6 +70,7 @@ class CounterTracker:
         self.totals: dict[SeriesKey, RunningTotal] = {}
         self.fleet_totals: dict[tuple[str, str], RunningTotal] = {}
         self.dropped = 0  #: number of times that a series or bucket was left out because of a limit
+        self.baselines: list[str] = []  #: queues of series whose first value was a baseline; emptied by the owner
         self.first_report_at: float | None = None  #: monotonic time of the first report of any worker
         #: `{queue: messages received}` in the latest report; infinity if a series is not known that far.
         self.received: dict[str, float] = {}
@@ -98,6 +99,10 @@ class CounterTracker:
             delta = self._series_delta(key, series, states, starts_at_zero=series.age <= max_age)
             if delta is not None:
                 yield key, delta
+
+    def counted_hostnames(self) -> Collection[str]:
+        """Return the hostnames of workers that have reported any series."""
+        return self._instances.keys()
 
     def remove_worker(self, hostname: str) -> None:
         """Remove the totals of a worker that left the view."""
@@ -144,6 +149,8 @@ class CounterTracker:
                 self.received[key[1]] = inf
                 return None
             state = states[name] = _SeriesState(starts_at_zero=starts_at_zero)
+            if not starts_at_zero:
+                self.baselines.append(series.queue)
             self.totals[key] = self.totals.get(key) or RunningTotal()
         delta = self._delta(series, state)
         state.was_reported = True

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from celery_gossip.wire.messages import Gossip
 
-__all__ = ["CONFIGURED", "QueueShare", "QueueShareCache"]
+__all__ = ["CONFIGURED", "SENDERS", "QueueShare", "QueueShareCache"]
 
 CONFIGURED = "\0"  #: owner of the queues that this listener was configured with; not a valid hostname
+SENDERS = "\0sent"  #: owner of the queues that tasks are sent to, whether or not a worker consumes them
 
 
 class QueueShare(NamedTuple):
@@ -23,6 +24,7 @@ class QueueShareCache:
 
     def __init__(self) -> None:
         self._shares: dict[str, tuple[tuple[Gossip, ...], QueueShare]] = {}
+        self._senders = QueueShare(SENDERS, ())
 
     def update(self, reports: Iterable[tuple[str, tuple[Gossip, ...], bool]]) -> list[QueueShare]:
         """Return the shares of these `(hostname, reports, is_trusted)`.
@@ -40,3 +42,9 @@ class QueueShareCache:
             shares[hostname] = known
         self._shares = shares
         return [share for _, share in shares.values()]
+
+    def of_senders(self, queues: tuple[str, ...]) -> QueueShare:
+        """Return the share of the queues that tasks are sent to."""
+        if queues != self._senders.queues:
+            self._senders = QueueShare(SENDERS, queues)
+        return self._senders

@@ -5,12 +5,13 @@ on any thread. They copy under the lock, for milliseconds at most, and sum up wi
 wait for them. Ported from Oban Met's recorder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import Literal, TypeVar
 
+from celery_gossip.cluster.balance import BalanceTracker
 from celery_gossip.cluster.counters import CounterTracker
 from celery_gossip.cluster.history import (
     MAX_ENTRIES,
@@ -47,7 +48,7 @@ _RUNTIME_WINDOWS = (60.0, 600.0, MAX_WINDOW)  #: seconds, of mean_runtime()
 _MIN_RUNTIMES = 20  #: tasks for which a window is long enough
 _MAX_FAILING = 10_000  #: entries of the history of failures by queue and task
 _COPIED_AT_ONCE = 100  #: totals copied while the lock is held; takes less than a millisecond
-_STARTED, _SUCCEEDED, _FAILED = map(COUNTS.index, ("started", "succeeded", "failed"))
+_RECEIVED, _STARTED, _SUCCEEDED, _FAILED = map(COUNTS.index, ("received", "started", "succeeded", "failed"))
 _SEPARATOR = "\n"  #: between queue and task; names are printable, so neither contains it
 
 _K = TypeVar("_K")
@@ -56,9 +57,10 @@ _K = TypeVar("_K")
 class TaskStatistics:
     """Totals and history of all tasks that workers counted while the listener was receiving."""
 
-    def __init__(self, clock: Callable[[], float], lock: Lock) -> None:
+    def __init__(self, clock: Callable[[], float], lock: Lock, balance: BalanceTracker | None = None) -> None:
         self.listening_since: float | None = None  #: monotonic time since when tasks are counted; None before start()
         self._counters = CounterTracker()
+        self._balance = balance or BalanceTracker()
         self._clock = clock
         self._lock = lock
         self._histories = {by: History(limit) for by, limit in MAX_ENTRIES.items()}
@@ -89,6 +91,10 @@ class TaskStatistics:
                 self._unknown.add(hostname, queue, task, delta.failures[NOT_REGISTERED], now)
             elif release and (failed or delta.counts[_SUCCEEDED]):
                 self._releases.add((queue, task, release), failed + delta.counts[_SUCCEEDED], failed, now)
+            if self._balance.is_active:
+                self._balance.add_received(queue, task, *_received_and_ended(delta.counts))
+        if self._counters.baselines:
+            self._note_baselines(now)
         return self._counters.received
 
     def remove_worker(self, hostname: str) -> None:
@@ -215,6 +221,23 @@ class TaskStatistics:
         """Number of times that a series or histogram bucket was left out because of a limit."""
         return self._counters.dropped
 
+    @property
+    def counted_hostnames(self) -> Collection[str]:
+        """Hostnames of workers that have reported counts of tasks. The lock must be held."""
+        return self._counters.counted_hostnames()
+
+    def received(self) -> Iterator[tuple[str, str, int, int]]:
+        """Yield `(queue, task, received, ended)` of all workers since start(). The lock must be held."""
+        for (queue, task), total in self._counters.fleet_totals.items():
+            yield queue, task, *_received_and_ended(total.counts)
+
+    def _note_baselines(self, now: float) -> None:
+        queues = set(self._counters.baselines)
+        self._counters.baselines.clear()
+        if self._balance.is_active:
+            for queue in queues:
+                self._balance.note_baseline(queue, now)
+
     def _start(self, now: float) -> float:
         if self.listening_since is None:
             self.listening_since = now
@@ -254,6 +277,10 @@ class TaskStatistics:
         if observed < _STARTUP:
             return self._counters.mean_reporting_seconds(now - since)
         return min(now - since, observed)
+
+
+def _received_and_ended(counts: list[int]) -> tuple[int, int]:
+    return counts[_RECEIVED], sum(counts[_SUCCEEDED:])
 
 
 def _failures_only(delta: ThroughputSum) -> ThroughputSum:

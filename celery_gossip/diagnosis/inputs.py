@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.release_outcomes import ReleaseOutcome
 from celery_gossip.cluster.silence_timeouts import SUSPECT_AFTER
 from celery_gossip.cluster.task_view import TaskView, tasks_of
@@ -124,6 +125,9 @@ class RuleInput:
     settings: RuleSettings = field(default_factory=RuleSettings)
     #: `{queue: error}` of queues whose length cannot be read; the key "" stands for all queues (no connection).
     unreadable_queues: Mapping[str, str] = field(default_factory=dict)
+
+    #: Tasks that were sent to each queue and what became of them, as far as processes count what they send.
+    balance: tuple[QueueBalance, ...] = ()
 
     def adjusted(self, pending: PendingFinding) -> PendingFinding | None:
         """Return the result of a rule with the settings of its subject; None if that kind is muted."""

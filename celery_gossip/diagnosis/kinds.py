@@ -36,6 +36,7 @@ FindingKind = Literal[
     "release_fails",
     "near_memory_limit",
     "memory_climbs",
+    "sent_into_the_void",
     "backlog_unknown",
     "mixed_versions",
     "wrong_signature",

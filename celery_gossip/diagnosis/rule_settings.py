@@ -44,6 +44,7 @@ class Thresholds:
     lost_processes: int = 3  #: processes of a pool that are lost within a minute
     memory_share: float = 0.9  #: share of the memory limit from which a worker is near it
     climb_share: float = 0.2  #: share by which memory must rise over six periods
+    void_tasks: int = 5  #: sent tasks that must be missing from a queue
 
 
 #: Lowest and highest value of each threshold.
@@ -65,6 +66,7 @@ _BOUNDS = {
     "lost_processes": (1, 1_000_000),
     "memory_share": (0.01, 1.0),
     "climb_share": (0.01, 1000.0),
+    "void_tasks": (1, 1_000_000_000),
 }
 
 

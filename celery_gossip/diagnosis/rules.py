@@ -9,6 +9,7 @@ from typing import get_args
 
 from celery_gossip.diagnosis import (
     age_rules,
+    balance_rules,
     listener_rules,
     queue_rules,
     rate_rules,
@@ -59,6 +60,7 @@ _RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
     software_rules.release_fails,
     resource_rules.near_memory_limit,
     resource_rules.memory_climbs,
+    balance_rules.sent_into_the_void,
     queue_rules.backlog_unknown,
     listener_rules.mixed_versions,
     listener_rules.wrong_signature,
@@ -84,6 +86,7 @@ QUEUE_KINDS = frozenset[FindingKind](
         "unregistered_task",
         "mixed_releases",
         "release_fails",
+        "sent_into_the_void",
         "backlog_unknown",
     }
 )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 
 from celery_gossip.cluster.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.scaling import QueueDemand, demand_of
 from celery_gossip.cluster.silence_timeouts import SilenceTimeouts
 from celery_gossip.cluster.statistics import GroupBy
@@ -130,6 +131,10 @@ class Listener(ReceivingThread):
         broker hangs. Never raises.
         """
         return read_exact_ages(self.app, queues)
+
+    def balance(self) -> tuple[QueueBalance, ...]:
+        """Return what became of the tasks sent to each queue, as far as processes count them. See Cluster.balance."""
+        return self.cluster.balance()
 
     def wait(
         self,

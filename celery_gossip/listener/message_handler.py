@@ -24,14 +24,14 @@ class MessageHandler:
         self._events = events
 
     def handle(self, received: Delivery | RejectedGossip, now: float) -> None:
-        """Apply a gossip, pass on an echo, or count a rejection."""
+        """Apply a gossip or the report of a sender, pass on an echo, or count a rejection."""
         try:
             if isinstance(received, RejectedGossip):
                 raise received
             message = decode(received.body)
             if isinstance(message, Echo):
                 if received.is_verified is not False:
-                    self._echo.handle_echo(message, now)
+                    self._apply_echo(message, now)
                 return
             self._apply(message, received, now)
         except RejectedGossip as exc:
@@ -41,6 +41,12 @@ class MessageHandler:
     def note_throttled(self, count: int, hostname: str) -> None:
         """Count messages that the throttle dropped, most of them from this hostname."""
         self._rejections.add_throttled(count, hostname)
+
+    def _apply_echo(self, echo: Echo, now: float) -> None:
+        if echo.sent is None:
+            self._echo.handle_echo(echo, now)
+        else:
+            self._cluster.apply_sent(echo, now)
 
     def _apply(self, gossip: Gossip, delivery: Delivery, now: float) -> None:
         """Apply a gossip to the cluster. Raises RejectedGossip if the cluster does not trust its sender."""

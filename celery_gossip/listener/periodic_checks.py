@@ -111,6 +111,7 @@ class PeriodicChecks:
             usual_runtimes=usual_runtimes,
             unreadable_queues=self._queue_lengths.unreadable(view),
             settings=self.settings,
+            balance=self._cluster.update_balance(view, now),
         )
         usual_runtimes.update(self._usual_runtimes(inputs, now))  # of the tasks that these inputs list
         return inputs

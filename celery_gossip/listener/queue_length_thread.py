@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from celery_gossip.cluster.queue_share import QueueShare
+from celery_gossip.cluster.queue_share import SENDERS, QueueShare
 from celery_gossip.cluster.view import View
 from celery_gossip.errors import is_greenlet_exit
 from celery_gossip.fork_lock import ForkLock
@@ -31,13 +31,14 @@ class QueueLengthThread:
         self,
         app: Any,
         shares: Callable[[], Iterable[QueueShare]],
-        on_lengths: Callable[[dict[str, int | None]], None],
+        on_lengths: Callable[[dict[str, int | None], frozenset[str]], None],
         on_read: Callable[[], None],
         queues: Iterable[str] = (),
     ) -> None:
         """`shares` returns the queues that workers report; `queues` and those of the app's settings are read too.
 
-        `on_lengths` is called with `{queue: messages or None}`, `on_read` after each read, also after one that failed.
+        `on_lengths` is called with `{queue: messages or None}` and the queues that do not exist, `on_read` after each
+        read, also after one that failed.
         Raises InvalidOption for invalid `queues`.
         """
         self._app = app
@@ -139,10 +140,13 @@ class QueueLengthThread:
         return self._reader
 
     def _read(self, reader: QueueLengthReader) -> None:
-        for queue in self._missing & self._consumed:
+        shares = list(self._shares())
+        sent_to = {queue for share in shares if share.owner == SENDERS for queue in share.queues}
+        for queue in self._missing & (self._consumed | sent_to):
             reader.retry_missing(queue)
-        self._on_lengths(reader.read(self._configured, self._shares()))
+        lengths = reader.read(self._configured, shares)
         self._missing = frozenset(reader.missing)
+        self._on_lengths(lengths, self._missing)
         if reader.refused != self._refused:
             self._refused = dict(reader.refused)
             for queue, reason in self._refused.items():

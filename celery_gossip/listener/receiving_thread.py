@@ -145,5 +145,5 @@ class ReceivingThread(SupervisedThread):
     def _join_other_threads(self, timeout: float) -> None:
         self._queue_lengths.join(timeout)
 
-    def _set_queue_lengths(self, lengths: dict[str, int | None]) -> None:
-        self._cluster.set_queue_lengths(lengths, self._clock())
+    def _set_queue_lengths(self, lengths: dict[str, int | None], missing: frozenset[str]) -> None:
+        self._cluster.set_queue_lengths(lengths, self._clock(), missing=missing)

@@ -16,8 +16,9 @@ from celery_gossip.cluster.cluster import Cluster
 from celery_gossip.cluster.isolation import IsolationDetector
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.listener.periodic_checks import PeriodicChecks
-from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.encoding import encode, encode_echo
 from celery_gossip.wire.messages import (
+    Echo,
     Gossip,
     HeldMessage,
     PoolProcesses,
@@ -28,9 +29,10 @@ from celery_gossip.wire.messages import (
     decode,
 )
 from celery_gossip.worker.metrics import Meter
+from celery_gossip.worker.sent_table import SentTable
 from tests.unit.build import FakeClock, a_check, a_gossip
 
-__all__ = ["Event", "Fleet", "Task", "Worker", "a_software"]
+__all__ = ["Event", "Fleet", "Sender", "Task", "Worker", "a_software"]
 
 START = 1_000.0  #: monotonic seconds of the first report
 STEP = 0.25  #: seconds, as between two checks of a listener
@@ -323,6 +325,54 @@ class Worker:
         )
 
 
+@dataclass
+class Sender:
+    """A process that counts what it sends, with the table of a real one."""
+
+    fleet: "Fleet"
+    id: str
+    table: SentTable = field(default_factory=lambda: SentTable("shop"))
+    number: int = 0
+    due_at: float = float("inf")
+    since: float = 0.0
+    is_reporting: bool = True  #: False: its messages are lost
+    delay: float = 0.0  #: seconds by which they arrive late
+
+    def count(self, queue: str, task: str, *, is_route: bool = False) -> None:
+        """Count a task that was sent now."""
+        now = self.fleet.clock.now
+        if self.due_at == float("inf"):
+            self.due_at = now + 9.0 + 2.0 * self.fleet.random.random()
+            self.since = now
+        self.table.add(queue, task, 1, now, is_route=is_route)
+
+    def work(self) -> None:
+        """Report if a report is due."""
+        if self.fleet.clock.now >= self.due_at:
+            self.report()
+
+    def report(self, *, is_last: bool = False) -> None:
+        """Send what is pending."""
+        now = self.fleet.clock.now
+        for report in self.table.reports(now, now - self.since, is_last=is_last):
+            self.number += 1
+            body = encode_echo(Echo(echo=self.id, number=self.number, sent=report))
+            if self.is_reporting:
+                self.fleet.deliver_body(body, self.delay)
+        self.table.commit()
+        self.since = now
+        self.due_at = now + 10.0 if self.table.has_pending else float("inf")
+
+    def end(self) -> None:
+        """End with a last report."""
+        self.report(is_last=True)
+        self.fleet.senders.remove(self)
+
+    def kill(self) -> None:
+        """End without it."""
+        self.fleet.senders.remove(self)
+
+
 class Fleet:
     """Workers, queues, and a listener's checks. `run()` advances the time."""
 
@@ -333,6 +383,9 @@ class Fleet:
         self.waiting: dict[str, deque[Task]] = defaultdict(deque)
         self.unreadable: dict[str, str] = {}
         self.rejections: dict[str, str] = {}
+        self.senders: list[Sender] = []  #: the first of them sends what send() sends
+        self.vanishing: dict[str, float] = {}  #: share of the messages to these queues that vanish
+        self.missing: set[str] = set()  #: queues that do not exist
         self.reads_backlogs = True
         self.events: list[Event] = []
         self.transitions: Counter[str] = Counter()
@@ -356,8 +409,18 @@ class Fleet:
     def send(self, queue: str = "mail", count: int = 1, **options: Any) -> list[Task]:
         """Send tasks to a queue."""
         tasks = [Task(id=f"id-{next(self._ids)}", sent_at=self.clock.now, **options) for _ in range(count)]
-        self.waiting[queue].extend(tasks)
+        for task in tasks:
+            if self.senders:
+                self.senders[0].count(queue, task.name)
+            if queue not in self.missing and self.random.random() >= self.vanishing.get(queue, 0.0):
+                self.waiting[queue].append(task)
         return tasks
+
+    def add_sender(self) -> Sender:
+        """Start a process that counts what it sends."""
+        sender = Sender(self, f"{self.random.getrandbits(64):016x}")
+        self.senders.append(sender)
+        return sender
 
     def traffic(self, rate: float, queue: str = "mail", **options: Any) -> Callable[..., None]:
         """Send tasks steadily, `rate` per second; calling the result changes the rate and the options."""
@@ -394,28 +457,50 @@ class Fleet:
                 send()
             for worker in self.random.sample(self.workers, len(self.workers)):
                 worker.work()
+            for sender in list(self.senders):
+                sender.work()
             self._receive_reports()
             if self.reads_backlogs and self.clock.now >= self._read_at:
                 self._read_at = self.clock.now + 2.0
-                names = {queue for worker in self.workers for queue in worker.queues} | set(self.waiting)
-                lengths = {name: len(self.waiting[name]) for name in names if name not in self.unreadable}
-                self.cluster.set_queue_lengths(lengths, self.clock.now)
+                self._read_lengths()
             self.checks.run(self.clock.now, is_isolation_changed=False)
+
+    def _read_lengths(self) -> None:
+        names = {queue for worker in self.workers for queue in worker.queues} | set(self.waiting)
+        names.update(queue for share in self.cluster.queue_shares() for queue in share.queues)
+        lengths: dict[str, int | None] = {
+            name: len(self.waiting[name]) for name in names if name not in self.unreadable
+        }
+        lengths |= dict.fromkeys(names & self.missing)
+        self.cluster.set_queue_lengths(lengths, self.clock.now, missing=self.missing)
+
+    def restart_listener(self) -> None:
+        """Begin to listen anew, in the middle of everything."""
+        self.cluster = Cluster(self.clock)
+        self.isolation = IsolationDetector(self.clock.now)
+        self.isolation.connection_opened(self.clock.now)
+        self.cluster.statistics.start(self.clock.now)
+        self.checks = self._build_checks()
 
     def isolate(self) -> None:
         """Cut the listener off: its view is frozen."""
         self.cluster.set_isolated(self.clock.now)
 
     def deliver(self, gossip: Gossip, delay: float) -> None:
-        self._in_transit.append((self.clock.now + delay, encode(gossip)))
+        self.deliver_body(encode(gossip), delay)
+
+    def deliver_body(self, body: bytes, delay: float) -> None:
+        self._in_transit.append((self.clock.now + delay, body))
 
     def _receive_reports(self) -> None:
         arrived = [body for at, body in self._in_transit if at <= self.clock.now]
         self._in_transit = [(at, body) for at, body in self._in_transit if at > self.clock.now]
         for body in arrived:
-            gossip = decode(body)
-            assert isinstance(gossip, Gossip)
-            self._note(self.cluster.apply_gossip(gossip, self.clock.now))
+            message = decode(body)
+            if isinstance(message, Gossip):
+                self._note(self.cluster.apply_gossip(message, self.clock.now))
+            else:
+                self.cluster.apply_sent(message, self.clock.now)
 
     def _note(self, transitions: Any) -> None:
         self.transitions.update(transition.state for transition in transitions)
