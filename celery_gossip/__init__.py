@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from celery_gossip import signals as signals
     from celery_gossip.cluster.cluster import Cluster as Cluster
+    from celery_gossip.cluster.queue_balance import QueueBalance as QueueBalance
+    from celery_gossip.cluster.queue_balance import TaskBalance as TaskBalance
     from celery_gossip.cluster.recording import Recording as Recording
     from celery_gossip.cluster.recording import Sample as Sample
     from celery_gossip.cluster.scaling import QueueDemand as QueueDemand
@@ -77,6 +79,7 @@ _MODULE_OF = {
     "OversizedGossip": "errors",
     "Paused": "cluster.view",
     "PoolProcesses": "wire.messages",
+    "QueueBalance": "cluster.queue_balance",
     "QueueCheck": "wire.messages",
     "QueueDemand": "cluster.scaling",
     "QueueView": "cluster.view",
@@ -87,6 +90,7 @@ _MODULE_OF = {
     "RuleSettings": "diagnosis.rule_settings",
     "Sample": "cluster.recording",
     "Severity": "diagnosis.kinds",
+    "TaskBalance": "cluster.queue_balance",
     "TaskView": "cluster.task_view",
     "Throughput": "cluster.throughput",
     "UnknownEvent": "errors",
@@ -124,6 +128,7 @@ __all__ = [
     "OversizedGossip",
     "Paused",
     "PoolProcesses",
+    "QueueBalance",
     "QueueCheck",
     "QueueDemand",
     "QueueView",
@@ -134,6 +139,7 @@ __all__ = [
     "RuleSettings",
     "Sample",
     "Severity",
+    "TaskBalance",
     "TaskView",
     "Throughput",
     "UnknownEvent",

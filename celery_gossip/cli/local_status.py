@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_gossip.cli.listening import open_listener, why_no_report
 from celery_gossip.console.json_object import status_json
-from celery_gossip.console.report import Answer, SourceRow, report_of, task_rows, with_queues
+from celery_gossip.console.report import Answer, SourceRow, balance_rows, report_of, task_rows, with_queues
 
 if TYPE_CHECKING:
     from celery_gossip.cluster.view import View
@@ -29,6 +29,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
     tasks: Sequence[str] | None = None,
     rules: "RuleSettings | None" = None,
     with_exact_age: bool = False,
+    with_balance: bool = False,
 ) -> Answer:
     """Return what a listener knows after `wait` seconds, or as soon as its view is complete.
 
@@ -44,6 +45,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
             _await_backlogs(listener, queues)
         view = with_queues(listener.view(), queues, listener.cluster.backlogs())
         findings, throughput = listener.findings, listener.throughput()
+        balance = balance_rows(listener.balance()) if with_balance else None
         no_report = "" if view.workers else why_no_report(listener)  # while it listens
         source = _source(listener, no_report)
         exact = listener.exact_ages(_waiting(view)) if with_exact_age else {}
@@ -55,7 +57,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         errors.append(f"messages refused: {reasons}")
     if no_report:
         errors.append(f"Error: {no_report}")
-    report = report_of(view, findings, throughput, source)
+    report = replace(report_of(view, findings, throughput, source), balance=balance)
     objects = status_json(view, findings, throughput)
     if with_exact_age:
         ages = {queue: age.age for queue, age in exact.items()}

@@ -11,13 +11,23 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from celery_gossip.console.report import FindingRow, QueueRow, Report, SourceRow, TaskRow, WorkerRow, age_order
+from celery_gossip.console.report import (
+    BalanceRow,
+    FindingRow,
+    QueueRow,
+    Report,
+    SourceRow,
+    TaskRow,
+    WorkerRow,
+    age_order,
+)
 from celery_gossip.wire.messages import DECODE_ERRORS
 
-__all__ = ["PATHS", "report_from", "running_paths"]
+__all__ = ["BALANCE", "PATHS", "report_from", "running_paths"]
 
 PATHS = ("api/overview", "api/queues", "api/workers")  #: of the answers that a report is made from
 
+BALANCE = "api/balance"  #: path of what was sent to each queue
 _RUNNING = "api/running"
 
 _Answer = TypeVar("_Answer")
@@ -98,6 +108,22 @@ class RunningTask(msgspec.Struct, frozen=True):
     time_limit: float | None
 
 
+class Balance(msgspec.Struct, frozen=True):
+    source: str
+    queue: str
+    is_route: bool
+    sent: int
+    received: int
+    ended: int
+    waiting: int | None
+    reserved: int
+    scheduled: int
+    active: int
+    missing: int | None
+    window: float
+    reason: str
+
+
 class _Overview(msgspec.Struct, frozen=True):
     now: float
     sources: tuple[Source, ...]
@@ -117,6 +143,10 @@ class _RunningTasks(msgspec.Struct, frozen=True):
     now: float
     total: int
     runs: tuple[RunningTask, ...]
+
+
+class _Balance(msgspec.Struct, frozen=True):
+    balance: tuple[Balance, ...]
 
 
 def running_paths(texts: Sequence[str]) -> tuple[str, ...]:
@@ -146,6 +176,10 @@ def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Re
         tasks = [_task_row(row, one.now, label) for one in running for row in one.runs]
         omitted = sum(one.total - len(one.runs) for one in running)
         report = replace(report, tasks=tuple(sorted(tasks, key=age_order)), omitted_tasks=omitted)
+    if BALANCE in answers:
+        rows = _decoded(answers, BALANCE, _Balance).balance
+        balance = (BalanceRow(**{**msgspec.structs.asdict(row), "source": label(row.source)}) for row in rows)
+        report = replace(report, balance=tuple(balance))
     raw = {path: msgspec.json.decode(answers[path]) for path in PATHS}
     return report, {
         "sources": raw["api/overview"]["sources"],

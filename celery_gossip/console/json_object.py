@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
-from celery_gossip.console.report import TaskRow
+from celery_gossip.console.report import BalanceRow, TaskRow
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.units import round_age
 from celery_gossip.wire.messages import Resources, as_dict
 
 __all__ = [
+    "balance_json",
     "finding_json",
     "queue_json",
     "resources_json",
@@ -112,6 +113,11 @@ def tasks_json(rows: Iterable[TaskRow]) -> list[dict[str, Any]]:
 
 def _fields(struct: Struct) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def balance_json(rows: Iterable[BalanceRow]) -> list[dict[str, Any]]:
+    """Return the fields of the balance of each queue."""
+    return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
 
 
 def _distribution_json(distribution: Distribution) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import GONE, QueueView, View, WorkerView
@@ -14,6 +15,7 @@ from celery_gossip.diagnosis.diagnosis import Finding
 
 __all__ = [
     "Answer",
+    "BalanceRow",
     "FindingRow",
     "QueueRow",
     "Report",
@@ -21,6 +23,7 @@ __all__ = [
     "TaskRow",
     "WorkerRow",
     "age_order",
+    "balance_rows",
     "report_of",
     "task_rows",
     "with_queues",
@@ -121,6 +124,25 @@ class TaskRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BalanceRow:
+    """Tasks that were sent to one queue, and what became of them."""
+
+    queue: str
+    is_route: bool
+    sent: int
+    received: int
+    ended: int
+    waiting: int | None
+    reserved: int
+    scheduled: int
+    active: int
+    missing: int | None
+    window: float
+    reason: str
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that is known at one moment."""
 
@@ -129,6 +151,7 @@ class Report:
     workers: tuple[WorkerRow, ...] = ()
     findings: tuple[FindingRow, ...] = ()
     tasks: tuple[TaskRow, ...] | None = None  #: running tasks, the longest running first; None unless asked for
+    balance: tuple[BalanceRow, ...] | None = None  #: None unless asked for
     omitted_tasks: int = 0  #: running tasks that a dashboard has left out
 
     def live_workers(self, source: str) -> list[WorkerRow]:
@@ -171,6 +194,12 @@ def task_rows(view: View, texts: Sequence[str] = ()) -> tuple[TaskRow, ...]:
         if not texts or task.id in texts or task.name in texts
     ]
     return tuple(sorted(rows, key=age_order))
+
+
+def balance_rows(balance: Iterable[QueueBalance]) -> tuple[BalanceRow, ...]:
+    """Return the rows of one listener."""
+    names = [field.name for field in fields(BalanceRow) if field.name != "source"]
+    return tuple(BalanceRow(**{name: getattr(one, name) for name in names}) for one in balance)
 
 
 def age_order(row: TaskRow) -> tuple[bool, float, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.console.line import problem_line, state_text
-from celery_gossip.console.report import QueueRow, Report, TaskRow, WorkerRow, report_of
+from celery_gossip.console.report import BalanceRow, QueueRow, Report, TaskRow, WorkerRow, report_of
 from celery_gossip.console.table import table
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.printable import printable
@@ -21,6 +21,8 @@ _WORKER_COLUMNS = ("WORKER", "STATE", "AGE", "POOL", "ACTIVE", "RESERVED", "SCHE
 _TASK_COLUMNS = ("TASK ID", "NAME", "QUEUE", "WORKER", "RUNS FOR", "RETRIES", "REDELIVERED", "LIMITS")
 _MAX_RELEASES = 8  #: in the line of the releases
 _MAX_TASKS = 500  #: rows of running tasks
+_BALANCE_COLUMNS = ("QUEUE", "SENT", "WAITING", "RESERVED", "SCHEDULED", "ACTIVE", "RECEIVED", "ENDED", "MISSING")
+NOTHING_SENT = "No process has reported what it sends: see the setting gossip_count_sent."
 NO_TASKS = "No such task is running, as far as the workers list their tasks."
 
 
@@ -50,6 +52,8 @@ def report_text(report: Report) -> str:
         omitted = report.omitted_tasks + len(report.tasks) - len(tasks)
         more = f"\nand {omitted} more" if omitted else ""
         parts.append(table((*broker, *_TASK_COLUMNS), tasks) + more if tasks else NO_TASKS)
+    if report.balance is not None:
+        parts.append(_balance_text(report.balance, is_labelled=is_labelled))
     return "\n\n".join([*parts, "\n".join(findings) or verdict(report)])
 
 
@@ -66,6 +70,12 @@ def releases_text(workers: Iterable[WorkerRow]) -> str:
     names = [f"{printable(first)} ({most} worker{'' if most == 1 else 's'})"]
     names += [f"{printable(name)} ({count})" for name, count in others]
     return f"Releases: {join_names(names, _MAX_RELEASES)}{f', unknown ({unknown})' if unknown else ''}"
+
+
+def _balance_text(rows: Sequence[BalanceRow], *, is_labelled: bool) -> str:
+    broker = ("BROKER",) if is_labelled else ()
+    cells = [(*_label(row.source, is_labelled), *_balance_cells(row)) for row in rows]
+    return table((*broker, *_BALANCE_COLUMNS), cells) if cells else NOTHING_SENT
 
 
 def verdict(report: Report) -> str:
@@ -125,6 +135,21 @@ def _worker_cells(row: WorkerRow) -> tuple[object, ...]:
         row.processed,
         f"{row.loop_lag * 1000:.0f}ms",
         _queue_names(row),
+    )
+
+
+def _balance_cells(row: BalanceRow) -> tuple[object, ...]:
+    missing = f"unknown: {row.reason}" if row.missing is None else f"{row.missing} in {format_duration(row.window)}"
+    return (
+        f"{printable(row.queue) or '-'}{' (no queue)' if row.is_route else ''}",
+        row.sent,
+        "unknown" if row.waiting is None else row.waiting,
+        row.reserved,
+        row.scheduled,
+        row.active,
+        row.received,
+        row.ended,
+        printable(missing),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.statistics import TaskStatistics
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
@@ -26,6 +27,8 @@ class Totals(Protocol):
     def isolated_since(self) -> float | None: ...
     @property
     def statistics(self) -> TaskStatistics: ...
+    def balance(self, view: View | None = None) -> tuple[QueueBalance, ...]: ...
+    def sent_totals(self) -> dict[tuple[str, str], int]: ...
 
 
 class Source(Protocol):
@@ -51,17 +54,21 @@ class Snapshot:
     rejected: Mapping[str, int] = field(default_factory=dict)  #: `{reason: messages}`
     totals: tuple[tuple[Key, Throughput], ...] = ()
     is_connected: bool = True  #: to the broker
+    sent: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: `{(queue, task): tasks sent}`
+    balance: tuple[QueueBalance, ...] = ()
     dropped: int = 0  #: updates of task series that the listener dropped
 
     @classmethod
     def read(cls, source: Source, *, by_hostname: bool) -> "Snapshot":
         """Read the source, with the totals of each worker (`by_hostname`) or of all workers together."""
-        statistics = source.cluster.statistics
+        cluster, statistics, view = source.cluster, source.cluster.statistics, source.view()
         return cls(
-            view=source.view(),
+            view=view,
             findings=source.findings,
             rejected=source.rejected.copy(),
             totals=tuple((statistics.totals() if by_hostname else statistics.fleet_totals()).items()),
             is_connected=source.connected_at is not None,
+            sent=cluster.sent_totals(),
+            balance=cluster.balance(view),
             dropped=statistics.dropped_series,
         )

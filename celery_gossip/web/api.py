@@ -42,6 +42,7 @@ from celery_gossip.web.parameter import (
 )
 from celery_gossip.web.resource_rows import recording_rows
 from celery_gossip.web.response import (
+    BalanceList,
     Config,
     ControlReply,
     Overview,
@@ -117,6 +118,9 @@ class Api:
 
     async def tasks(self, call: Call) -> TaskList:
         return TaskList(now=_now(), tasks=await self._rows(table.tasks))
+
+    async def balance(self, call: Call) -> BalanceList:
+        return BalanceList(now=_now(), balance=await self._rows(table.balance))
 
     async def running_tasks(self, call: Call) -> RunningTaskList:
         snapshots = (await self.broadcaster.snapshots()).values()

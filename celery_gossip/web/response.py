@@ -6,6 +6,7 @@ A response contains `now`, the server's time, because every time in a row is one
 import msgspec
 
 from celery_gossip.web.schema import (
+    Balance,
     Check,
     ExactAge,
     Finding,
@@ -21,6 +22,7 @@ from celery_gossip.web.schema import (
 )
 
 __all__ = [
+    "BalanceList",
     "Config",
     "ControlReply",
     "Error",
@@ -79,6 +81,13 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
 
     now: UnixTime
     tasks: list[Task]
+
+
+class BalanceList(msgspec.Struct, frozen=True, kw_only=True):
+    """The balance of all queues that tasks were sent to."""
+
+    now: UnixTime
+    balance: list[Balance]
 
 
 class RunningTaskList(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from celery_gossip.web.parameter import (
     WORKER,
 )
 from celery_gossip.web.response import (
+    BalanceList,
     Config,
     ControlReply,
     Overview,
@@ -121,6 +122,13 @@ def _list_operations(api: Api) -> list[Operation]:
             handler=api.tasks,
             summary="Tasks that run or were counted in the last minute, by name",
             result=TaskList,
+        ),
+        Operation(
+            method="GET",
+            path="/api/balance",
+            handler=api.balance,
+            summary="Tasks that were sent to each queue, and what became of them",
+            result=BalanceList,
         ),
         Operation(
             method="GET",

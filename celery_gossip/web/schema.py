@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 __all__ = [
+    "Balance",
     "Check",
     "ExactAge",
     "Finding",
@@ -17,6 +18,7 @@ __all__ = [
     "Resources",
     "RunningTask",
     "Sample",
+    "SentTask",
     "Software",
     "Source",
     "Step",
@@ -250,6 +252,32 @@ class RunningTask(msgspec.Struct, frozen=True, kw_only=True):
     is_redelivered: bool | None  #: true if its message was delivered before
     soft_time_limit: Seconds | None  #: null if there is none
     time_limit: Seconds | None  #: null if there is none
+
+
+class SentTask(msgspec.Struct, frozen=True):
+    """Tasks of one name from one queue, since the server began to listen."""
+
+    sent: int
+    received: int
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks that were sent to one queue by processes that count them, and what became of them."""
+
+    source: str
+    queue: str  #: empty if it is not known
+    is_route: bool  #: `queue` is "exchange/routing key", to which the sender's settings bind no queue
+    sent: int  #: since the server began to listen, as the following two
+    received: int
+    ended: int
+    waiting: int | None  #: on the broker, now; null if unknown
+    reserved: int
+    scheduled: int
+    active: int
+    missing: int | None  #: tasks sent in the window that neither wait nor were received, at least; null if unknown
+    window: Seconds
+    reason: str  #: why `missing` is null
+    tasks: dict[str, SentTask]  #: by task name
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from itertools import islice, zip_longest
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.scaling import QueueDemand
 from celery_gossip.cluster.statistics import GroupBy, TaskStatistics
 from celery_gossip.cluster.throughput import Throughput
@@ -41,6 +42,7 @@ class ThroughputReader(Protocol):
     @property
     def statistics(self) -> TaskStatistics: ...
     def throughput(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
+    def balance(self) -> tuple[QueueBalance, ...]: ...
     def counts(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
     def series(self, by: GroupBy, name: str, window: float, least: float) -> tuple[Throughput, ...]: ...
 
@@ -119,6 +121,7 @@ class Snapshot:
     throughput: LatestThroughput = field(default_factory=lambda: LatestThroughput(dict, dict, dict))
     sparklines: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
     starts: Mapping[str, WorkerStart] = field(default_factory=dict)  #: by hostname
+    balance: Callable[[], tuple[QueueBalance, ...]] = tuple  #: of tasks sent, computed on request
     running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
     offset: float = 0.0  #: from monotonic to Unix seconds
 
@@ -181,6 +184,7 @@ class Sampler:
             fleet=self.listener.cluster.throughput("fleet", RATE_WINDOW).get("", Throughput(seconds=RATE_WINDOW)),
             throughput=self._throughput,
             sparklines={name: tuple(steps) for name, steps in self._sparklines.items()},
+            balance=self.listener.cluster.balance,
             starts=dict(self._starts),
             running=dict(self._running),
             offset=self._stable_offset(),

@@ -4,17 +4,31 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import asdict, replace
 
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, WorkerView
 from celery_gossip.units import round_age
 from celery_gossip.web.rates import per_second, rounded_share, step, throughput_fields
 from celery_gossip.web.resource_rows import memory_spark, resource_row
-from celery_gossip.web.schema import Check, Queue, RunningTask, Software, Step, Task, Worker
+from celery_gossip.web.schema import Balance, Check, Queue, RunningTask, SentTask, Software, Step, Task, Worker
 from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
 from celery_gossip.wire.messages import Gossip, QueueCheck, settings_of
 
-__all__ = ["checks", "idle_queue", "queue", "queues", "running_tasks", "steps", "task", "tasks", "worker", "workers"]
+__all__ = [
+]
+    "balance",
+    "checks",
+    "idle_queue",
+    "queue",
+    "queues",
+    "running_tasks",
+    "steps",
+    "task",
+    "tasks",
+    "worker",
+    "workers",
+]
 
 _NO_TASKS = Throughput(seconds=0.0)
 _LATE_AFTER = 2.0  #: intervals without a report after which the row shows the time of the last one
@@ -56,6 +70,15 @@ def tasks(snapshots: Iterable[Snapshot]) -> dict[str, Task]:
         for snapshot in snapshots
         for throughput in (snapshot.throughput.tasks(),)
         for name in dict.fromkeys((*throughput, *snapshot.running_by_name))
+    }
+
+
+def balance(snapshots: Iterable[Snapshot]) -> dict[str, Balance]:
+    """Return `{source/queue: row}` of the queues that tasks were sent to."""
+    return {
+        f"{snapshot.source}/{'route/' if one.is_route else 'queue/'}{one.queue}": _balance(snapshot, one)
+        for snapshot in snapshots
+        for one in snapshot.balance()
     }
 
 
@@ -129,6 +152,25 @@ def steps(snapshot: Snapshot, series: Iterable[Throughput], size: float) -> dict
     """Return `{size/start: step}`."""
     rows = [step(throughput, size, snapshot.unix(throughput.since)) for throughput in series]
     return {f"{size:.0f}/{row.start:.1f}": row for row in rows}
+
+
+def _balance(snapshot: Snapshot, one: QueueBalance) -> Balance:
+    return Balance(
+        source=snapshot.source,
+        queue=one.queue,
+        is_route=one.is_route,
+        sent=one.sent,
+        received=one.received,
+        ended=one.ended,
+        waiting=one.waiting,
+        reserved=one.reserved,
+        scheduled=one.scheduled,
+        active=one.active,
+        missing=one.missing,
+        window=round(one.window, 1),
+        reason=one.reason,
+        tasks={name: SentTask(task.sent, task.received) for name, task in one.tasks.items()},
+    )
 
 
 def _queue(snapshot: Snapshot, view: QueueView, throughput: ThroughputByName) -> Queue:

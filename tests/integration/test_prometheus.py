@@ -11,7 +11,7 @@ from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.exporter import Exporter, ExporterOptions
 from celery_gossip.wire.histogram import bucket_index
-from celery_gossip.wire.messages import Histogram, TaskSeries
+from celery_gossip.wire.messages import Echo, Histogram, SentCount, SentReport, TaskSeries
 from tests.support import eventually
 from tests.support.grafana import DASHBOARD, DOCS, expressions
 from tests.support.prometheus import Prometheus, scraping
@@ -61,6 +61,10 @@ class BusySource(ClusterSource):
         )
         checks = (a_check(active_count=1, active=("id",), reserved=1), a_check("news", paused=True))
         self.cluster.apply_gossip(a_gossip(seq=self._seq, active=1, reserved=1, checks=checks, series=(series,)), now)
+        sent = SentReport(
+            app="shop", period=0.0, names=("default", "shop.mail"), counts=(SentCount(0, 1, count, 0, 0.0),)
+        )
+        self.cluster.apply_sent(Echo(echo="0" * 16, number=self._seq, sent=sent), now)
         self.cluster.set_queue_lengths({"default": 200}, now)
         return super().view()
 
@@ -87,7 +91,7 @@ def filled(expression: str) -> str:
 @pytest.mark.parametrize("query", tuple(queries()), ids=lambda query: f"{query.dashboard}-{query.panel}")
 def test_a_published_query_finds_its_series(prometheus: Prometheus, query: Query) -> None:
     found = prometheus.query(filled(query.expression))
-    assert bool(found) is not bool(query.why_not), query.expression
+    assert found, query.expression
 
 
 def test_the_table_in_the_manual_is_that_of_the_queries() -> None:

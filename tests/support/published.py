@@ -1,4 +1,4 @@
-"""Queries of celery-exporter's published dashboards and alerts, and whether this exporter has their series.
+"""Queries of celery-exporter's published dashboards and alerts, whose series this exporter has.
 
 Facts about https://github.com/danihodovic/celery-exporter, directory celery-mixin: "overview" and "by task" are the
 dashboards 17509 and 17508 of Grafana, "overview, newest" is the former in the repository. If a dashboard has the same
@@ -13,7 +13,6 @@ OUTCOMES = ("succeeded", "failed", "sent", "received", "rejected", "retried", "r
 BY_QUEUE = 'job="$job", queue_name=~"$queue_name"'
 BY_TASK = 'job=~"celery|celery-exporter", name=~"$task", queue_name=~"$queue_name"'
 NEWEST = 'cluster="$cluster", namespace="$namespace", job=~"$job", queue_name=~"$queue_name"'
-NOT_SENT = "reports come from workers, which do not know the tasks that others send"
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,12 @@ class Query:
     dashboard: str
     panel: str
     expression: str
-    why_not: str = ""  #: why it returns nothing; empty if it returns series
+    needs: str = ""  #: setting that it needs to return series
 
     @property
     def row(self) -> str:
         """Row of the table in docs/reference/metrics.md."""
-        verdict = f"no: {self.why_not}" if self.why_not else "yes"
+        verdict = f"with `{self.needs}`" if self.needs else "yes"
         return f"| {self.dashboard} | {self.panel} | `{self.expression.replace('|', chr(92) + '|')}` | {verdict} |"
 
 
@@ -37,8 +36,8 @@ def queries() -> Iterator[Query]:
     yield from _alerts()
 
 
-def _why_not(outcome: str) -> str:
-    return NOT_SENT if outcome == "sent" else ""
+def _needs(outcome: str) -> str:
+    return "gossip_count_sent" if outcome == "sent" else ""
 
 
 def _share(succeeded: str, failed: str) -> str:
@@ -69,10 +68,10 @@ def _overview() -> Iterator[Query]:
     }
     yield Query(where, "Task Stats", f"{_share(grown['succeeded'], grown['failed'])} > -1")
     for outcome in OUTCOMES:
-        yield Query(where, "Task Stats", f"{grown[outcome]} > 0", _why_not(outcome))
+        yield Query(where, "Task Stats", f"{grown[outcome]} > 0", _needs(outcome))
     for outcome in OUTCOMES:
         done = f"sum(round(increase(celery_task_{outcome}_total{{{BY_QUEUE}}}[$__rate_interval])))"
-        yield Query(where, "Tasks Completed", done, _why_not(outcome))
+        yield Query(where, "Tasks Completed", done, _needs(outcome))
     for part in ("0.50", "0.95", "0.99"):
         rates = f"irate(celery_task_runtime_bucket{{{BY_QUEUE}}}[$__rate_interval]) > 0"
         yield Query(where, "Tasks Runtime", f"histogram_quantile({part}, sum({rates}) by (job, le))")
@@ -86,12 +85,12 @@ def _by_task() -> Iterator[Query]:
     }
     yield Query(where, "Task Stats", f"{_share(grown['succeeded'], grown['failed'])} > -1")
     for outcome in OUTCOMES:
-        yield Query(where, "Task Stats", f"{grown[outcome]} > 0", _why_not(outcome))
+        yield Query(where, "Task Stats", f"{grown[outcome]} > 0", _needs(outcome))
     failures = f"increase(celery_task_failed_total{{{BY_TASK}}}[$__range])"
     yield Query(where, "Task Exceptions", f"round(sum({failures}) by (name, exception) > 0)")
     for outcome in OUTCOMES:
         done = f"sum(round(increase(celery_task_{outcome}_total{{{BY_TASK}}}[$__rate_interval]))) by (name)"
-        yield Query(where, "Tasks completed", done, _why_not(outcome))
+        yield Query(where, "Tasks completed", done, _needs(outcome))
     for part in ("0.50", "0.95", "0.99", "0.999"):
         rates = f"irate(celery_task_runtime_bucket{{{BY_TASK}}}[$__rate_interval]) > 0"
         yield Query(where, "Tasks Runtime", f"histogram_quantile({part}, sum({rates}) by (name, job, le))")
@@ -108,7 +107,7 @@ def _newest() -> Iterator[Query]:
         yield Query(where, "Queue Wait Time", f"histogram_quantile({part}, sum({rates}) by (le))")
     for outcome in OUTCOMES:
         rate = f"sum(rate(celery_task_{outcome}_total{{{NEWEST}}}[$__rate_interval]))"
-        yield Query(where, "Task States", rate, _why_not(outcome))
+        yield Query(where, "Task States", rate, _needs(outcome))
     busiest = f"topk(40, sum(rate(celery_task_received_total{{{NEWEST}}}[24h])) by (job, name))"
     for outcome in ("succeeded", "failed", "retried"):
         done = f"round(sum(increase(celery_task_{outcome}_total{{{NEWEST}}}[24h])) by (job, name))"

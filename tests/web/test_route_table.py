@@ -24,6 +24,7 @@ EXAMPLES = {
     "/api/queues": "",
     "/api/workers": "",
     "/api/tasks": "",
+    "/api/balance": "/api/balance",
     "/api/running": "/api/running?queue=mail",
     "/api/queues/{source}/{name}": "/api/queues/0/mail",
     "/api/workers/{source}/{name}": "/api/workers/0/celery@web1",

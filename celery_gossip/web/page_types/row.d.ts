@@ -3,6 +3,24 @@
 // response.py and control.py.
 
 declare namespace Row {
+  /** Tasks that were sent to one queue by processes that count them, and what became of them. */
+  interface Balance {
+    readonly source: string;
+    readonly queue: string;
+    readonly is_route: boolean;
+    readonly sent: number;
+    readonly received: number;
+    readonly ended: number;
+    readonly waiting: number | null;
+    readonly reserved: number;
+    readonly scheduled: number;
+    readonly active: number;
+    readonly missing: number | null;
+    readonly window: number; // seconds
+    readonly reason: string;
+    readonly tasks: Readonly<Record<string, SentTask>>;
+  }
+
   /** One queue on one worker. */
   interface Check {
     readonly source: string;
@@ -274,6 +292,7 @@ declare namespace Row {
 
   /** Name of a table → its row. */
   interface Tables {
+    balance: Balance;
     checks: Check;
     exact: ExactAge;
     findings: Finding;

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from celery_gossip.cli import gossip
+from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
@@ -34,6 +35,7 @@ class FakeListener:
         self.queues: tuple[str, ...] = ()  #: that it was asked for
         self.rules: Any = None  #: the same
         self.is_open = False
+        self.balanced: tuple[QueueBalance, ...] = ()
 
     @property
     def cluster(self) -> Any:
@@ -41,6 +43,9 @@ class FakeListener:
 
     def view(self) -> View:
         return self.known
+
+    def balance(self) -> tuple[QueueBalance, ...]:
+        return self.balanced
 
     def throughput(self) -> dict[str, Throughput]:
         return self.pace
