@@ -16,7 +16,6 @@ from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
 from celery_gossip.wire.messages import Gossip, QueueCheck, settings_of
 
 __all__ = [
-]
     "balance",
     "checks",
     "idle_queue",

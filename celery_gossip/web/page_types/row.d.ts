@@ -125,6 +125,12 @@ declare namespace Row {
     readonly lag: number; // seconds
   }
 
+  /** Tasks of one name from one queue, since the server began to listen. */
+  interface SentTask {
+    readonly sent: number;
+    readonly received: number;
+  }
+
   /** Release, versions, registered tasks and settings of a worker; an empty text is unknown. */
   interface Software {
     readonly release: string;
