@@ -127,7 +127,7 @@ def task_costs(tree: str, tasks: int) -> TaskCost:
 @contextmanager
 def _queued_tasks(number: int) -> Iterator[str]:
     """Yield the name of a queue with so many tasks, and one more that stops the worker."""
-    queue = f"counted-{uuid.uuid4().hex}"
+    queue = f"counted_{uuid.uuid4().hex}"
     with Celery("sender", broker=REDIS_URL, set_as_current=False) as app, app.connection_for_write() as connection:
         with app.amqp.Producer(connection) as producer:
             for name in ("counted.nothing",) * number + ("counted.stop",):

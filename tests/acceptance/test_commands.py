@@ -28,9 +28,9 @@ def test_status_prints_a_table_by_queue_one_by_worker_and_the_findings(redis_pro
         done = project.celery("gossip", "status")
         assert done.returncode == 0, done.stderr
         by_queue, by_worker, findings = (table.splitlines() for table in done.stdout.strip().split("\n\n"))
-        header = ["QUEUE", "WORKERS", "ACTIVE", "FREE", "SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "PAUSED"]
+        header = ["QUEUE", "WORKERS", "ACTIVE", "FREE", "SLOTS", "RESERVED", "SCHEDULED", "BACKLOG", "OLDEST", "PAUSED"]
         assert by_queue[0].split() == [*header, "DONE/S", "FAILED", "RUN", "P95", "WAIT", "P95"]
-        idle = ["2", "0", "3", "0", "0", "0", "no", "0.0", "-", "-", "-"]  # a solo pool has one slot
+        idle = ["2", "0", "3", "0", "0", "0", "-", "no", "0.0", "-", "-", "-"]  # a solo pool has one slot
         assert [line.split() for line in by_queue[1:]] == [[name, *idle] for name in project.queues]
         assert by_worker[0].split()[:5] == ["WORKER", "STATE", "AGE", "POOL", "ACTIVE"]
         assert [line.split()[:2] for line in by_worker[1:]] == [[worker.node, "online"], [other.node, "online"]]
@@ -54,6 +54,8 @@ def test_status_exits_with_2_and_says_what_to_do_when_a_queue_is_not_served(redi
         assert f"3 messages wait in queue '{queue}', and no worker consumes it." in finding
         assert f"Start a worker with `-Q {queue}`" in finding
         row = next(line.split() for line in done.stdout.splitlines() if line.startswith(queue))
+        oldest = row.pop(7)  # since when it has seen that messages wait
+        assert oldest == "unknown" or oldest.startswith(">")
         assert row == [queue, "0", "0", "0", "0", "0", "3", "no", "0.0", "-", "-", "-"]
 
         shown = json.loads(project.gossip("status", "--json").stdout)

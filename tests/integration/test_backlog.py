@@ -295,7 +295,7 @@ def test_an_error_that_is_no_exception_does_not_end_the_thread(
             raise SystemExit(3)
         return (QueueShare("celery@web1", ("mail",)),)
 
-    watch = QueueLengthThread(redis_corner.app, shares, told.append, lambda: None)
+    watch = QueueLengthThread(redis_corner.app, shares, lambda lengths, _: told.append(lengths), lambda: None)
     watch.start()
     eventually(lambda: assert_told(told), timeout=15)
     watch.stop()
