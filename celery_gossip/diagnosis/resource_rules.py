@@ -8,10 +8,10 @@ from celery_gossip.diagnosis.inputs import CRITICAL, WARNING, PendingFinding, Ru
 from celery_gossip.diagnosis.memory_growth import Growth, find_growth
 from celery_gossip.units import format_bytes, format_duration
 from celery_gossip.wire.messages import Resources
+from celery_gossip.wire.resources import RESOURCE_PERIOD
 
 __all__ = ["memory_climbs", "near_memory_limit", "pool_thrashes"]
 
-_RESOURCE_PERIOD = 5  #: reports, of which one contains the resources
 _LOSS_SECONDS = 60.0
 _NEAR_LIMIT_FOR = 30.0  #: seconds
 #: Numbers of signals on Linux; this module may run elsewhere.
@@ -28,8 +28,8 @@ def pool_thrashes(inputs: RuleInput) -> Iterator[PendingFinding]:
         limit = inputs.settings.of(hostname).thresholds.lost_processes
         if processes is None or processes.lost < limit or worker.gossip.state != "online":
             continue
-        seconds = max(_LOSS_SECONDS, 2 * _RESOURCE_PERIOD * worker.gossip.interval)
-        lost = _lost_within(worker.recording.samples, seconds + _RESOURCE_PERIOD * worker.gossip.interval)
+        seconds = max(_LOSS_SECONDS, 2 * RESOURCE_PERIOD * worker.gossip.interval)
+        lost = _lost_within(worker.recording.samples, seconds + RESOURCE_PERIOD * worker.gossip.interval)
         if lost >= limit * seconds / _LOSS_SECONDS:
             text = (
                 f"{hostname} lost {lost} processes of its pool in the last {format_duration(seconds)}. The last one "
@@ -83,7 +83,7 @@ def _reporting(inputs: RuleInput) -> Iterator[tuple[WorkerView, Resources]]:
         resources, age = worker.resources, worker.resources_age
         if resources is None or age is None or worker.is_gone or worker.state == "suspect":
             continue
-        if age <= 3 * _RESOURCE_PERIOD * worker.gossip.interval:
+        if age <= 3 * RESOURCE_PERIOD * worker.gossip.interval:
             yield worker, resources
 
 

@@ -9,7 +9,9 @@ import msgspec
 
 from celery_gossip.wire.limits import Count, TotalSeconds
 
-__all__ = ["PoolProcesses", "Resources"]
+__all__ = ["RESOURCE_PERIOD", "PoolProcesses", "Resources"]
+
+RESOURCE_PERIOD = 5  #: reports, of which the first contains the resources
 
 ExitCode = Annotated[int, msgspec.Meta(ge=-255, le=255)]
 

@@ -8,20 +8,21 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from celery_gossip.transport.backoff import backoff
 from celery_gossip.wire.encoding import encode_bounded
 from celery_gossip.wire.messages import Gossip, Resources, clamp_seconds
+from celery_gossip.wire.resources import RESOURCE_PERIOD
 from celery_gossip.worker.metrics import Meter, MetricsDelta
 from celery_gossip.worker.supplement import Supplement
 
 __all__ = ["Delivery", "GossipPublisher", "SenderEvent"]
 
+_T = TypeVar("_T")
 _FINAL_COPIES = 2  #: copies of the final gossip: no later gossip follows that could replace a lost one
-_RESOURCE_PERIOD = 5  #: reports; the first of them contains the resources
 _MAX_FINAL_COPIES = 100  #: if the task counts do not fit into fewer messages
 
 
@@ -132,32 +133,29 @@ class Delivery:
         )
 
     def _collect(self) -> MetricsDelta:
-        try:
-            return self._meter.collect()
-        except Exception as exc:  # send the gossip without task counts
-            self._record(SenderEvent("failed", "count", exc))
-            return MetricsDelta()
+        return self._read_part("count", self._meter.collect, MetricsDelta())
 
     def _newest_ages(self, gossip: Gossip, now: float) -> tuple[float | None, ...]:
-        try:
-            return self._meter.newest_ages([check.queue for check in gossip.checks], now)
-        except Exception as exc:  # send the gossip without them
-            self._record(SenderEvent("failed", "count", exc))
-            return ()
+        queues = [check.queue for check in gossip.checks]
+        return self._read_part("count", lambda: self._meter.newest_ages(queues, now), ())
 
     def _on_supplement_error(self, exc: Exception) -> None:
         self._record(SenderEvent("failed", "supplement", exc))
 
     def _resources(self, gossip: Gossip) -> Resources | None:
         """Return the resources for this report; None if they are not due, or the worker has ended."""
-        read, is_due = self.read_resources, self._seq % _RESOURCE_PERIOD == 1
+        read, is_due = self.read_resources, self._seq % RESOURCE_PERIOD == 1
         if read is None or not is_due or gossip.state == "offline":
             return None
+        return self._read_part("resources", read, None)
+
+    def _read_part(self, phase: str, read: Callable[[], _T], default: _T) -> _T:
+        """Return a part of a report; `default`, so that the report is sent without it, if it cannot be read."""
         try:
             return read()
-        except Exception as exc:  # send the gossip without them
-            self._record(SenderEvent("failed", "resources", exc))
-            return None
+        except Exception as exc:
+            self._record(SenderEvent("failed", phase, exc))
+            return default
 
     def _commit(self, sent: Gossip) -> None:
         if self.supplement is not None:
