@@ -83,6 +83,7 @@ class TaskOutcome:
         "_is_cancelled",
         "_is_killed",
         "_is_rejected",
+        "_is_stopped",
         "_kind",
         "_may_end",
         "_runtime",
@@ -104,6 +105,7 @@ class TaskOutcome:
         self._is_rejected = False  # the message, while Celery handles the exception
         self._is_cancelled = False
         self._is_killed = False
+        self._is_stopped = False  # the worker had begun a cold shutdown before its process or greenlet ended
         self._kind = ""
         self._may_end = [True]  # emptied by the outcome; pop() is atomic, and several threads may report an outcome
 
@@ -182,7 +184,7 @@ class TaskOutcome:
             return
         if self._is_rejected:
             self._end("rejected")
-        elif self._is_cancelled or compat.is_terminate_requested():
+        elif self._is_cancelled or self._is_stopped:
             pass  # stopped by the worker itself
         else:
             self._end("rejected" if raised is not None and _would_requeue(request, exception) else "failed")
@@ -205,6 +207,8 @@ class TaskOutcome:
         elif isinstance(exception, _DECIDED_BY_CELERY):
             if self._may_end:
                 self._exception = exception
+                # Now, not in conclude(): Celery's handler may wait for a result backend, and a shutdown may begin then.
+                self._is_stopped = compat.is_terminate_requested()
             if not isinstance(exception, _NOTICED_LATE):
                 self._measure_runtime()
             else:

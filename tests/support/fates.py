@@ -1,13 +1,13 @@
 """Tasks of every fate, which record what became of them: GOSSIP_TEST_IMPORT=tests.support.fates.
 
 GOSSIP_TEST_RECORD is a file to which each run appends a line, `task queue fate seconds-waited seconds-run`. Beside it,
-under the same name with `.pool`, the worker's main process keeps what its pool measured, `wait|runtime seconds`: that
-is what gossip tells of. What a task measures by itself lies a little within.
+under the same name with `.pool`, the worker's main process keeps what its pool measured, `wait|runtime least most` in
+seconds: that is what gossip tells of. What a task measures by itself lies a little within.
 """
 
 import os
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery.exceptions import Reject
 from celery.worker import strategy
@@ -28,6 +28,13 @@ FATES = {
 
 class Mishap(Exception):
     """What goes wrong in these tests."""
+
+
+class Clocks(NamedTuple):
+    """The clocks at one moment; between the two readings the process may be suspended, so `wall` is the earlier one."""
+
+    wall: float
+    monotonic: float
 
 
 def write(path: str, line: str) -> None:
@@ -133,27 +140,56 @@ if os.environ.get("GOSSIP_TEST_REQUEST"):
 
 
 def keep_what_the_pool_measures(create: Any) -> Any:
-    """In place of Celery's create_request_cls, as another library might put something there."""
+    """In place of Celery's create_request_cls, as another library might put something there.
+
+    What is under test subclasses the class below and reads the clocks by itself. The callbacks of the instance are
+    called before it, the methods of the class after it, so its readings lie between theirs.
+    """
 
     def create_recording_cls(*args: Any, **kwargs: Any) -> Any:
         class Recording(create(*args, **kwargs)):  # type: ignore[misc]
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.read_before = read_clocks()
+                for name in ("on_accepted", "on_success"):  # what the pool calls
+                    setattr(self, name, self.reading_clocks(getattr(self, name)))
+
+            def reading_clocks(self, method: Any) -> Any:
+                def read_and_call(*args: Any, **kwargs: Any) -> Any:
+                    self.read_before = read_clocks()
+                    return method(*args, **kwargs)
+
+                return read_and_call
+
             def on_accepted(self, pid: Any, time_accepted: float) -> Any:
+                before, after = self.read_before, read_clocks()
                 self.accepted_at = time_accepted
-                stamped = self.request_dict.get("gossip_sent_at")
-                if stamped is not None:
-                    waited = time.time() - (time.monotonic() - time_accepted) - stamped
-                    write(f"{os.environ['GOSSIP_TEST_RECORD']}.pool", f"wait {waited:.9f}")
+                sent = self.request_dict.get("gossip_sent_at")
+                if sent is not None:
+                    least, most = before.wall - after.monotonic, after.wall - before.monotonic
+                    write_interval("wait", least + time_accepted - sent, most + time_accepted - sent)
                 return super().on_accepted(pid, time_accepted)
 
             def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+                before, after = self.read_before, read_clocks()
                 ran = failed__retval__runtime[2]  # None of a task that did not succeed
-                ran = time.monotonic() - self.accepted_at if ran is None else ran
-                write(f"{os.environ['GOSSIP_TEST_RECORD']}.pool", f"runtime {ran:.9f}")
+                if ran is not None:
+                    write_interval("runtime", ran, ran)
+                else:
+                    write_interval("runtime", before.monotonic - self.accepted_at, after.monotonic - self.accepted_at)
                 return super().on_success(failed__retval__runtime, **kwargs)
 
         return Recording
 
     return create_recording_cls
+
+
+def read_clocks() -> Clocks:
+    return Clocks(time.time(), time.monotonic())
+
+
+def write_interval(name: str, least: float, most: float) -> None:
+    write(f"{os.environ['GOSSIP_TEST_RECORD']}.pool", f"{name} {max(0.0, least):.9f} {max(0.0, most):.9f}")
 
 
 strategy.create_request_cls = keep_what_the_pool_measures(strategy.create_request_cls)

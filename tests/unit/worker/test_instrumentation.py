@@ -630,6 +630,17 @@ def test_a_process_that_a_cold_shutdown_ends_is_no_failure(
     assert ends(worker.reported()) == {}
 
 
+def test_a_process_that_was_lost_before_a_cold_shutdown_began_has_failed(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin_shutdown(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(worker_state, "should_terminate", 0)
+
+    monkeypatch.setattr(worker.app.backend, "mark_as_failure", begin_shutdown)
+    worker.run().on_failure(info_of(WorkerLostError("signal 9")))
+    assert ends(worker.reported()) == {"failed:WorkerLostError": 1}
+
+
 @pytest.mark.parametrize(
     ("exception", "expected"),
     [(Mishap("x"), {"failed:Mishap": 1}), (Reject("no"), {"rejected": 1}), (Retry("again"), {"retried": 1})],
