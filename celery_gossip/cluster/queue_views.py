@@ -5,7 +5,9 @@ Pure and immutable, so several threads may derive a view from the same previous 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
 from celery_gossip.cluster.view import QueueAccumulator, QueueView, WorkerView, add_checks, oldest_ages

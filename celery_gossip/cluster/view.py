@@ -5,10 +5,12 @@ Read on any thread, by the diagnosis, the commands and the dashboards.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 from typing import Literal, get_args
+
+import msgspec
 
 from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
 from celery_gossip.cluster.recording import Recording
@@ -39,8 +41,7 @@ GONE = frozenset[WorkerState]({"offline", "lost"})
 _STARTS_TASKS = frozenset[str]({"online", "conflict"})
 
 
-@dataclass(frozen=True)
-class WorkerView:
+class WorkerView(msgspec.Struct, frozen=True):
     """State of one worker according to its latest report."""
 
     gossip: Gossip  #: its latest report
@@ -58,8 +59,8 @@ class WorkerView:
     #: Its memory, CPU time and processes, of its latest report that contained them; None if none did.
     resources: Resources | None = None
     resources_age: float | None = None  #: seconds since that report, when the snapshot was taken
-    recording: Recording = field(default_factory=Recording)  #: its last reports, and its memory over time
-    replaced_recording: Recording = field(default_factory=Recording)  #: the same of the instance of `replaced`
+    recording: Recording = msgspec.field(default_factory=Recording)  #: its last reports, and its memory over time
+    replaced_recording: Recording = msgspec.field(default_factory=Recording)  #: the same of the instance of `replaced`
 
     @property
     def release(self) -> str:
@@ -118,8 +119,7 @@ class WorkerView:
         return sum(max(0, gossip.concurrency - gossip.active) for gossip in self.gossips)
 
 
-@dataclass(frozen=True)
-class QueueView:
+class QueueView(msgspec.Struct, frozen=True):
     """State of one queue, summed over its workers that are neither offline nor lost."""
 
     queue: str
@@ -128,7 +128,8 @@ class QueueView:
     reserved: int
     scheduled: int
     paused: Paused
-    states: Mapping[str, int] = field(default_factory=dict)  #: `{state: workers}`, offline and lost ones included
+    #: `{state: workers}`, offline and lost ones included
+    states: Mapping[str, int] = msgspec.field(default_factory=dict)
     active_ids: tuple[str, ...] = ()  #: ids of running tasks, as far as the workers list them
     #: Slots of the workers that start tasks from it. The workers' other queues share them, so never sum over queues.
     slots: int = 0

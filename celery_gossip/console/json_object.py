@@ -73,7 +73,7 @@ def resources_json(resources: Resources) -> dict[str, Any]:
 def queue_json(queue: QueueView, throughput: Throughput | None) -> dict[str, Any]:
     """Return `{the queue's fields, "load", "throughput": see throughput_json, or None where no task was counted}`."""
     counted = throughput and throughput_json(throughput)
-    fields = asdict(queue)
+    fields = _fields(queue)
     del fields["reported_at"]  # of the listener's own clock
     ages = {name: round_age(fields[name]) for name in ("oldest_age_min", "oldest_age_max")}
     return {**fields, **ages, "load": round(queue.load, 3), "throughput": counted}

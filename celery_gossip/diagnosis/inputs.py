@@ -78,15 +78,7 @@ class QueueConsumer(msgspec.Struct, frozen=True, gc=False):
 
         Celery widens the window by one for each of them, but only up to `worker_eta_task_limit`.
         """
-        prefetched = self.gossip.scheduled + self.gossip.reserved + self.gossip.limited + self.gossip.batched
-        return bool(self.gossip.scheduled) and 0 < (self.gossip.prefetch_count or 0) <= prefetched
-
-    @property
-    def free_slots(self) -> int:
-        """Number of further tasks of this queue that its worker could start now; 0 if that is uncertain."""
-        if not self.is_reporting or self.has_full_prefetch_window or self.gossip.limited or self.gossip.batched:
-            return 0
-        return max(0, self.gossip.concurrency - self.gossip.active - self.gossip.reserved)
+        return _has_full_prefetch_window(self.gossip)
 
 
 class TaskRun(msgspec.Struct, frozen=True, gc=False):
@@ -152,6 +144,18 @@ class RuleInput:
         return consumers
 
     @cached_property
+    def free_slots(self) -> dict[int, int]:
+        """`{id() of a report: number of further tasks that its instance could start}`, if that is certain and not 0."""
+        slots = {}
+        for worker in self.view.workers:
+            for gossip in worker.gossips if worker.state == "online" else ():
+                free = gossip.concurrency - gossip.active - gossip.reserved
+                is_uncertain = gossip.limited or gossip.batched or _has_full_prefetch_window(gossip)
+                if free > 0 and gossip.state == "online" and not is_uncertain:
+                    slots[id(gossip)] = free
+        return slots
+
+    @cached_property
     def losses(self) -> Losses:
         """Instances of workers that were lost, and why."""
         return Losses(self.view)
@@ -163,7 +167,7 @@ class RuleInput:
         Tasks of suspect workers are left out: it is not known whether they still run.
         """
         runs: dict[tuple[str, str], list[TaskRun]] = {}
-        for worker, gossip, check in self.view.checks():
+        for worker, gossip, check in self._running:
             # The age at the report: within one interval, a task is judged one report later.
             for task in check.tasks:  # takes a third of the time of any()
                 if task.age is not None and task.age >= MIN_LONG_RUN and worker.state != "suspect":
@@ -175,17 +179,27 @@ class RuleInput:
     @cached_property
     def repeated_runs(self) -> list[list[TaskRun]]:
         """Runs of each task that several instances list; not of queues of which each worker has a copy."""
-        listed = [check for *_, check in self.view.checks() if check.tasks and not check.broadcast]
-        counts = Counter(chain.from_iterable([check.active for check in listed]))
-        if len(counts) == counts.total():
+        listed = [check.active for *_, check in self._running if not check.broadcast]
+        if len(set().union(*listed)) == sum(map(len, listed)):
             return []
+        counts = Counter(chain.from_iterable(listed))
         runs: dict[str, list[TaskRun]] = {}
-        for worker, gossip, check in self.view.checks():
-            if check.tasks and not check.broadcast and any(counts[task_id] > 1 for task_id in check.active):
+        for worker, gossip, check in self._running:
+            if not check.broadcast and any(counts[task_id] > 1 for task_id in check.active):
                 for run in _runs_of(worker, gossip, check):
                     if counts[run.task.id] > 1:
                         runs.setdefault(run.task.id, []).append(run)
         return [of_one for of_one in runs.values() if len({id(run.gossip) for run in of_one}) > 1]
+
+    @cached_property
+    def _running(self) -> list[tuple[WorkerView, Gossip, QueueCheck]]:
+        """Checks of queues of which tasks with details run."""
+        return [entry for entry in self.view.checks() if entry[2].tasks]
+
+
+def _has_full_prefetch_window(gossip: Gossip) -> bool:
+    prefetched = gossip.scheduled + gossip.reserved + gossip.limited + gossip.batched
+    return bool(gossip.scheduled) and 0 < (gossip.prefetch_count or 0) <= prefetched
 
 
 def _runs_of(worker: WorkerView, gossip: Gossip, check: QueueCheck) -> Iterator[TaskRun]:

@@ -83,20 +83,19 @@ def prefetch_hoarding(inputs: RuleInput) -> Iterator[PendingFinding]:
 
     A worker that starts a task will soon start those that it reserved, so that resets the time.
     """
-    for queue in inputs.view.queues:
+    slots = inputs.free_slots
+    for queue in inputs.view.queues if slots else ():
         consumers = inputs.consumers.get(queue.queue, []) if queue.reserved and not queue.backlog else []
-        consumers = [one for one in consumers if not one.check.broadcast]  # each worker has its own copies of these
-        busy = max(filter(_is_full, consumers), key=lambda one: one.check.reserved, default=None)
+        idle = [one for one in consumers if id(one.gossip) in slots and one.is_reporting and not one.check.broadcast]
+        busy = max(filter(_is_full, consumers), key=lambda one: one.check.reserved, default=None) if idle else None
         if busy is None:
             continue
-        other = max(consumers, key=lambda one: one.free_slots)
-        if not other.free_slots:
-            continue
+        other = max(idle, key=lambda one: slots[id(one.gossip)])
+        free = f"{slots[id(other.gossip)]} of {other.gossip.concurrency} slots free"
         text = (
             f"{busy.gossip.hostname} holds {busy.check.reserved} reserved tasks of queue {queue.queue!r} while all its "
-            f"slots are busy, although {other.gossip.hostname}, which serves the same queue, has {other.free_slots} of "
-            f"{other.gossip.concurrency} slots free. Set worker_prefetch_multiplier to 1 and task_acks_late to True, "
-            "or route long tasks to a separate queue."
+            f"slots are busy, although {other.gossip.hostname}, which serves the same queue, has {free}. Set "
+            "worker_prefetch_multiplier to 1 and task_acks_late to True, or route long tasks to a separate queue."
         )
         reset_key = (busy.gossip.hostname, busy.gossip.boot, busy.gossip.processed)
         yield PendingFinding(
@@ -150,11 +149,12 @@ def _is_blocked_by_etas(one: QueueConsumer) -> bool:
 def _is_full(one: QueueConsumer) -> bool:
     """Return True if its worker has reserved tasks of this queue but no free slot, and is not shutting down.
 
-    A worker that shuts down returns its reserved tasks.
+    A worker that shuts down returns its reserved tasks; of a broadcast queue each worker has its own copies.
     """
     gossip = one.gossip
     is_staying = gossip.state == "online" and one.worker.state != "suspect"
-    return bool(one.check.reserved) and gossip.active >= gossip.concurrency and is_staying
+    has_reserved = bool(one.check.reserved) and not one.check.broadcast
+    return has_reserved and gossip.active >= gossip.concurrency and is_staying
 
 
 def _messages(count: int) -> str:

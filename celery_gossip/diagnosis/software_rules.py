@@ -50,6 +50,9 @@ def mixed_releases(inputs: RuleInput) -> Iterator[PendingFinding]:
     If that concerns many queues, one finding names them together.
     """
     mixed: dict[str, list[WorkerView]] = {}
+    running = [worker for worker in inputs.view.workers if not worker.is_gone]
+    if len(_releases(running)) <= 1 and len(_registries(running)) <= 1:
+        return
     for queue, consumers in inputs.consumers.items():
         known = [one.worker for one in consumers if one.can_receive and one.worker.software is not None]
         is_mixed = any(len(groups) > 1 for groups in (_releases(known), _registries(known)))

@@ -36,7 +36,7 @@ _MAX_LISTED = 3  #: tasks in one text
 
 def slots_pinned(inputs: RuleInput) -> Iterator[PendingFinding]:
     """Report queues with waiting tasks where tasks that run unusually long occupy every slot of every worker."""
-    for queue in inputs.view.queues:
+    for queue in inputs.view.queues if inputs.long_runs else ():
         waiting = queue.reserved + (queue.backlog or 0)
         consumers = [one for one in inputs.consumers.get(queue.queue, []) if one.can_receive]
         runs = _pinning_runs(consumers, inputs) if waiting and consumers else []

@@ -529,7 +529,7 @@ def test_a_snapshot_does_not_change_when_the_view_does(cluster: Cluster) -> None
 @pytest.mark.parametrize("field", ["state", "age", "gossip"])
 def test_a_snapshot_cannot_be_changed(cluster: Cluster, field: str) -> None:
     cluster.apply_gossip(a_gossip(), NOW)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         setattr(cluster.workers()[0], field, None)
     assert isinstance(cluster.workers(), tuple) and isinstance(cluster.queues(), tuple)
 

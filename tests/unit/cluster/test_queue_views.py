@@ -1,10 +1,10 @@
 """Queue views that are updated incrementally equal those that are built from all workers."""
 
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from celery_gossip.cluster.cluster import Cluster
 from celery_gossip.cluster.queue_views import QueueViews, update_queue_views

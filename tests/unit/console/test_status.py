@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from celery_gossip.cluster.view import WorkerView
@@ -160,7 +161,7 @@ def test_a_finding_has_its_severity_its_age_and_its_text() -> None:
 def test_a_worker_whose_reports_are_not_signed_is_marked_where_the_listener_has_a_secret(
     is_verified: bool | None, is_marked: bool
 ) -> None:
-    worker = replace(a_worker(), is_verified=is_verified)
+    worker = msgspec.structs.replace(a_worker(), is_verified=is_verified)
     assert ("online (unverified)" in tables(worker)) is is_marked
     assert ("unverified" in gossip_line(worker.gossip, 0.0, is_verified)) is is_marked
     assert worker_json(worker)["is_verified"] is is_verified

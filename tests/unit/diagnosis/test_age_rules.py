@@ -1,9 +1,9 @@
 """oldest_waits: a message waits for long although workers consume the queue, and nothing else explains it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from celery_gossip.cluster.throughput import Distribution, Throughput, ThroughputWindows
 from celery_gossip.cluster.view import View, WorkerView, build_queue_views

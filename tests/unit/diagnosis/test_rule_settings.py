@@ -1,9 +1,9 @@
 """Settings of findings: mute, time, severity and thresholds, in general and by subject; wrong files are refused."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from celery_gossip.cluster.throughput import Distribution, Throughput, ThroughputWindows
 from celery_gossip.diagnosis.diagnosis import Diagnosis

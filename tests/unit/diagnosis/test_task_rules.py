@@ -1,10 +1,10 @@
 """Rules about single running tasks: what each reports, how soon, and what a healthy fleet does instead."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from celery_gossip.cluster.throughput import Distribution
 from celery_gossip.cluster.view import View, WorkerView, build_queue_views

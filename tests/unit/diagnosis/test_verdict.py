@@ -1,9 +1,10 @@
 """Why a worker was probably lost: what the evidence supports, and what it does not."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from celery_gossip.cluster.recording import Recorder
 from celery_gossip.cluster.view import View, WorkerView

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from celery_gossip.cluster.recording import Recorder
@@ -50,7 +51,7 @@ def test_a_blocked_worker_shows_its_stack() -> None:
 def test_a_worker_shows_its_release_versions_and_settings() -> None:
     settings = Settings(task_acks_late=True, visibility_timeout=3600.0)
     software = Software(release="[red]v41", celery="5.7.0", registry="0123456789abcdef", tasks=1234, settings=settings)
-    worker = replace(a_worker("a@vm"), software=software)
+    worker = msgspec.structs.replace(a_worker("a@vm"), software=software)
     lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
     assert "release       [red]v41" in lines and "versions      Celery 5.7.0" in lines
     assert "registered    1,234 tasks, digest 0123456789abcdef" in lines
@@ -131,7 +132,7 @@ def test_long_names_are_shown_in_full_and_hostile_ones_escaped() -> None:
 def test_a_worker_whose_gossip_is_not_signed_is_marked_where_that_can_be_lines_of(
     is_verified: bool | None, row: str, fact: str | None
 ) -> None:
-    worker = replace(a_worker("a@vm"), is_verified=is_verified)
+    worker = msgspec.structs.replace(a_worker("a@vm"), is_verified=is_verified)
     snapshot = Snapshot(a_view(worker), NOW)
     (state,) = [column for column in WORKERS if column.title == "STATE"]
     assert state.render_cell(worker, snapshot, 12).text == row
@@ -146,7 +147,7 @@ def test_a_worker_shows_its_memory_and_its_processes() -> None:
     resources = Resources(100 * mib, 900 * mib, 400 * mib, 65.0, 2048 * mib, 1024 * mib, processes)
     for at in (0.0, 5.0):
         recorder.add(a_gossip(resources=resources), at)
-    worker = replace(a_worker("a@vm"), resources=resources, recording=recorder.recording())
+    worker = msgspec.structs.replace(a_worker("a@vm"), resources=resources, recording=recorder.recording())
     lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
     at = next(number for number, line in enumerate(lines) if line.startswith("memory"))
     assert lines[at : at + 4] == [
@@ -158,7 +159,7 @@ def test_a_worker_shows_its_memory_and_its_processes() -> None:
 
 
 def test_a_worker_without_a_limit_and_without_processes_shows_what_is_known() -> None:
-    worker = replace(a_worker("a@vm"), resources=Resources(rss=100 * 2**20))
+    worker = msgspec.structs.replace(a_worker("a@vm"), resources=Resources(rss=100 * 2**20))
     lines = lines_of("workers", "a@vm", Snapshot(a_view(worker), NOW))
     at = next(number for number, line in enumerate(lines) if line.startswith("memory"))
     assert lines[at].rstrip() == "memory        100 MiB, no limit known"

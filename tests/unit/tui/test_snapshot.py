@@ -1,6 +1,6 @@
 """Snapshots: the samples that are kept between two of them, and their bounds."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from celery_gossip.tui.snapshot import MAX_IDS, MAX_QUEUES, Sample, SnapshotRecorder
 from celery_gossip.tui.sparkline import SAMPLES
