@@ -36,9 +36,9 @@ def stamping() -> Iterator[None]:
     before_task_publish.disconnect(dispatch_uid="celery_gossip.worker.sent_at")
 
 
-@pytest.mark.parametrize("pool", ["prefork", "solo"])
-def test_a_message_that_waits_behind_long_tasks_has_its_true_age(project: Project, pool: str) -> None:
+def test_a_message_that_waits_behind_long_tasks_has_its_true_age(project: Project) -> None:
     """One task runs, one is reserved, and the third one is the oldest message."""
+    pool = "solo" if project.broker_url.startswith("amqp:") else "prefork"
     project.conf["worker_prefetch_multiplier"] = 1
     queue = project.queues[0]
     with project.worker(*QUIET, pool=pool, concurrency=1), project.app() as app, Listener(app) as listener:

@@ -77,7 +77,7 @@ def test_tasks_with_a_routing_key_without_a_queue_are_found(rabbitmq_project: Pr
 def test_what_waits_in_a_queue_without_a_worker_has_not_vanished(project: Project) -> None:
     served, waiting = project.queues
     with Ear(project) as ear, project.worker(*QUIET, "-Q", served, pool="threads"):
-        with sender(project, served, waiting, seconds=25) as process:
+        with sender(project, served, waiting, seconds=15) as process:
             ear.wait_for_finding("backlog_without_consumer", timeout=30)
             told, _ = process.communicate(timeout=60)
         count = int(told) // 2
