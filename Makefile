@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Tests that run side by side: most of their time is waiting. `serial` ones run alone. See docs/explanation/tests.md.
+# Tests that run side by side: most of their time is waiting, in the slower tiers even more. `serial` ones run alone. See
+# docs/explanation/tests.md.
 JOBS ?= 4
+REST_JOBS ?= 6
 SHORT := smoke or not (acceptance or browser or faults or fuzz or rabbitmq or slow or workload or serial)
 
 .PHONY: demo test test-rest test-all simulation faults soak fuzz mutants workload benchmarks lint javascript clean
@@ -19,7 +21,7 @@ test: $(READY)
 
 # All other tests.
 test-rest: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not ($(SHORT)) and not serial"
+	$(BIN)/python -m pytest -n $(REST_JOBS) --dist loadgroup -m "not ($(SHORT)) and not serial"
 	$(BIN)/python -m pytest -m "serial and not smoke"
 
 test-all: test test-rest
