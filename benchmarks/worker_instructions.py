@@ -41,7 +41,7 @@ _WORKER = """
 from celery import Celery
 from celery.worker import state
 app = Celery("counted", broker={url!r}, set_as_current=False)
-app.conf.update(task_default_queue={queue!r}, gossip_exchange={queue!r}, gossip_interval=60)
+app.conf.update(task_default_queue={queue!r}, gossip_exchange={queue!r}, gossip_interval=86400)
 @app.task(name="counted.nothing")
 def nothing():
     pass

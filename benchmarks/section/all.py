@@ -4,6 +4,7 @@ from benchmarks.report.result import Section
 from benchmarks.section import (
     broker,
     defence,
+    diagnosis,
     fault,
     fleet,
     freshness,
@@ -34,5 +35,6 @@ SECTIONS: list[Section] = [
     health.SECTION,
     fault.SECTION,
     defence.SECTION,
+    diagnosis.SECTION,
     improvement.SECTION,
 ]
