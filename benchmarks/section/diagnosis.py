@@ -65,5 +65,6 @@ part is the difference between two processes. (`python -m benchmarks.worker_inst
     measure=measure,
     caveats="""\
 The fields of a report are built on the event loop, except for resources, software and messages held for long, which the
-sender thread reads. The number of instructions of a whole task varies by 0.3 %.""",
+sender thread reads. Tasks run without the garbage collector, whose cost depends on everything that is alive in the
+process: with it, more modules and objects of this package add some 0.5 % to a no-op task.""",
 )
