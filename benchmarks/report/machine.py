@@ -36,6 +36,12 @@ class Machine:
             versions={"Python": platform.python_version(), **_packages(), **_brokers()},
         )
 
+    def is_like(self, other: "Machine") -> bool:
+        """Return True if both have the same size and system, and the same version of everything that both have."""
+        shared = self.versions.keys() & other.versions.keys()
+        has_same_size = (self.cores, self.memory, self.system) == (other.cores, other.memory, other.system)
+        return has_same_size and all(self.versions[name] == other.versions[name] for name in shared)
+
     def __str__(self) -> str:
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         return f"{self.cores} cores, {self.memory} GB, {self.system}; {versions}"

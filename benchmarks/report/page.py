@@ -28,13 +28,18 @@ def render(record: Record, sections: Iterable[Section]) -> str:
 
 
 def _machine(record: Record) -> Iterator[str]:
-    latest = _latest(record)
+    latest = _most_complete(record)
     if latest is not None:
         yield f"**Machine:** {latest.machine}."
 
 
-def _latest(record: Record) -> Entry | None:
-    return max(record.values(), key=lambda entry: entry.measured_at, default=None)
+def _most_complete(record: Record) -> Entry | None:
+    """Return the latest result among those on a machine like the latest one's, with the most versions."""
+    latest = max(record.values(), key=lambda entry: entry.measured_at, default=None)
+    if latest is None:
+        return None
+    alike = [entry for entry in record.values() if entry.machine.is_like(latest.machine)]
+    return max(alike, key=lambda entry: (len(entry.machine.versions), entry.measured_at))
 
 
 def _section(section: Section, entry: Entry | None, record: Record) -> Iterator[str]:
@@ -57,8 +62,8 @@ def _when(section: Section, entry: Entry, record: Record) -> str:
             f"*Measured manually, recorded at commit {entry.commit} ({entry.measured_at} UTC), and not repeated since: "
             f"`python -m benchmarks --only {section.name}`.*"
         )
-    latest = _latest(record)
-    differs = latest is not None and latest.machine != entry.machine
+    shown = _most_complete(record)
+    differs = shown is not None and not shown.machine.is_like(entry.machine)
     began, ended = entry.load
     return (
         f"*Measured {entry.measured_at} UTC at commit {entry.commit}{', with --quick' if entry.is_quick else ''}, in "

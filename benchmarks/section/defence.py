@@ -29,8 +29,8 @@ def measure(scale: Scale) -> Result:
 SECTION = Section(
     name="defence",
     title="Cost of the defences against attacks for an honest fleet",
-    method=f"""\
-A listener at {instructions.BEFORE}, before the defences against hostile peers and crowds (see
+    method="""\
+A listener at the commit that the table names, before the defences against hostile peers and crowds (see
 [attacks.md](attacks.md)), and at the commit of this measurement, with the same messages: through the throttle, the
 decoder and the cluster, one second of a fleet after the other, without a broker. Valgrind counts the instructions of a
 process; a part is the difference between two processes, which repeats within 0.1 %.

@@ -1,5 +1,6 @@
 """The page of the benchmarks: results are stored and shown; sections that are not measured keep their results."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,19 @@ def test_a_section_of_another_machine_names_it(path: Path) -> None:
     )
     text = page.render({**kept, "one": elsewhere}, [one, other])
     assert "Measured 2001-01-01 00:00 UTC at commit abc, in 1 s; load 0.0 at the start, 0.0 at the end; on 96" in text
+
+
+def test_a_machine_that_lacks_one_package_is_the_same_machine(path: Path) -> None:
+    one, other = a_section("one", 1.0), a_section("other", 2.0)
+    runner.run([one, other], [one, other], Scale(), path)
+    kept = record.read(path.with_suffix(".json"))
+    here = kept["other"].machine
+    fuller = replace(here, versions={**here.versions, "flower": "2.2.0"})
+    text = page.render({**kept, "one": replace(kept["one"], machine=fuller)}, [one, other])
+    assert text.count("flower 2.2.0") == 1 and f"**Machine:** {fuller}." in text
+    assert "; on " not in text
+    older = replace(kept["one"], machine=replace(here, versions={"Python": "2.7"}), measured_at="2001-01-01 00:00")
+    assert f"; on {here.cores} cores" in page.render({**kept, "one": older}, [one, other])
 
 
 def test_an_unknown_section_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
