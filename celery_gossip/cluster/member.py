@@ -1,71 +1,88 @@
-"""Member: the state machine of one hostname. Pure; no clock inside.
+"""Member: everything that is known of one worker's hostname. Pure; no clock inside.
 
-Used by the Membership under the Cluster's lock. An instance is one run of a worker. The current instance, the newest
-one as a rule, represents the hostname; an instance that continues to report beside it is its rival.
+Used by the Membership under the Cluster's lock. What reports decide about the state is in StateMachine.
 """
 
 from collections.abc import Callable
-from itertools import combinations
-from math import inf
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
-from celery_gossip.cluster.instance import Instance, InstanceTable, are_concurrent, reported_state
-from celery_gossip.cluster.recording import Recording
+import msgspec
+
+from celery_gossip.cluster.instance import Instance
+from celery_gossip.cluster.recording import Recorder, Recording
 from celery_gossip.cluster.report_size import strip_details
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
+from celery_gossip.cluster.state_machine import StateMachine
 from celery_gossip.cluster.view import WorkerState, WorkerView
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Gossip, Resources, Software
 
 __all__ = ["LOST_AFTER", "SUSPECT_AFTER", "Member", "SilenceTimeouts"]
 
-_RETENTION = 600.0  #: seconds for which the tasks that a restart interrupted are reported
 _NOT_RECORDED = Recording()
-_NO_STATE = cast(WorkerState, "")  #: before the first update_state(), and after another instance became current
 
 #: Fields of a WorkerView, in order.
 WorkerViewFields = tuple[Any, ...]
 
 
-class Member:
+@dataclass
+class _WorkerInstance(Instance[Gossip]):
+    """One run of a worker."""
+
+    software: Software | None = None  #: of the latest report that has it; None if none had
+    resources: Resources | None = None  #: of the latest report that contained them, as every fifth does
+    resources_at: float = 0.0  #: when that was received
+    recorder: Recorder | None = None  #: only of the current instance and the previous one
+
+    def __post_init__(self) -> None:
+        self.software = self.report.software
+        self.resources, self.resources_at = self.report.resources, self.last_seen
+
+    def start_recording(self) -> None:
+        """Record its reports from its latest one on, unless it has a recorder."""
+        if self.recorder is None:
+            self.recorder = Recorder()
+            self.recorder.add(self.report, self.last_seen)
+
+    def update(self, report: Gossip, now: float, *, is_late: bool) -> None:
+        """Store a newer report. A late one is data, but no sign of life."""
+        if report.stalled_for and not report.stack and self.report.stack:  # reported once per change
+            report = msgspec.structs.replace(report, stack=self.report.stack)
+        if report.software is not None:
+            self.software = report.software
+        if report.resources is not None:
+            self.resources, self.resources_at = report.resources, now
+        if self.recorder is not None:
+            self.recorder.add(report, now)
+        super().update(report, now, is_late=is_late)
+
+
+class Member(StateMachine[_WorkerInstance]):
     """Everything that is known of one hostname. After each update(), update_state() returns the states entered."""
 
     def __init__(self, gossip: Gossip, now: float, *, is_verified: bool | None = None) -> None:
-        self.is_verified = is_verified  #: True if all its reports were signed; None if the listener has no secret
-        self.state = _NO_STATE
-        self.since = now  #: when it entered its state
-        self._current = Instance(gossip, since=now, last_seen=now)
+        super().__init__(self._new_instance(gossip, now), is_verified=is_verified)
         self._current.start_recording()
-        self._current_since = now
-        self._previous: Instance | None = None  #: the current instance before this one
-        self.instances = InstanceTable(self._current)
-        self._by_boot = self.instances.by_boot
-        self._rivals: tuple[Instance, ...] = ()
         self._replaced: Gossip | None = None
-        self._is_stable = False  #: only a timeout can change its state before the next report
 
     @property
     def gossips(self) -> tuple[Gossip, ...]:
         """Latest report of the current instance, then those of its rivals."""
         if not self._rivals:
-            return (self._current.gossip,)
-        return (self._current.gossip, *(rival.gossip for rival in self._rivals))
+            return (self._current.report,)
+        return (self._current.report, *(rival.report for rival in self._rivals))
 
     @property
     def reports(self) -> tuple[Gossip, ...]:
         """All reports in memory: the latest of each tracked instance, and of the previous one."""
         if len(self._by_boot) == 1 and self._previous is None:
-            return (self._current.gossip,)
-        return tuple(instance.gossip for instance in self._stored_instances())
+            return (self._current.report,)
+        return tuple(instance.report for instance in self._stored_instances())
 
     @property
     def queue_names(self) -> tuple[str, ...]:
         """Queues of all reports, in the order reported."""
         return tuple([check.queue for gossip in self.reports for check in gossip.checks])
-
-    @property
-    def last_seen(self) -> float:
-        """Monotonic time of the current instance's latest report."""
-        return self._current.last_seen
 
     def release_of(self, boot: str) -> str:
         """Return the release that this instance runs; empty if it is not known."""
@@ -74,44 +91,14 @@ class Member:
 
     def previous_report(self, boot: str) -> Gossip:
         """Return the latest report of this instance; of the current one if the instance is new."""
-        return self._by_boot.get(boot, self._current).gossip
+        return self._by_boot.get(boot, self._current).report
 
     def reduce_reports(self, reduce: Callable[[Gossip], Gossip]) -> None:
         """Replace each report by a smaller one; `reduce` must keep `boot`, `seq`, state and counts."""
         for instance in self._stored_instances():
-            instance.gossip = reduce(instance.gossip)
+            instance.report = reduce(instance.report)
         if self._replaced is not None:
             self._replaced = reduce(self._replaced)
-
-    def update(self, gossip: Gossip, now: float, *, is_late: bool) -> bool:
-        """Store this report. Return False if it is not newer than the latest one of its instance.
-
-        A late report (received while the listener was isolated) is data, but no sign of life.
-        """
-        instance = self._by_boot.get(gossip.boot)
-        if gossip.seq <= (self.instances.highest_seq(gossip.boot) if instance is None else instance.gossip.seq):
-            return False
-        if instance is not None:
-            instance.update(gossip if instance is self._current else strip_details(gossip), now, is_late=is_late)
-        elif not self._add_instance(gossip, now, is_late=is_late):
-            return False
-        self._is_stable = False
-        return True
-
-    def update_state(self, now: float, timeouts: SilenceTimeouts) -> list[WorkerState]:
-        """Update the state, and return the states that were entered, in order: "suspect" always precedes "lost"."""
-        if timeouts.is_frozen:
-            return self._set_state(self._frozen_state(), now)
-        current = self._current
-        if self._is_stable and (
-            current.is_overdue or not timeouts.is_suspect(current.gossip.interval, current.last_seen, now)
-        ):
-            return []
-        self._review_instances(now, timeouts)
-        state = self._compute_state(now, timeouts)
-        # Several instances have to be compared each time, and a suspect worker may become lost.
-        self._is_stable = len(self._by_boot) == 1 and state != "suspect"
-        return self._set_state(state, now)
 
     def view(self, state: WorkerState, now: float) -> WorkerView:
         """Return a snapshot in this state."""
@@ -121,12 +108,12 @@ class Member:
         """Return the fields of a WorkerView; takes a tenth of the time of view(), for use under the Cluster's lock."""
         current, rivals = self._current, self._rivals
         return (
-            current.gossip,
+            current.report,
             state,
             current.last_seen,
             self.since,
             max(0.0, now - current.last_seen),
-            tuple(rival.gossip for rival in rivals) if rivals else (),
+            tuple(rival.report for rival in rivals) if rivals else (),
             self._replaced,
             self.is_verified,
             current.software,
@@ -136,122 +123,37 @@ class Member:
             _NOT_RECORDED if self._replaced is None else _recording_of(self._previous),
         )
 
-    def _set_state(self, state: WorkerState, now: float) -> list[WorkerState]:
-        if state == self.state:
-            return []
-        entered: list[WorkerState] = ["suspect", state] if state == "lost" and self.state != "suspect" else [state]
-        self.state, self.since = state, now
-        return entered
+    def _new_instance(self, report: Gossip, now: float) -> _WorkerInstance:
+        return _WorkerInstance(report, since=now, last_seen=now)
 
-    def _add_instance(self, gossip: Gossip, now: float, *, is_late: bool) -> bool:
-        """Add the instance of this report, and make it the current one where that is allowed."""
-        instance, was_full = Instance(gossip, since=now, last_seen=now), self.instances.is_full
-        if not self.instances.add(instance, self._current, now, is_late=is_late):
-            return False
-        may_take_over = not instance.is_shutting_down and (not was_full or self.instances.allow_takeover(now))
-        if may_take_over or self._current.is_shutting_down or self._current.is_overdue:
-            self._make_current(instance, now)
-        else:
-            instance.gossip = strip_details(gossip)
-        return True
+    def _strip(self, report: Gossip) -> Gossip:
+        return strip_details(report)
 
-    def _stored_instances(self) -> list[Instance]:
+    def _on_current(self, instance: _WorkerInstance, now: float) -> None:
+        if self._previous is not None and self._previous is not instance:
+            self._previous.recorder = None
+        instance.start_recording()
+
+    def _stored_instances(self) -> list[_WorkerInstance]:
         tracked, previous = list(self._by_boot.values()), self._previous
-        if previous is None or self._by_boot.get(previous.gossip.boot) is previous:
+        if previous is None or self._by_boot.get(previous.report.boot) is previous:
             return tracked
         return [*tracked, previous]
 
-    def _make_current(self, instance: Instance, now: float) -> None:
-        if self._previous is not None and self._previous is not instance:
-            self._previous.recorder = None
-        self._previous, self._current, self._current_since = self._current, instance, now
-        instance.start_recording()
-        self._previous.gossip = strip_details(self._previous.gossip)
-        if self.state != "conflict":
-            self.state = _NO_STATE  # another instance enters its state, even if that is the same one
-
     def _review_instances(self, now: float, timeouts: SilenceTimeouts) -> None:
-        """Check timeouts, and determine the current instance, its rivals and the interrupted one."""
-        for instance in self._by_boot.values():
-            instance.check_timeout(now, timeouts)
-        if len(self._by_boot) == 1:
-            return
-        successor = self._successor(timeouts)
-        if successor is not None:
-            self._make_current(successor, now)
-        self._rivals = self._reporting_rivals()
-        self._replaced = self._interrupted_report(now)
-        self._remove_ended(now)
-
-    def _successor(self, timeouts: SilenceTimeouts) -> Instance | None:
-        """Return the rival that becomes current, if the current instance has ended or is shutting down."""
-        if not self._current.is_shutting_down and not self._current.is_overdue:
-            return None
-        candidates = [rival for rival in self._reporting_rivals() if self._can_succeed(rival, timeouts)]
-        return max(candidates, key=lambda rival: (not rival.is_shutting_down, rival.since), default=None)
-
-    def _can_succeed(self, rival: Instance, timeouts: SilenceTimeouts) -> bool:
-        """Return True if it certainly runs: a delayed message alone does not prove that."""
-        current = self._current
-        if rival.is_shutting_down and not current.has_ended:
-            return False
-        if self.state == "conflict" or (current.has_ended and rival.last_seen > current.last_seen):
-            return True
-        return rival.last_seen - max(rival.since, current.since) > timeouts.suspect_timeout(rival.gossip.interval)
-
-    def _reporting_rivals(self) -> tuple[Instance, ...]:
-        """Return the other instances that reported since the current one started.
-
-        In a conflict, which another restart does not end, all others that report.
-        """
-        since = self._current.since if self.state != "conflict" else -inf
-        others = (instance for instance in self._by_boot.values() if instance is not self._current)
-        return tuple(instance for instance in others if not instance.has_ended and instance.last_seen > since)
+        """Determine the interrupted instance, too."""
+        was_alone = len(self._by_boot) == 1
+        super()._review_instances(now, timeouts)
+        if not was_alone:
+            self._replaced = self._interrupted_report(now)
 
     def _interrupted_report(self, now: float) -> Gossip | None:
         """Return the last report of the previous instance if it ended while tasks ran."""
         previous = self._previous
-        if previous is None or not previous.has_ended or not previous.gossip.active:
+        if previous is None or not previous.has_ended or not previous.report.active:
             return None
-        return previous.gossip if self._is_retained(previous, now) else None
-
-    def _remove_ended(self, now: float) -> None:
-        for boot, instance in list(self._by_boot.items()):
-            if instance is not self._current and instance.has_ended and not self._is_retained(instance, now):
-                del self._by_boot[boot]
-
-    def _is_retained(self, instance: Instance, now: float) -> bool:
-        return now - max(instance.last_seen, self._current_since) <= _RETENTION
-
-    def _compute_state(self, now: float, timeouts: SilenceTimeouts) -> WorkerState:
-        current = self._current
-        state = reported_state(current.gossip)
-        if state == "offline":
-            return state
-        if current.is_overdue:
-            is_lost = self.state == "lost" or timeouts.is_lost(current.gossip.interval, current.last_seen, now)
-            return "lost" if is_lost else "suspect"
-        return "conflict" if self._has_conflict(timeouts) else state
-
-    def _frozen_state(self) -> WorkerState:
-        """Return the state while the listener is isolated.
-
-        A new instance and a clean shutdown are reported, but no worker becomes overdue, and none recovers.
-        """
-        state = reported_state(self._current.gossip)
-        if self.state == "conflict":
-            return self.state
-        return self.state if self._current.is_overdue and state != "offline" else state
-
-    def _has_conflict(self, timeouts: SilenceTimeouts) -> bool:
-        """Return True if two instances run at the same time. A conflict lasts until only one of them reports."""
-        if not self._rivals or self._current.is_shutting_down:
-            return False
-        rivals = [rival for rival in self._rivals if not rival.is_shutting_down]
-        if self.state == "conflict":
-            return bool(rivals)
-        return any(are_concurrent(one, other, timeouts) for one, other in combinations((self._current, *rivals), 2))
+        return previous.report if self._is_retained(previous, now) else None
 
 
-def _recording_of(instance: Instance | None) -> Recording:
+def _recording_of(instance: _WorkerInstance | None) -> Recording:
     return _NOT_RECORDED if instance is None or instance.recorder is None else instance.recorder.recording()

@@ -45,6 +45,13 @@ TESTS = {
         "unit/test_spoofing",
         "unit/test_simulation",
     ),
+    "cluster.state_machine": (
+        "unit/cluster/test_member",
+        "unit/cluster/test_beats",
+        "unit/cluster/test_cluster",
+        "unit/test_spoofing",
+        "unit/test_simulation",
+    ),
     "cluster.instance": (
         "unit/cluster/test_member",
         "unit/cluster/test_cluster",
@@ -60,6 +67,12 @@ TESTS = {
         "unit/test_simulation",
     ),
     "cluster.membership": ("unit/cluster/test_cluster", "unit/test_spoofing", "unit/test_simulation"),
+    "cluster.roster": (
+        "unit/cluster/test_cluster",
+        "unit/cluster/test_beats",
+        "unit/test_spoofing",
+        "unit/test_simulation",
+    ),
     "cluster.statistics": ("unit/cluster/test_cluster", "unit/cluster/test_statistics", "unit/test_spoofing"),
     "cluster.isolation": ("unit/cluster/test_isolation", "unit/test_simulation"),
     "wire.limits": ("unit/wire/test_messages",),

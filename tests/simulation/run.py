@@ -20,7 +20,7 @@ def run(schedule: Schedule) -> Oracle:
     world.at(STARTS_AT + schedule.calm_at, world.calm)
     with (
         patch("celery_gossip.cluster.membership.MAX_WORKERS", schedule.most_workers),
-        patch("celery_gossip.cluster.membership.GONE_RETENTION", schedule.forget_after),
+        patch("celery_gossip.cluster.roster.GONE_RETENTION", schedule.forget_after),
         patch("celery_gossip.listener.receive_loop.random", Random(schedule.seed)),
     ):
         ear = Ear(world)
