@@ -1,62 +1,30 @@
 """Delivery: completes gossip, sends it to the broker and decides when to try again after a failure.
 
-Called on the sender thread alone, which may block here: every call to the broker has a timeout. Logs nothing; events
-are passed to `record`, for the event loop to log.
+Called on the sender thread alone. Attempts and their failures are in BodyDelivery.
 """
 
-import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from celery_gossip.transport.backoff import backoff
+from celery_gossip.transport.body_delivery import BodyDelivery, GossipPublisher, SenderEvent
 from celery_gossip.wire.encoding import encode_bounded
 from celery_gossip.wire.messages import Gossip, Resources, clamp_seconds
 from celery_gossip.wire.resources import RESOURCE_PERIOD
 from celery_gossip.worker.metrics import Meter, MetricsDelta
 from celery_gossip.worker.supplement import Supplement
 
-__all__ = ["Delivery", "GossipPublisher", "SenderEvent"]
+__all__ = ["Delivery"]
 
 _T = TypeVar("_T")
 _FINAL_COPIES = 2  #: copies of the final gossip: no later gossip follows that could replace a lost one
 _MAX_FINAL_COPIES = 100  #: if the task counts do not fit into fewer messages
 
 
-class GossipPublisher(Protocol):
-    """The part of a publisher that a delivery uses (`celery_gossip.transport.publisher.Publisher`)."""
-
-    def publish(self, body: bytes) -> bool:
-        """Send these bytes; return False if the broker has blocked publishers. May raise anything; has a timeout."""
-
-    def close(self) -> None:
-        """Close the connection; has a timeout. Never raises."""
-
-    def fail_over(self) -> None:
-        """Drop the connection without closing it at the broker. Never raises."""
-
-    def is_amqp_refusal(self, exc: Exception) -> bool:
-        """Return True if the broker refused the message and refusing is expensive for it, so that retries are rare."""
-
-    def is_outage(self, exc: Exception) -> bool:
-        """Return True if the broker is down, hangs or cannot be reached."""
-
-
-@dataclass(frozen=True)
-class SenderEvent:
-    """Something that happened on the sender thread, for the event loop to log and signal."""
-
-    kind: Literal["failed", "blocked", "recovered"]
-    phase: str = ""  #: of a failure: probe, count, supplement, resources, encode, publish or turn
-    exception: Exception | None = None
-    duration: float = 0.0  #: seconds that the failed step took
-
-
-class Delivery:
-    """Sends gossip with one publisher, which it drops after each failure. Retries with full-jitter backoff."""
+class Delivery(BodyDelivery):
+    """Sends gossip with one publisher."""
 
     def __init__(
         self,
@@ -65,15 +33,9 @@ class Delivery:
         record: Callable[[SenderEvent], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._publisher = publisher
+        super().__init__(publisher, record, clock)
         self._meter = meter
-        self._record = record
-        self._clock = clock
-        self._failures = 0
-        self._is_blocked = False
         self._seq = 0
-        self.retry_at = 0.0  #: monotonic seconds; before that time nothing is sent
-        self.is_unconfirmed = False  #: the broker was unreachable at the last attempt, or has not answered it yet
         self.latest: Gossip | None = None  #: the last gossip that was sent or attempted
         self.supplement: Supplement | None = None  #: adds parts to each report
         self.read_resources: Callable[[], Resources | None] | None = None  #: called for every fifth report
@@ -91,16 +53,10 @@ class Delivery:
         except Exception as exc:
             self._record(SenderEvent("failed", "encode", exc, self._clock() - began))
             return True
-        self.is_unconfirmed = True
-        try:
-            is_sent = self._publisher.publish(body)
-        except Exception as exc:
-            self._on_failure(exc, began)
-            return False
+        is_sent = self._publish(body, began)
         if is_sent:
             self._commit(self.latest)
-        self._on_answer(is_sent)
-        return True
+        return is_sent is not None
 
     def send_final(self, gossip: Gossip) -> None:
         """Send the final gossip twice, and again until all task counts are sent; stop at the first failure."""
@@ -109,10 +65,6 @@ class Delivery:
                 return
             if not self.send(gossip) or self._is_blocked:
                 return
-
-    def close(self) -> None:
-        """Close the connection; has a timeout. Never raises."""
-        self._publisher.close()
 
     def _completed(self, gossip: Gossip) -> Gossip:
         """Return the gossip with its number, its time, the task counts up to now, and the parts that are due."""
@@ -170,21 +122,3 @@ class Delivery:
             return self._meter.has_unreported
         except Exception:
             return False
-
-    def _on_failure(self, exc: Exception, began: float) -> None:
-        now = self._clock()
-        self.is_unconfirmed = self._publisher.is_outage(exc)
-        self._publisher.fail_over()
-        self._failures += 1
-        self.retry_at = now + backoff(self._failures, random.random(), self._publisher.is_amqp_refusal(exc))
-        self._record(SenderEvent("failed", "publish", exc, now - began))
-
-    def _on_answer(self, is_sent: bool) -> None:
-        self.is_unconfirmed = False
-        if (self._is_blocked and is_sent) or self._failures:
-            self._record(SenderEvent("recovered"))
-        if not self._is_blocked and not is_sent:
-            self._record(SenderEvent("blocked"))
-        self._is_blocked = not is_sent
-        self._failures = 0
-        self.retry_at = 0.0

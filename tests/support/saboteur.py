@@ -20,8 +20,8 @@ from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
 from celery_gossip import log, signals
+from celery_gossip.transport import body_delivery
 from celery_gossip.transport.publisher import Publisher
-from celery_gossip.worker import delivery
 from celery_gossip.worker import sent_at as stamp
 from celery_gossip.worker.bootstep import GossipStep
 from celery_gossip.worker.probe import Probe
@@ -168,4 +168,4 @@ provoke(log.LimitedLogger, "_log", write_every_line)
 GossipStep._build = built  # type: ignore[method-assign]
 log.logger.addHandler(FusedHandler())
 stamp.time = SimpleNamespace(time=fused("task sent (before_task_publish)", time.time))  # type: ignore[assignment]
-delivery.backoff = lambda *_: 0.01  # or the classes would take minutes
+body_delivery.backoff = lambda *_: 0.01  # or the classes would take minutes

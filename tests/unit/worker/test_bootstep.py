@@ -14,10 +14,10 @@ from celery.worker.request import Request
 
 from celery_gossip import signals
 from celery_gossip.transport import broker
+from celery_gossip.transport.body_delivery import SenderEvent
 from celery_gossip.transport.publisher import Publisher
 from celery_gossip.worker import bootstep, components
 from celery_gossip.worker.bootstep import GossipStep
-from celery_gossip.worker.delivery import SenderEvent
 from celery_gossip.worker.instrumentation import RequestInstrumentation
 from celery_gossip.worker.liveness import LivenessReporter
 from celery_gossip.worker.probe import Probe

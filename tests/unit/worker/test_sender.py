@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from celery_gossip.fork_lock import SLEEP_TIMEOUT
+from celery_gossip.transport import body_delivery
 from celery_gossip.transport.backoff import BACKOFF_MAX, BACKOFF_MAX_REFUSED
+from celery_gossip.transport.body_delivery import SenderEvent
+from celery_gossip.transport.report_sender import MAX_EVENTS
 from celery_gossip.wire.messages import Gossip, Resources, decode
 from celery_gossip.worker import delivery, metrics
-from celery_gossip.worker import sender as sender_module
-from celery_gossip.worker.delivery import SenderEvent
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.sender import Sender
 from tests.support import eventually
@@ -84,7 +85,7 @@ def sender(publisher: FakePublisher, clock: FakeClock) -> Sender:
 @pytest.fixture(autouse=True)
 def longest_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backoff at its longest."""
-    monkeypatch.setattr(delivery.random, "random", lambda: 1.0)
+    monkeypatch.setattr(body_delivery.random, "random", lambda: 1.0)
 
 
 @pytest.fixture
@@ -480,7 +481,7 @@ def test_events_are_bounded_and_the_newest_stay(sender: Sender, publisher: FakeP
         sender.retry_now()
         submit_and_send(sender)
     pop_events = sender.pop_events()
-    assert len(pop_events) == sender_module._MAX_EVENTS
+    assert len(pop_events) == MAX_EVENTS
     assert repr(pop_events[-1].exception) == "OSError(499)"
 
 

@@ -1,4 +1,7 @@
-"""FailureReporter: counts internal errors of the step, logs them and sends `gossip_exception`. Event loop alone."""
+"""FailureReporter: counts internal errors of a process that reports, logs them and sends `gossip_exception`.
+
+Used on its main thread alone: the event loop of a worker, the thread of beat.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,17 +10,19 @@ from typing import Any
 
 from celery_gossip import signals
 from celery_gossip.log import LimitedLogger, describe_error
+from celery_gossip.transport.body_delivery import SenderEvent
 from celery_gossip.transport.publisher import Publisher
-from celery_gossip.worker.delivery import SenderEvent
 
 __all__ = ["FailureReporter"]
 
 
 class FailureReporter:
-    """Reports errors, so that none is raised in a hook of the worker. Its log lines are limited in rate."""
+    """Reports errors, so that none is raised in a hook. Its log lines are limited in rate."""
 
-    def __init__(self, app: Any, log: LimitedLogger) -> None:
+    def __init__(self, app: Any, log: LimitedLogger, process: str = "worker") -> None:
+        """`process` is what goes on in spite of an error, as log lines say."""
         self._app = app
+        self._process = process
         self._log = log
         self.publisher: Publisher | None = None  #: names the broker; None before it is built
         self.count = 0
@@ -56,7 +61,8 @@ class FailureReporter:
         }
         action = actions.get(phase)
         if action is not None:
-            text = "celery-gossip: cannot %s: %s; the worker goes on, trying again"
-            self._log.warning(phase, text, action, describe_error(exc))
+            text = "celery-gossip: cannot %s: %s; the %s goes on, trying again"
+            self._log.warning(phase, text, action, describe_error(exc), self._process)
         else:
-            self._log.error(phase, "celery-gossip: %s failed: %r; the worker goes on", phase, exc, exc_info=exc)
+            text = "celery-gossip: %s failed: %r; the %s goes on"
+            self._log.error(phase, text, phase, exc, self._process, exc_info=exc)
