@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from celery_gossip.errors import OversizedGossip
-from celery_gossip.wire.messages import MAX_BYTES, Echo, Gossip, QueueCheck
+from celery_gossip.wire.messages import MAX_BYTES, Beat, Echo, Gossip, QueueCheck
 
-__all__ = ["clear_unused_names", "encode", "encode_bounded", "encode_echo", "keep_checks"]
+__all__ = ["clear_unused_names", "encode", "encode_beat", "encode_bounded", "encode_echo", "keep_checks"]
 
 _MIN_SERIES = 2  #: series kept in every gossip: else a worker with many queues would never report its tasks
 
@@ -40,6 +40,18 @@ def encode_bounded(gossip: Gossip) -> tuple[Gossip, bytes]:
 def encode_echo(echo: Echo) -> bytes:
     """Return the message body."""
     return _encoder.encode(echo)
+
+
+def encode_beat(beat: Beat) -> bytes:
+    """Return the message body, at most MAX_BYTES: the last entries are left out if they do not fit."""
+    body = _encoder.encode(beat)
+    while len(body) > MAX_BYTES:
+        if not beat.entries:
+            raise OversizedGossip(f"a report of beat without entries takes {len(body)} bytes, {MAX_BYTES} allowed")
+        kept = min(len(beat.entries) - 1, len(beat.entries) * MAX_BYTES // len(body))
+        beat = msgspec.structs.replace(beat, entries=beat.entries[:kept])
+        body = _encoder.encode(beat)
+    return body
 
 
 def clear_unused_names(gossip: Gossip) -> Gossip:

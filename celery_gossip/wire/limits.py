@@ -14,9 +14,11 @@ __all__ = [
     "Count",
     "Name",
     "Seconds",
+    "SignedSeconds",
     "TotalSeconds",
     "clamp_count",
     "clamp_seconds",
+    "clamp_signed",
     "clamp_total",
     "sanitize_name",
 ]
@@ -32,6 +34,7 @@ _MAX_SECONDS = nextafter(_SECONDS_BELOW, 0.0)
 _MAX_COUNT = 2**53
 Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_COUNT)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, lt=_SECONDS_BELOW)]
+SignedSeconds = Annotated[float, msgspec.Meta(gt=-_SECONDS_BELOW, lt=_SECONDS_BELOW)]
 #: Sum over tasks: that of a busy worker with a backlog of a day exceeds 1e11 s within days.
 TotalSeconds = Annotated[float, msgspec.Meta(ge=0, le=_MAX_COUNT)]
 Bucket = Annotated[int, msgspec.Meta(ge=0, lt=MAX_BUCKETS)]
@@ -40,6 +43,11 @@ Bucket = Annotated[int, msgspec.Meta(ge=0, lt=MAX_BUCKETS)]
 def clamp_seconds(value: float) -> float:
     """Return the seconds within the limits of a message: a clock may be wrong by any amount. NaN becomes 0.0."""
     return min(value, _MAX_SECONDS) if value > 0 else 0.0
+
+
+def clamp_signed(value: float) -> float:
+    """Return the seconds, which may be negative, within the limits of a message. NaN becomes 0.0."""
+    return clamp_seconds(value) or -clamp_seconds(-value) or 0.0
 
 
 def clamp_total(value: float) -> float:

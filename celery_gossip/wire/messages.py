@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from celery_gossip.errors import RejectedGossip
+from celery_gossip.wire.beat import MAX_BEAT_ENTRIES, Beat, BeatEntry, BeatReportState, is_printable
 from celery_gossip.wire.limits import (
     MAX_INTERVAL,
     MAX_NAME,
@@ -17,6 +18,7 @@ from celery_gossip.wire.limits import (
     Seconds,
     clamp_count,
     clamp_seconds,
+    clamp_signed,
     clamp_total,
     sanitize_name,
 )
@@ -45,6 +47,7 @@ from celery_gossip.wire.tasks import (
 __all__ = [
     "CONTENT_TYPE",
     "DECODE_ERRORS",
+    "MAX_BEAT_ENTRIES",
     "MAX_BYTES",
     "MAX_EXCEPTION_CLASSES",
     "MAX_FRAMES",
@@ -58,6 +61,9 @@ __all__ = [
     "OTHER",
     "REASONS",
     "VERSION",
+    "Beat",
+    "BeatEntry",
+    "BeatReportState",
     "Echo",
     "Gossip",
     "GossipState",
@@ -76,6 +82,7 @@ __all__ = [
     "as_dict",
     "clamp_count",
     "clamp_seconds",
+    "clamp_signed",
     "clamp_total",
     "decode",
     "sanitize_name",
@@ -178,13 +185,15 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 class Echo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Message that a listener publishes and receives itself, to detect that it is isolated; others ignore it.
 
-    With `sent` it is the report of a process that sends tasks, which every listener reads. Listeners that do not know
-    the field take it for the ping of another listener, and ignore it without counting a rejection.
+    With `sent` it is the report of a process that sends tasks, which every listener reads. With `beat` it is a Beat,
+    and decoded as such; a value other than 1 is a version to come, which is ignored. Listeners that do not know these
+    fields take it for the ping of another listener, and ignore it without counting a rejection.
     """
 
     echo: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]  #: id of the listener or of the sending process
     number: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     sent: SentReport | None = None
+    beat: int = 0
 
 
 class _Head(msgspec.Struct):
@@ -196,10 +205,11 @@ class _Head(msgspec.Struct):
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 _decoder = msgspec.json.Decoder(Gossip)
 _echo_decoder = msgspec.json.Decoder(Echo)
+_beat_decoder = msgspec.json.Decoder(Beat)
 _head_decoder = msgspec.json.Decoder(_Head)
 
 
-def decode(body: bytes) -> Gossip | Echo:
+def decode(body: bytes) -> Gossip | Echo | Beat:
     """Return the message in this body. Raises RejectedGossip, and no other exception, for any bytes."""
     if len(body) > MAX_BYTES:
         raise RejectedGossip("oversized", f"{len(body)} bytes, {MAX_BYTES} allowed")
@@ -208,6 +218,8 @@ def decode(body: bytes) -> Gossip | Echo:
     except msgspec.ValidationError as exc:
         echo = _decode_echo(body)
         if echo is not None:
+            if echo.beat == 1:
+                return _decode_beat(body)
             if echo.sent is not None:
                 _require_valid(echo.sent)
             return echo
@@ -232,6 +244,16 @@ def _decode_echo(body: bytes) -> Echo | None:
         return _echo_decoder.decode(body)
     except DECODE_ERRORS:
         return None
+
+
+def _decode_beat(body: bytes) -> Beat:
+    try:
+        beat = _beat_decoder.decode(body)
+    except DECODE_ERRORS as exc:
+        raise RejectedGossip("invalid", str(exc)) from exc
+    if not is_printable(beat):
+        raise RejectedGossip("text", "a name contains control characters")
+    return beat
 
 
 def _require_valid(report: SentReport) -> None:

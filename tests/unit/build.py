@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from celery_gossip.wire.messages import Gossip, Histogram, QueueCheck, TaskSeries, as_dict
+from celery_gossip.wire.messages import Beat, BeatEntry, Gossip, Histogram, QueueCheck, TaskSeries, as_dict
 
 BOOT = "0123456789abcdef"
 OTHER_BOOT = "fedcba9876543210"
@@ -69,6 +69,24 @@ def a_gossip(**fields: Any) -> Gossip:
         "checks": (a_check(),),
     }
     return Gossip(**{**values, **fields})
+
+
+def an_entry(name: str = "clean", **fields: Any) -> BeatEntry:
+    return BeatEntry(**{"name": name, "task": f"shop.{name}", "schedule": "every 10 s", "due": 4.0, **fields})
+
+
+def a_beat(*entries: BeatEntry, **fields: Any) -> Beat:
+    values: dict[str, Any] = {
+        "boot": BOOT,
+        "seq": 1,
+        "app": "shop",
+        "hostname": "celerybeat@web1",
+        "interval": 1.0,
+        "state": "online",
+        "uptime": 60.0,
+        "entry_count": len(entries),
+    }
+    return Beat(entries=entries, **{**values, **fields})
 
 
 def a_wire_gossip(**fields: Any) -> dict[str, Any]:
