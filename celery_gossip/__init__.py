@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celery_gossip import signals as signals
+    from celery_gossip.cluster.beat_view import BeatState as BeatState
+    from celery_gossip.cluster.beat_view import BeatView as BeatView
+    from celery_gossip.cluster.beat_view import EntryView as EntryView
+    from celery_gossip.cluster.beat_view import Send as Send
     from celery_gossip.cluster.cluster import Cluster as Cluster
     from celery_gossip.cluster.queue_balance import QueueBalance as QueueBalance
     from celery_gossip.cluster.queue_balance import TaskBalance as TaskBalance
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from celery_gossip.errors import UnsupportedTransport as UnsupportedTransport
     from celery_gossip.errors import UnusableURL as UnusableURL
     from celery_gossip.errors import WaitTimeout as WaitTimeout
+    from celery_gossip.listener.events import BeatEvent as BeatEvent
     from celery_gossip.listener.events import DroppedEvents as DroppedEvents
     from celery_gossip.listener.events import Event as Event
     from celery_gossip.listener.events import FindingEvent as FindingEvent
@@ -47,6 +52,8 @@ if TYPE_CHECKING:
     from celery_gossip.listener.snapshot import snapshot as snapshot
     from celery_gossip.options import GossipOptions as GossipOptions
     from celery_gossip.transport.oldest_message import ExactAge as ExactAge
+    from celery_gossip.wire.messages import Beat as Beat
+    from celery_gossip.wire.messages import BeatEntry as BeatEntry
     from celery_gossip.wire.messages import Gossip as Gossip
     from celery_gossip.wire.messages import GossipState as GossipState
     from celery_gossip.wire.messages import PoolProcesses as PoolProcesses
@@ -58,9 +65,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "Beat": "wire.messages",
+    "BeatEntry": "wire.messages",
+    "BeatEvent": "listener.events",
+    "BeatState": "cluster.beat_view",
+    "BeatView": "cluster.beat_view",
     "BrokerUnreachable": "errors",
     "Cluster": "cluster.cluster",
     "DroppedEvents": "listener.events",
+    "EntryView": "cluster.beat_view",
     "Event": "listener.events",
     "ExactAge": "transport.oldest_message",
     "Finding": "diagnosis.diagnosis",
@@ -89,6 +102,7 @@ _MODULE_OF = {
     "Resources": "wire.messages",
     "RuleSettings": "diagnosis.rule_settings",
     "Sample": "cluster.recording",
+    "Send": "cluster.beat_view",
     "Severity": "diagnosis.kinds",
     "TaskBalance": "cluster.queue_balance",
     "TaskView": "cluster.task_view",
@@ -107,9 +121,15 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "Beat",
+    "BeatEntry",
+    "BeatEvent",
+    "BeatState",
+    "BeatView",
     "BrokerUnreachable",
     "Cluster",
     "DroppedEvents",
+    "EntryView",
     "Event",
     "ExactAge",
     "Finding",
@@ -138,6 +158,7 @@ __all__ = [
     "Resources",
     "RuleSettings",
     "Sample",
+    "Send",
     "Severity",
     "TaskBalance",
     "TaskView",

@@ -13,6 +13,8 @@ the listener's thread; a receiver that blocks delays that thread.
 | `gossip_rejected` | a listener rejected a message | `reason` (see `messages.REASONS`) |
 | `worker_online`, `worker_stalled`, `worker_draining`, `worker_offline`, `worker_suspect`, `worker_lost`, \
   `worker_conflict` | a worker entered this state | `worker` (WorkerView) |
+| `beat_online`, `beat_stalled`, `beat_offline`, `beat_suspect`, `beat_lost`, `beat_conflict` | a beat process entered \
+  this state | `beat` (BeatView) |
 | `control_asked` | a user of the dashboard sends a command to workers | `act`, `user`, `hostnames`, `queue` |
 | `finding_raised`, `finding_cleared` | a problem was detected, or no longer exists | `finding` (Finding) |
 
@@ -30,6 +32,12 @@ from celery_gossip.errors import is_greenlet_exit
 from celery_gossip.log import LimitedLogger
 
 __all__ = [
+    "beat_conflict",
+    "beat_lost",
+    "beat_offline",
+    "beat_online",
+    "beat_stalled",
+    "beat_suspect",
     "control_asked",
     "emit",
     "finding_cleared",
@@ -68,6 +76,12 @@ worker_offline = _namespace.signal("worker_offline")
 worker_suspect = _namespace.signal("worker_suspect")
 worker_lost = _namespace.signal("worker_lost")
 worker_conflict = _namespace.signal("worker_conflict")
+beat_online = _namespace.signal("beat_online")
+beat_stalled = _namespace.signal("beat_stalled")
+beat_suspect = _namespace.signal("beat_suspect")
+beat_offline = _namespace.signal("beat_offline")
+beat_lost = _namespace.signal("beat_lost")
+beat_conflict = _namespace.signal("beat_conflict")
 
 
 def emit(signal: NamedSignal, sender: Any, **data: Any) -> None:

@@ -1,7 +1,7 @@
 """Cluster: the state of all workers, as a listener knows it. A state machine without threads, clock or broker.
 
-One thread changes it (apply_gossip, expire_silent_workers, set_isolated, clear_isolated), another one may set queue
-lengths. Any thread may read snapshots, which are immutable.
+One thread changes it (apply_gossip, apply_beat, expire_silent_workers, expire_silent_beats, set_isolated,
+clear_isolated), another one may set queue lengths. Any thread may read snapshots, which are immutable.
 """
 
 import time
@@ -10,6 +10,8 @@ from dataclasses import replace
 from threading import Lock
 
 from celery_gossip.cluster.balance import BalanceTracker
+from celery_gossip.cluster.beat_member import BeatMembership, BeatTransition
+from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
 from celery_gossip.cluster.membership import GONE_RETENTION, MAX_WORKERS, Membership, Transition
 from celery_gossip.cluster.queue_ages import QueueAges
@@ -21,7 +23,7 @@ from celery_gossip.cluster.software import SoftwareTable
 from celery_gossip.cluster.statistics import MAX_WINDOW, STEPS, GroupBy, TaskStatistics
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
-from celery_gossip.wire.messages import Echo, Gossip
+from celery_gossip.wire.messages import Beat, Echo, Gossip
 
 __all__ = [
     "GONE_RETENTION",
@@ -30,6 +32,7 @@ __all__ = [
     "MAX_WORKERS",
     "STEPS",
     "SUSPECT_AFTER",
+    "BeatTransition",
     "Cluster",
     "Transition",
 ]
@@ -42,9 +45,10 @@ class Cluster:
     """Latest report of every worker, by hostname, and the throughput of their tasks (`statistics`).
 
     `boot` and `seq` of a report determine its order. apply_gossip() and expire_silent_workers() return the transitions
-    that they caused, in order. Limits: MAX_WORKERS hostnames, where workers that are gone are removed after
-    GONE_RETENTION seconds, or earlier if the view is full; MAX_QUEUES queue names and about `max_report_bytes` of
-    memory for all reports (see ViewLimits). `clock` is only used for the ages in snapshots.
+    that they caused, in order; apply_beat() and expire_silent_beats() do the same for beat processes. Limits:
+    MAX_WORKERS hostnames, where workers that are gone are removed after GONE_RETENTION seconds, or earlier if the view
+    is full; MAX_QUEUES queue names and about `max_report_bytes` of memory for all reports (see ViewLimits); MAX_BEATS
+    beat processes with MAX_ENTRIES entries in all. `clock` is only used for the ages in snapshots.
     """
 
     statistics: TaskStatistics  #: totals and history of all tasks; replaced by reset()
@@ -72,6 +76,7 @@ class Cluster:
         self._balance = BalanceTracker()
         self.statistics = TaskStatistics(self._clock, self._lock, self._balance)
         self._membership = Membership(self.statistics, self._max_report_bytes)
+        self._beats = BeatMembership()
         self._software = SoftwareTable()
         self._queue_ages = QueueAges()
         self._queue_shares = QueueShareCache()
@@ -144,6 +149,16 @@ class Cluster:
                     self._queue_ages.note_end(transition.worker.gossip, now)
             membership.remove_expired(now)
             return transitions
+
+    def apply_beat(self, beat: Beat, now: float, *, is_verified: bool | None = None) -> list[BeatTransition]:
+        """Apply a report of a beat process; see apply_gossip()."""
+        with self._lock:
+            return self._beats.apply(beat, now, self._timeouts, is_verified=is_verified)
+
+    def expire_silent_beats(self, now: float) -> list[BeatTransition]:
+        """Apply the timeouts to beat processes; to be called after expire_silent_workers(), which sets the lag."""
+        with self._lock:
+            return [] if self._timeouts.is_frozen else self._beats.expire(now, self._timeouts)
 
     def set_isolated(self, now: float) -> bool:
         """Freeze the view, because the listener is isolated. Return False if it was already frozen."""
@@ -244,7 +259,20 @@ class Cluster:
         member = self._membership.members.get(hostname)
         if member is None or (member.is_verified is not is_verified and bool(member.is_verified) != bool(is_verified)):
             return 0, False
-        return member.instances.highest_seq(boot), boot in member.instances.by_boot
+        return member.highest_seq(boot)
+
+    def has_beat(self, hostname: str, app: str) -> bool:
+        """Return True if this beat process is in the view."""
+        return self._beats.has(hostname, app)
+
+    def highest_beat_seq(self, hostname: str, app: str, boot: str, is_verified: bool | None) -> tuple[int, bool]:
+        """Return the same as highest_seq() of a beat process."""
+        return self._beats.highest_seq(hostname, app, boot, is_verified)
+
+    def beats(self) -> tuple[BeatView, ...]:
+        """Return a snapshot of all beat processes, sorted by hostname and app."""
+        with self._lock:
+            return self._beats.views(self._clock())
 
     def count_live_workers(self) -> int:
         """Return the number of workers that are neither offline nor lost."""
@@ -303,6 +331,7 @@ class Cluster:
         with self._lock:
             fields = [member.view_fields(member.state, now) for member in self._membership.members.values()]
             isolated_since = self.isolated_since
+            beats = self._beats.views(now)
         views = [WorkerView(*one) for one in fields]
         views.sort(key=lambda worker: worker.gossip.hostname)
-        return View(tuple(views), queues=(), taken_at=now, isolated_since=isolated_since)
+        return View(tuple(views), queues=(), taken_at=now, isolated_since=isolated_since, beats=beats)

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
 from celery_gossip.cluster.recording import Recording
 from celery_gossip.cluster.task_view import TaskView, tasks_of
@@ -157,12 +158,13 @@ class QueueView(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class View:
-    """All workers and queues at one moment."""
+    """All workers, queues and beat processes at one moment."""
 
     workers: tuple[WorkerView, ...]  #: sorted by hostname
     queues: tuple[QueueView, ...]  #: sorted by name
     taken_at: float  #: listener's monotonic time
     isolated_since: float | None = None  #: time since when the listener is isolated and the view frozen; None if not
+    beats: tuple[BeatView, ...] = ()  #: beat processes, sorted by hostname and app
 
     def worker(self, hostname: str) -> WorkerView | None:
         """Return the worker with this hostname, None if it is not in the view."""
@@ -174,6 +176,10 @@ class View:
         None if it is not in the view: every worker that served it is offline or lost, and no message is known to wait.
         """
         return self._queues_by_name.get(name)
+
+    def beat(self, hostname: str) -> BeatView | None:
+        """Return the first beat process with this hostname, None if there is none in the view."""
+        return next((beat for beat in self.beats if beat.report.hostname == hostname), None)
 
     def tasks(self, text: str = "", *, queue: str = "", hostname: str = "") -> Iterator[TaskView]:
         """Yield the running tasks, as far as the workers list them; by worker and queue, the longest running first.

@@ -13,7 +13,8 @@ from weakref import ref
 from blinker import NamedSignal
 
 from celery_gossip import signals
-from celery_gossip.cluster.cluster import Transition
+from celery_gossip.cluster.beat_view import BEAT_STATES, BeatView
+from celery_gossip.cluster.cluster import BeatTransition, Transition
 from celery_gossip.cluster.view import STATES, WorkerState, WorkerView
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.errors import UnknownEvent
@@ -22,6 +23,8 @@ from celery_gossip.listener.waiting import ChangeNotifier
 from celery_gossip.wire.messages import Gossip
 
 __all__ = [
+    "BeatEvent",
+    "BeatEventName",
     "DroppedEvents",
     "Event",
     "EventCallback",
@@ -47,11 +50,12 @@ WorkerEventName = Literal[
     "worker_offline",
     "worker_lost",
 ]
+BeatEventName = Literal["beat_online", "beat_stalled", "beat_suspect", "beat_conflict", "beat_offline", "beat_lost"]
 FindingEventName = Literal["finding_raised", "finding_cleared"]
 GossipEventName = Literal["gossip_received"]
 RejectionEventName = Literal["gossip_rejected"]
 #: Names that Listener.events() takes. A worker state stands for the event of entering it.
-EventName = Literal[WorkerEventName, WorkerState, FindingEventName, GossipEventName, RejectionEventName]
+EventName = Literal[WorkerEventName, WorkerState, BeatEventName, FindingEventName, GossipEventName, RejectionEventName]
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,14 @@ class WorkerEvent:
 
     name: WorkerEventName
     worker: WorkerView
+
+
+@dataclass(frozen=True)
+class BeatEvent:
+    """A beat process entered a state."""
+
+    name: BeatEventName
+    beat: BeatView
 
 
 @dataclass(frozen=True)
@@ -94,16 +106,18 @@ class DroppedEvents:
     name: Literal["events_dropped"] = "events_dropped"
 
 
-Event = WorkerEvent | FindingEvent | GossipEvent | RejectionEvent | DroppedEvents
+Event = WorkerEvent | BeatEvent | FindingEvent | GossipEvent | RejectionEvent | DroppedEvents
 
 _WORKER_EVENTS = tuple(f"worker_{state}" for state in STATES)
+_BEAT_EVENTS = tuple(f"beat_{state}" for state in BEAT_STATES)
 _FINDING_EVENTS = ("finding_raised", "finding_cleared")
 #: Events of a stream that names none. Without gossip_received: a message per worker and interval.
-DEFAULT_EVENTS = (*_WORKER_EVENTS, *_FINDING_EVENTS)
+DEFAULT_EVENTS = (*_WORKER_EVENTS, *_BEAT_EVENTS, *_FINDING_EVENTS)
 _NAMES = (*DEFAULT_EVENTS, "gossip_received", "gossip_rejected")
 #: Event name → signal, and the keyword under which its receivers get the subject.
 _SIGNALS = {
     **{name: (getattr(signals, name), "worker") for name in _WORKER_EVENTS},
+    **{name: (getattr(signals, name), "beat") for name in _BEAT_EVENTS},
     **{name: (getattr(signals, name), "finding") for name in _FINDING_EVENTS},
     "gossip_received": (signals.gossip_received, "gossip"),
     "gossip_rejected": (signals.gossip_rejected, "reason"),
@@ -156,7 +170,7 @@ class EventDispatcher:
         self._streams: tuple[ref[EventStream[Event]], ...] = ()
 
     def emit(self, name: str, subject: Any) -> None:
-        """Send an event with a worker, a finding, a gossip or a reason. An exception of a receiver is logged."""
+        """Send an event with a worker, beat, finding, gossip or reason. An exception of a receiver is logged."""
         signal, keyword = _SIGNALS[name]
         signals.emit(signal, self._app, **{keyword: subject})
         for callback in self._callbacks.get(name, ()):
@@ -167,10 +181,13 @@ class EventDispatcher:
                 stream.put(name, event)
         self._changes.notify()
 
-    def emit_transitions(self, transitions: Sequence[Transition]) -> None:
-        """Send an event for each worker that entered a state."""
+    def emit_transitions(self, transitions: Sequence[Transition | BeatTransition]) -> None:
+        """Send an event for each worker or beat process that entered a state."""
         for transition in transitions:
-            self.emit(f"worker_{transition.state}", transition.worker)
+            if isinstance(transition, BeatTransition):
+                self.emit(f"beat_{transition.state}", transition.beat)
+            else:
+                self.emit(f"worker_{transition.state}", transition.worker)
 
     def add_callback(self, name: str, function: Callable[[Any], object]) -> EventCallback:
         """Call this function for each event of this name; hold a strong reference to it. Raises UnknownEvent."""
@@ -219,6 +236,8 @@ def _is_open(stream: "EventStream[Event] | None") -> bool:
 def _event(name: Any, subject: Any) -> Event:
     if name in _WORKER_EVENTS:
         return WorkerEvent(name, subject)
+    if name in _BEAT_EVENTS:
+        return BeatEvent(name, subject)
     if name in _FINDING_EVENTS:
         return FindingEvent(name, subject)
     return GossipEvent(subject) if name == "gossip_received" else RejectionEvent(subject)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, overload
 
+from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
 from celery_gossip.cluster.queue_balance import QueueBalance
@@ -21,6 +22,7 @@ from celery_gossip.diagnosis.rule_settings import RuleSettings
 from celery_gossip.errors import InvalidOption, WaitTimeout
 from celery_gossip.listener.event_stream import EventStream
 from celery_gossip.listener.events import (
+    BeatEventName,
     Event,
     EventCallback,
     EventName,
@@ -174,6 +176,8 @@ class Listener(ReceivingThread):
 
     @overload
     def on(self, name: WorkerEventName | WorkerState, function: Callable[[WorkerView], object]) -> EventCallback: ...
+    @overload
+    def on(self, name: BeatEventName, function: Callable[[BeatView], object]) -> EventCallback: ...
     @overload
     def on(self, name: FindingEventName, function: Callable[[Finding], object]) -> EventCallback: ...
     @overload

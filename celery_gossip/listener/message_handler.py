@@ -8,7 +8,7 @@ from celery_gossip.errors import RejectedGossip
 from celery_gossip.listener.echo import EchoSender
 from celery_gossip.listener.events import EventDispatcher
 from celery_gossip.listener.rejections import Rejections
-from celery_gossip.wire.messages import Echo, Gossip, decode
+from celery_gossip.wire.messages import Beat, Echo, Gossip, decode
 from celery_gossip.wire.signing import Delivery
 
 __all__ = ["MessageHandler"]
@@ -24,7 +24,7 @@ class MessageHandler:
         self._events = events
 
     def handle(self, received: Delivery | RejectedGossip, now: float) -> None:
-        """Apply a gossip or the report of a sender, pass on an echo, or count a rejection."""
+        """Apply a report of a worker, a beat or a sender, pass on an echo, or count a rejection."""
         try:
             if isinstance(received, RejectedGossip):
                 raise received
@@ -32,6 +32,9 @@ class MessageHandler:
             if isinstance(message, Echo):
                 if received.is_verified is not False:
                     self._apply_echo(message, now)
+                return
+            if isinstance(message, Beat):
+                self._apply_beat(message, received, now)
                 return
             self._apply(message, received, now)
         except RejectedGossip as exc:
@@ -47,6 +50,11 @@ class MessageHandler:
             self._echo.handle_echo(echo, now)
         else:
             self._cluster.apply_sent(echo, now)
+
+    def _apply_beat(self, beat: Beat, delivery: Delivery, now: float) -> None:
+        """Apply a report of a beat process. Raises RejectedGossip if the cluster does not trust its sender."""
+        transitions = self._cluster.apply_beat(beat, now, is_verified=delivery.is_verified)
+        self._events.emit_transitions(transitions)
 
     def _apply(self, gossip: Gossip, delivery: Delivery, now: float) -> None:
         """Apply a gossip to the cluster. Raises RejectedGossip if the cluster does not trust its sender."""

@@ -3,7 +3,7 @@
 Owned by a Listener, called by its ReceiveLoop on the listener's thread.
 """
 
-from celery_gossip.cluster.cluster import Cluster
+from celery_gossip.cluster.cluster import BeatTransition, Cluster, Transition
 from celery_gossip.cluster.release_outcomes import ReleaseOutcome
 from celery_gossip.cluster.throughput import Distribution, ThroughputWindows
 from celery_gossip.cluster.unknown_tasks import UnknownTask
@@ -64,7 +64,10 @@ class PeriodicChecks:
         if now >= self._expire_at:
             self._expire_at = now + _EXPIRE_INTERVAL
             lag = self._loop.isolation.lag(now)
-            transitions = self._cluster.expire_silent_workers(now, lag)
+            transitions: list[Transition | BeatTransition] = [
+                *self._cluster.expire_silent_workers(now, lag),
+                *self._cluster.expire_silent_beats(now),
+            ]
             self._events.emit_transitions(transitions)
             if any(transition.state in GONE for transition in transitions):
                 self._review_at = now  # a worker that is lost and its finding appear together

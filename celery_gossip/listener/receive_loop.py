@@ -59,7 +59,7 @@ class ReceiveLoop:
         self._cluster = cluster
         self._clock = clock
         self._control = control
-        self._throttle = Throttle(cluster.has_worker, self.echo.name, cluster.highest_seq)
+        self._throttle = Throttle(cluster.has_worker, self.echo.name, cluster.highest_seq, cluster)
         self._throttled = 0  #: messages dropped that the consumer knows of
         self._failures = 0
         self._log = LimitedLogger()

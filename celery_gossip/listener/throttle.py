@@ -10,9 +10,11 @@ use.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import msgspec
 
+from celery_gossip.cluster.beat_member import beat_key
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.wire.signing import Delivery
 
@@ -33,11 +35,14 @@ _MAX_SEQ = 2**53  #: as in celery_gossip.wire.messages.Gossip
 class _Head(msgspec.Struct, gc=False):
     """The fields that are decoded while messages are limited: a third of the work of decoding all, or less."""
 
+    app: str = ""
     hostname: str = ""
     boot: str = ""
     seq: int = 0
     interval: float = 1.0
     echo: str = ""
+    number: int = 0
+    beat: int = 0
     sent: msgspec.Raw = msgspec.Raw()
 
 
@@ -49,6 +54,16 @@ def _knows_no_instance(hostname: str, boot: str, is_verified: bool | None) -> tu
     return 0, False
 
 
+class KnownBeats(Protocol):
+    """Beat processes in the view (`celery_gossip.cluster.cluster.Cluster`)."""
+
+    def has_beat(self, hostname: str, app: str) -> bool:
+        """Return True if this beat process is in the view."""
+
+    def highest_beat_seq(self, hostname: str, app: str, boot: str, is_verified: bool | None) -> tuple[int, bool]:
+        """Return the number of the latest report of an instance, 0 if there is none, and True if it is followed."""
+
+
 class Throttle:
     """Decides which messages are processed. Counts the others in `throttled`."""
 
@@ -57,15 +72,17 @@ class Throttle:
         is_known: Callable[[str], bool],
         echo: str,
         highest_seq: Callable[[str, str, bool | None], tuple[int, bool]] = _knows_no_instance,
+        beats: KnownBeats | None = None,
     ) -> None:
         """`is_known` returns True for hostnames in the view; `echo` is the listener's own, which is never dropped.
 
         `highest_seq(hostname, boot, is_verified)` returns the `seq` of the latest message of an instance, 0 if there is
-        none, and True if the view follows that instance.
+        none, and True if the view follows that instance. Without `beats`, no beat process is known.
         """
         self._is_known = is_known
         self._echo = echo
         self._highest_seq = highest_seq
+        self._beats = beats
         self.throttled = 0
         self.begin_window(float("-inf"))
 
@@ -98,16 +115,32 @@ class Throttle:
         if isinstance(message, RejectedGossip):
             return self._passes_rejected()
         head = _decode_head(message.body)
+        if head.beat:
+            return self._passes_beat(head, message)
         if not head.hostname or not 0 < head.seq <= _MAX_SEQ:
             return head.echo == self._echo or (self._passes_sent() if head.sent else self._passes_rejected())
         return self._passes_gossip(head, message)
 
     def _passes_gossip(self, head: _Head, message: Delivery) -> bool:
-        name = head.hostname
-        if not message.is_verified and not self._is_known(name):
-            self._unknown += 1
-            return self._unknown <= _UNKNOWN or self._drop("unknown hostnames")
-        highest, is_followed = self._highest_seq(name, head.boot, message.is_verified)
+        if not message.is_verified and not self._is_known(head.hostname):
+            return self._passes_unknown()
+        known = self._highest_seq(head.hostname, head.boot, message.is_verified)
+        return self._passes_known(head, message, known)
+
+    def _passes_beat(self, head: _Head, message: Delivery) -> bool:
+        beats, hostname, app = self._beats, head.hostname, head.app
+        if not message.is_verified and (beats is None or not beats.has_beat(hostname, app)):
+            return self._passes_unknown()
+        known = (0, False) if beats is None else beats.highest_beat_seq(hostname, app, head.echo, message.is_verified)
+        head.hostname, head.boot, head.seq = beat_key(hostname, app), head.echo, head.number
+        return self._passes_known(head, message, known)
+
+    def _passes_unknown(self) -> bool:
+        self._unknown += 1
+        return self._unknown <= _UNKNOWN or self._drop("unknown hostnames")
+
+    def _passes_known(self, head: _Head, message: Delivery, known: tuple[int, bool]) -> bool:
+        name, (highest, is_followed) = head.hostname, known
         if head.seq <= highest:
             self._stale += 1
             return self._stale > _STALE and self._drop(name)

@@ -5,6 +5,7 @@ from typing import Any
 
 import celery_gossip
 from celery_gossip import (
+    BeatEvent,
     BrokerUnreachable,
     DroppedEvents,
     Event,
@@ -71,6 +72,7 @@ def listen(app: Any) -> None:
         with listener.on("worker_lost", on_lost), listener.on("finding_raised", on_finding):
             callback = listener.on("gossip_received", on_gossip)
             callback.disconnect()
+        listener.on("beat_lost", lambda beat: print(beat.hostname, beat.report.worker))
         listener.on("lost", lambda worker: print(worker.hostname))
         listener.on("gossip_rejected", on_rejected)
 
@@ -78,6 +80,8 @@ def listen(app: Any) -> None:
 def name_of(event: Event) -> str:
     if isinstance(event, WorkerEvent):
         return event.worker.hostname
+    if isinstance(event, BeatEvent):
+        return event.beat.hostname
     if isinstance(event, FindingEvent):
         return event.finding.subject
     if isinstance(event, GossipEvent):

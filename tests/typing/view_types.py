@@ -7,6 +7,9 @@ mypy in strict mode reports a `type: ignore` comment that hides no error. pyrigh
 from celery import Celery
 
 from celery_gossip import (
+    BeatState,
+    BeatView,
+    EntryView,
     Finding,
     FindingKind,
     GossipState,
@@ -32,6 +35,19 @@ def read_view(view: View) -> tuple[WorkerView | None, QueueView | None]:
     if queue is not None:
         print(queue.name, queue.backlog)
     return worker, queue
+
+
+def read_beats(view: View) -> BeatView | None:
+    beat = view.beat("celerybeat@web1")
+    for one in view.beats:
+        state: BeatState = one.state
+        entry: EntryView | None = one.entry("clean")
+        print(state, one.is_standby, one.report.holds_lock, one.unreported)
+        if entry is not None:
+            due: float | None = entry.due_in(view.taken_at)
+            print(due, entry.entry.schedule, [send.at for send in entry.history])
+        print(state == "draining")  # type: ignore[comparison-overlap]
+    return beat
 
 
 def read_states(worker: WorkerView, queue: QueueView, finding: Finding) -> bool:

@@ -16,6 +16,7 @@ from celery_gossip.signals import emit
 DOCUMENTED = {
     *("gossip_init", "gossip_start", "gossip_stop", "gossip_exception", "gossip_received", "gossip_rejected"),
     *("worker_online", "worker_stalled", "worker_draining", "worker_offline", "worker_suspect", "worker_lost"),
+    *("beat_online", "beat_stalled", "beat_offline", "beat_suspect", "beat_lost", "beat_conflict"),
     *("worker_conflict", "finding_raised", "finding_cleared", "control_asked"),
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from celery_gossip import signals
+from celery_gossip.cluster.beat_view import BEAT_STATES
 from celery_gossip.cluster.cluster import Transition
 from celery_gossip.cluster.view import STATES, WorkerView
 from celery_gossip.diagnosis.diagnosis import Finding
@@ -135,7 +136,8 @@ def test_the_signal_of_an_event_is_sent_too(dispatcher: EventDispatcher) -> None
 
 
 def test_a_stream_without_names_is_of_states_and_findings() -> None:
-    assert set(DEFAULT_EVENTS) == {*(f"worker_{state}" for state in STATES), "finding_raised", "finding_cleared"}
+    states = (*(f"worker_{state}" for state in STATES), *(f"beat_{state}" for state in BEAT_STATES))
+    assert set(DEFAULT_EVENTS) == {*states, "finding_raised", "finding_cleared"}
 
 
 def test_a_stream_gets_the_typed_events_of_its_names(dispatcher: EventDispatcher) -> None:

@@ -4,10 +4,10 @@ import pytest
 
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.listener.throttle import Throttle
-from celery_gossip.wire.encoding import encode, encode_echo
+from celery_gossip.wire.encoding import encode, encode_beat, encode_echo
 from celery_gossip.wire.messages import Echo, Gossip, decode
 from celery_gossip.wire.signing import Delivery
-from tests.unit.build import BOOT, OTHER_BOOT, a_gossip
+from tests.unit.build import BOOT, OTHER_BOOT, a_beat, a_gossip
 
 NOW = 100.0
 ME = "0" * 15 + "1"
@@ -217,3 +217,41 @@ def test_an_invalid_seq_does_not_displace_a_valid_one(throttle: Throttle) -> Non
 def test_messages_that_overtook_each_other_are_dropped_but_not_counted_as_throttled() -> None:
     throttle = following(**{f"b{BOOT}": 7})
     assert list(throttle.admit(messages(7) * 9, NOW)) == [] and throttle.throttled == 0
+
+
+class KnownBeat:
+    """A view that follows one instance of one beat process."""
+
+    def has_beat(self, hostname: str, app: str) -> bool:
+        return (hostname, app) == ("celerybeat@web1", "shop")
+
+    def highest_beat_seq(self, hostname: str, app: str, boot: str, is_verified: bool | None) -> tuple[int, bool]:
+        return (5, True) if self.has_beat(hostname, app) and boot == BOOT else (0, False)
+
+
+def a_beat_message(**fields: object) -> Delivery:
+    return Delivery(encode_beat(a_beat(**fields)))
+
+
+def test_a_beat_that_sends_too_much_does_not_use_the_budget_of_another_instance_or_of_workers() -> None:
+    throttle = Throttle(lambda hostname: True, ME, beats=KnownBeat())
+    throttle.begin_window(NOW)
+    exhaust_unchecked(throttle)
+    flood: list[Delivery | RejectedGossip] = [a_beat_message(boot=OTHER_BOOT, seq=seq) for seq in range(1, 101)]
+    assert len(list(throttle.admit(flood, NOW))) == PER_HOSTNAME
+    mine: list[Delivery | RejectedGossip] = [a_beat_message(seq=6), a_message(hostname="celerybeat@web1")]
+    assert list(throttle.admit(mine, NOW)) == mine
+    assert len(list(throttle.admit([], NOW + 0.3))) == 1, "the newest of the others"
+
+
+def test_an_old_report_of_a_beat_is_a_replay() -> None:
+    throttle = Throttle(lambda hostname: True, ME, beats=KnownBeat())
+    throttle.begin_window(NOW)
+    exhaust_unchecked(throttle)
+    assert list(throttle.admit([a_beat_message(seq=seq) for seq in range(1, 6)], NOW)) == []
+
+
+def test_unknown_beats_share_the_budget_of_unknown_workers(throttle: Throttle) -> None:
+    exhaust_unchecked(throttle)
+    strangers: list[Delivery | RejectedGossip] = [a_beat_message(hostname=f"b{n}") for n in range(UNKNOWN + 100)]
+    assert len(list(throttle.admit(strangers, NOW))) == UNKNOWN
