@@ -68,6 +68,7 @@ class GossipOptions:
     stacks: Stacks = "stalled"  #: "stalled": a worker whose event loop is blocked reports its stack; "off": never
     release: str | None = None  #: release of the project; None: the variable GIT_SHA or SENTRY_RELEASE; "": none
     count_sent: bool = False  #: True: processes count the tasks that they send, and report the counts every 10 s
+    beat: bool = True  #: False: beat does not report its schedule
     enabled: bool = True  #: False: the worker behaves as if this package were not installed
 
     def __post_init__(self) -> None:
@@ -83,6 +84,7 @@ class GossipOptions:
         _require_choice("gossip_stacks", self.stacks, get_args(Stacks))
         _require_release("gossip_release", self.release)
         _require_bool("gossip_count_sent", self.count_sent)
+        _require_bool("gossip_beat", self.beat)
         _require_bool("gossip_enabled", self.enabled)
 
     def __repr__(self) -> str:

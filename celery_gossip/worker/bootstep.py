@@ -11,16 +11,17 @@ from typing import Any
 from celery import bootsteps
 
 from celery_gossip import signals
+from celery_gossip.beat import embedding
 from celery_gossip.errors import InvalidOption, UnsupportedTransport, UnusableURL
 from celery_gossip.log import LimitedLogger
 from celery_gossip.options import as_dict, resolve
 from celery_gossip.transport.broker import open_broker
+from celery_gossip.transport.failure_reporter import FailureReporter
 from celery_gossip.wire.messages import Gossip
 from celery_gossip.worker import _compat as compat
 from celery_gossip.worker import inspect_command as inspect_command  # noqa: PLC0414 - registers `celery inspect gossip`
 from celery_gossip.worker.components import WorkerComponents, build_components
 from celery_gossip.worker.count_sent import count_sent_tasks
-from celery_gossip.worker.failure_reporter import FailureReporter
 from celery_gossip.worker.instrumentation import UNCOUNTED
 from celery_gossip.worker.reporter import PreparedReport
 from celery_gossip.worker.sent_at import stamp_tasks
@@ -68,11 +69,15 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._failures.report("init", exc)
 
     def _build_if_enabled(self, c: Any, *, is_switched_off: bool) -> None:
+        if is_switched_off:
+            embedding.switch_off()
         missing = compat.missing()
         if missing:
             self._log.warning("off", "celery-gossip: off, the worker runs without it: this Celery has no %s", missing)
         elif self.options.enabled and not is_switched_off:
             self._build(c)
+            identity = self._components.identity
+            embedding.note_worker(identity.hostname, identity.instance_id)
         elif self.options.health_file is not None:
             self._log.warning("off", "celery-gossip: queue gossip is off, and no health file is written without it")
 

@@ -10,7 +10,11 @@ from celery.bootsteps import Step
 from celery.signals import celeryd_init
 from celery.utils.imports import symbol_by_name
 
+from celery_gossip.beat.hook import connect
+
 __all__ = ["add_worker_bootsteps"]
+
+connect()  # a beat of an app with this setting reports, too
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import click
 from msgspec import UNSET, UnsetType
 
+from celery_gossip.beat.hook import report_beat
 from celery_gossip.log import logger
 from celery_gossip.options import Stacks, build_options, install_keywords, store_install_keywords
 from celery_gossip.worker.bootstep import GossipStep
@@ -30,10 +31,13 @@ def install(  # noqa: PLR0913 - one keyword for each option
     stacks: Stacks | UnsetType = UNSET,
     release: str | UnsetType | None = UNSET,
     count_sent: bool | UnsetType = UNSET,
+    beat: bool | UnsetType = UNSET,
     enabled: bool | UnsetType = UNSET,
     **unknown: NoReturn,
 ) -> None:
     """Add the bootstep and the worker's flags to this Celery app, so that its workers report their queues.
+
+    Its beat reports its schedule, too, unless `beat` is False.
 
     Also sets the header `gossip_sent_at` on each task that this process sends, so that workers can measure how long
     tasks wait, and counts these tasks with `count_sent`. Therefore call it in processes that send tasks, too.
@@ -56,6 +60,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
         stacks=stacks,
         release=release,
         count_sent=count_sent,
+        beat=beat,
         enabled=enabled,
         **unknown,  # of type NoReturn: type checkers refuse any, and build_options() names the nearest known option
     )
@@ -69,6 +74,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
     app.steps["consumer"].add(GossipStep)
     stamp_tasks()
     count_sent_tasks(app)
+    report_beat(app)
     add_flags(app)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import celery_gossip
 from celery_gossip import GossipOptions, signals
+from celery_gossip.cluster.beat_view import BEAT_STATES
 from celery_gossip.cluster.throughput import Distribution
 from celery_gossip.cluster.view import STATES
 from celery_gossip.wire.messages import Gossip, QueueCheck, TaskSeries
@@ -95,6 +96,8 @@ def test_every_flag_of_a_worker_is_listed(page: str, title: str, column: int) ->
 
 def test_every_state_is_listed() -> None:
     assert sorted(name for row in table("states.md", "state") for name in names_in(row[0])) == sorted(STATES)
+    listed = [name for row in table("states.md", "state of beat") for name in names_in(row[0])]
+    assert sorted(listed) == sorted(BEAT_STATES)
 
 
 def test_the_readme_is_short() -> None:

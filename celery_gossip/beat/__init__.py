@@ -1,0 +1,1 @@
+"""The part of the package that runs inside beat: observes its scheduler and reports its schedule."""
