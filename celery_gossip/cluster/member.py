@@ -64,6 +64,7 @@ class Member(StateMachine[_WorkerInstance]):
         super().__init__(self._new_instance(gossip, now), is_verified=is_verified)
         self._current.start_recording()
         self._replaced: Gossip | None = None
+        self._earlier_losses: tuple[Gossip, ...] = ()
 
     @property
     def gossips(self) -> tuple[Gossip, ...]:
@@ -121,6 +122,7 @@ class Member(StateMachine[_WorkerInstance]):
             None if current.resources is None else max(0.0, now - current.resources_at),
             _recording_of(current),
             _NOT_RECORDED if self._replaced is None else _recording_of(self._previous),
+            self._earlier_losses,
         )
 
     def _new_instance(self, report: Gossip, now: float) -> _WorkerInstance:
@@ -141,11 +143,15 @@ class Member(StateMachine[_WorkerInstance]):
         return [*tracked, previous]
 
     def _review_instances(self, now: float, timeouts: SilenceTimeouts) -> None:
-        """Determine the interrupted instance, too."""
+        """Determine the interrupted instance, and earlier losses, too."""
         was_alone = len(self._by_boot) == 1
         super()._review_instances(now, timeouts)
-        if not was_alone:
-            self._replaced = self._interrupted_report(now)
+        if was_alone:
+            self._earlier_losses = ()
+            return
+        self._replaced = self._interrupted_report(now)
+        others = (instance for instance in self._by_boot.values() if instance is not self._current)
+        self._earlier_losses = tuple(one.report for one in others if one.is_overdue and one.report.state != "offline")
 
     def _interrupted_report(self, now: float) -> Gossip | None:
         """Return the last report of the previous instance if it ended while tasks ran."""

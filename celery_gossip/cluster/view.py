@@ -62,6 +62,8 @@ class WorkerView(msgspec.Struct, frozen=True):
     resources_age: float | None = None  #: seconds since that report, when the snapshot was taken
     recording: Recording = msgspec.field(default_factory=Recording)  #: its last reports, and its memory over time
     replaced_recording: Recording = msgspec.field(default_factory=Recording)  #: the same of the instance of `replaced`
+    #: Last reports of earlier instances, also of `replaced`, that were lost within the last ten minutes; eight at most.
+    earlier_losses: tuple[Gossip, ...] = ()
 
     @property
     def release(self) -> str:

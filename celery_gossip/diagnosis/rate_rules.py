@@ -21,6 +21,7 @@ _RETRIED_FOR = 660.0  #: seconds of listening before retries are judged: tasks t
 _MIN_RECENT, _MIN_PREVIOUS = 20, 50  #: tasks that succeeded or failed, for which two rates can be compared
 _RATE_FOR = 10.0  #: seconds
 _MIN_WAITS = 5  #: tasks started in the last 15 seconds
+_COMPARED_AFTER = 660.0  #: seconds of listening from which it is known that no task was started before
 _WAIT_FOR = 20.0  #: seconds; longer than the 15 s window, so tasks that waited while all slots were busy have left it
 _MAX_TASKS = 3  #: task names in one text
 _UNREGISTERED = "NotRegistered"  #: exception of tasks whose name the worker does not know
@@ -73,17 +74,24 @@ def wait_grows(inputs: RuleInput) -> Iterator[PendingFinding]:
         windows = inputs.throughput.get(queue.queue)
         if windows is None or not _waits_longer(windows, inputs.settings.of(queue.queue).thresholds):
             continue
+        before = windows.previous_ten_minutes.wait
+        if not before.count and inputs.listening_for < _COMPARED_AFTER:
+            continue
         consumers = inputs.consumers.get(queue.queue, [])
         # Includes workers that are stalled for a moment: without their slots the time would start again.
-        free = sum(max(0, one.gossip.concurrency - one.gossip.active) for one in consumers if one.can_receive)
+        # Not the slots of a worker that consumes nothing: no task of this queue can start there.
+        free = sum(
+            max(0, one.gossip.concurrency - one.gossip.active)
+            for one in consumers
+            if one.can_receive and not (queue.backlog and one.is_idle)
+        )
         if not free:
             continue
         text = (
             f"Tasks of queue {queue.queue!r} that started in the last 15 s had waited for "
-            f"{windows.last_15_seconds.wait.p50:.0f} s (median), compared with "
-            f"{windows.previous_ten_minutes.wait.p50 or 0.0:.0f} s before, although {free} slots are free. Check for a "
-            "rate limit, for tasks reserved behind a long one (worker_prefetch_multiplier), and for clocks that differ "
-            "between hosts."
+            f"{windows.last_15_seconds.wait.p50:.0f} s (median){_compared(before.p50)}, although {free} slots are "
+            "free. Check for a rate limit, for tasks reserved behind a long one (worker_prefetch_multiplier), and for "
+            "clocks that differ between hosts."
         )
         yield PendingFinding("wait_grows", WARNING, queue.queue, text, for_seconds=_WAIT_FOR)
 
@@ -170,6 +178,10 @@ def _failing_tasks(windows: ThroughputWindows) -> str:
         subject = "All failures are" if len(counts) == 1 else "Most failures are"
         sentences += f" {subject} of the task {task!r}."
     return sentences
+
+
+def _compared(before: float | None) -> str:
+    return "" if before is None else f", compared with {before:.0f} s before"
 
 
 def _waits_longer(windows: ThroughputWindows, limits: Thresholds) -> bool:

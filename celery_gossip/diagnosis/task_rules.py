@@ -216,6 +216,7 @@ def _lost_reports(inputs: RuleInput) -> Iterator[Gossip]:
             yield worker.gossip
         if worker.replaced is not None and worker.replaced.state != "offline":
             yield worker.replaced
+        yield from worker.earlier_losses
 
 
 def _listed(runs: Iterable[TaskRun]) -> str:

@@ -17,6 +17,7 @@ __all__ = ["duplicate_hostname", "lost_with_tasks", "stalled", "worker_lost"]
 _STALLED_FOR = 5.0  #: seconds, and intervals, without a tick of the event loop
 _MAX_LISTED = 10  #: task ids, or hostnames, in one text
 _LOST_FOR = 300.0  #: seconds for which the loss of an idle worker is reported
+_MIN_LOSSES = 3  #: instances of one hostname that were lost within ten minutes, each replaced by another
 _MAX_FRAMES = 4  #: of a stack in one text
 _LIBRARIES = frozenset({"amqp", "billiard", "celery", "celery_gossip", "click", "kombu", "redis", "vine"})
 _MAX_LOST = 3  #: lost workers with a finding each; more share one, as when a whole deployment is killed
@@ -60,7 +61,11 @@ def lost_with_tasks(inputs: RuleInput) -> Iterator[PendingFinding]:
 
 
 def worker_lost(inputs: RuleInput) -> Iterator[PendingFinding]:
-    """Report idle workers that were lost in the last minutes; lost_with_tasks reports those that ran tasks."""
+    """Report idle workers that were lost in the last minutes, or that are lost and started again and again.
+
+    lost_with_tasks reports those that ran tasks.
+    """
+    yield from _restarts(inputs)
     lost = [worker.gossip for worker in inputs.view.workers if _is_lost_idle(worker, inputs.view.taken_at)]
     if len(lost) > _MAX_LOST:
         hostnames = join_names([gossip.hostname for gossip in lost], _MAX_LISTED)
@@ -108,6 +113,19 @@ def _is_library(frame: str) -> bool:
 
 def _is_lost_idle(worker: WorkerView, now: float) -> bool:
     return worker.state == "lost" and not worker.gossip.active and now - worker.state_since <= _LOST_FOR
+
+
+def _restarts(inputs: RuleInput) -> Iterator[PendingFinding]:
+    """Yield workers of which several instances were lost, and replaced before or soon after that was noticed."""
+    for worker in inputs.view.workers:
+        count, hostname = len(worker.earlier_losses), worker.gossip.hostname
+        if count >= _MIN_LOSSES and not worker.is_gone:
+            text = (
+                f"{hostname} has ended {count} times within ten minutes without shutting down, and was started again "
+                "each time. Search its log, and that of its supervisor or container, for how it ends: an exit code, a "
+                "signal, or memory (`OOMKilled`)."
+            )
+            yield PendingFinding("worker_lost", WARNING, hostname, text, suppressed_by=("lost_with_tasks",))
 
 
 def _cause(verdict: str) -> str:

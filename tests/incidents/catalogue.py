@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from celery_gossip.diagnosis.inputs import FindingKind
+from celery_gossip.wire.messages import Software
 from tests.incidents.fleet import Fleet, Worker, a_software
 
 __all__ = ["SITUATIONS", "Situation"]
@@ -623,10 +624,15 @@ def a_task_is_delivered_again_after_the_visibility_timeout(fleet: Fleet) -> None
 # Releases.
 
 
+def software_of(release: str) -> Software:
+    """Return the software of a release: each registers other tasks."""
+    return a_software(release, registry=release[1:].rjust(16, "0"))
+
+
 def released(fleet: Fleet, *releases: str, rate: float = 6.0, **options: object) -> Callable[..., None]:
     """Start a worker of each release with steady traffic, and let a minute pass."""
     for number, release in enumerate(releases, start=1):
-        fleet.add(f"w{number}", software=a_software(release, registry=release[1:].rjust(16, "0")))
+        fleet.add(f"w{number}", software=software_of(release))
     traffic = fleet.traffic(rate, **options)
     fleet.run(60)
     return traffic
@@ -639,7 +645,7 @@ def replace(worker: Worker, release: str) -> Worker:
         worker.fleet.run(1)
     worker.shut_down()
     worker.fleet.run(5)
-    return worker.restart(software=a_software(release))
+    return worker.restart(software=software_of(release))
 
 
 @incident(unregistered_task=30.0)

@@ -7,7 +7,7 @@ Workers count their tasks with a Meter, as real ones do, and the findings are th
 import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from tests.unit.build import FakeClock, a_check, a_gossip
 __all__ = ["Event", "Fleet", "Sender", "Task", "Worker", "a_software"]
 
 START = 1_000.0  #: monotonic seconds of the first report
+LISTED = 100  #: tasks of a queue that a report lists, `gossip_active_limit`
 STEP = 0.25  #: seconds, as between two checks of a listener
 
 
@@ -70,6 +71,9 @@ class Task:
     received_at: float = 0.0  #: by the worker that holds it
     eta: float = 0.0  #: monotonic seconds; of a task that a scene puts into `Worker.etas`
     is_stamped: bool = True  #: its header says when it was sent
+    is_urgent: bool = False  #: it overtakes the messages that wait
+    retries: int = 0  #: attempts that end in a retry before the outcome
+    countdown: float = 10.0  #: seconds until a retry
 
 
 @dataclass
@@ -108,9 +112,13 @@ class Worker:
     stalled_since: float | None = None
     drained_at: float | None = None
     is_consuming: bool = True  #: False: its consumers have stopped although it believes to consume
+    deaf: set[str] = field(default_factory=set)  #: queues whose consumer alone has stopped in this way
+    is_frozen: bool = False  #: True: stopped by SIGSTOP or with its virtual machine
     starts_tasks: bool = True  #: False: its pool does not work
     is_reporting: bool = True
     delay: float = 0.0  #: seconds by which its reports arrive late
+    loss: float = 0.0  #: share of its reports that are lost
+    clock_error: float = 0.0  #: seconds by which the clock of its host is fast
     main: float = 0.1  #: GiB of the main process
     child: float = 0.1  #: GiB of each process of its pool
     memory_limit: float | None = None  #: GiB
@@ -128,6 +136,16 @@ class Worker:
     @property
     def has_free_slot(self) -> bool:
         return len(self.runs) < self.concurrency
+
+    @property
+    def wall_clock(self) -> float:
+        """Seconds since the epoch, as far as its host knows."""
+        return self.fleet.clock.now + self.clock_error
+
+    @property
+    def is_solo_busy(self) -> bool:
+        """True while a task occupies the only process, which runs the event loop, too."""
+        return self.pool == "solo" and bool(self.runs)
 
     @property
     def memory(self) -> float:
@@ -178,7 +196,7 @@ class Worker:
 
     def _start(self, queue: str, task: Task) -> Run:
         now, series = self.fleet.clock.now, self.meter.get_series(queue, task.name)
-        series.count_started(max(0.0, now - task.sent_at) if task.sent_at else None)
+        series.count_started(max(0.0, self.wall_clock - task.sent_at) if task.sent_at else None)
         self.processed += 1
         run = Run(task, queue, now)
         self.runs.append(run)
@@ -187,12 +205,15 @@ class Worker:
     def work(self) -> None:
         """End the tasks that are due, start reserved ones, and receive others."""
         now = self.fleet.clock.now
+        if self.is_frozen:
+            self.due_at = max(self.due_at, now)
+            return
         if self.stalled_since is None:
             for run in [run for run in self.runs if now - run.started_at >= run.task.seconds]:
                 self._end(run)
         while self.starts_tasks and self.stalled_since is None and self.reserved and self.has_free_slot:
             self._start(*self.reserved.popleft())
-        if self.is_consuming and self.stalled_since is None:
+        if self.is_consuming and self.stalled_since is None and not self.is_solo_busy:
             self._receive()
         if self.is_reporting and now >= self.due_at:
             self.due_at += self.interval
@@ -203,9 +224,9 @@ class Worker:
         self.seq += 1
         delta = self.meter.collect()
         self.meter.commit(len(delta.series))
-        self.fleet.deliver(
-            self._compose(delta.series, self.meter.newest_ages(self.queues, self.fleet.clock.now)), self.delay
-        )
+        gossip = self._compose(delta.series, self.meter.newest_ages(self.queues, self.wall_clock))
+        if not self.loss or self.fleet.random.random() >= self.loss:
+            self.fleet.deliver(gossip, self.delay)
 
     def _end(self, run: Run) -> None:
         self.runs.remove(run)
@@ -213,12 +234,16 @@ class Worker:
         series, outcome, kind = self.meter.get_series(run.queue, run.task.name), run.task.outcome, run.task.kind
         if self.failures and self.fleet.random.random() < self.failures:
             outcome, kind = "failed", "AttributeError"
+        if run.task.retries:
+            outcome, kind = "retried", ""
+            self.fleet.retry(run.queue, run.task)
         series.count_ended(outcome, min(seconds, run.task.seconds), kind)
 
     def _receive(self) -> None:
         for queue in self.queues:
             waiting = self.fleet.waiting[queue]
-            while waiting and queue not in self.paused and self._has_room:
+            is_consumed = queue not in self.paused and queue not in self.deaf
+            while waiting and is_consumed and self._has_room and not self.is_solo_busy:
                 task = waiting.popleft()
                 task.received_at = self.fleet.clock.now
                 self._count_received(queue, task)
@@ -239,13 +264,14 @@ class Worker:
     def _compose(self, series: Any, newest: tuple[float | None, ...]) -> Gossip:
         now = self.fleet.clock.now
         names = tuple(dict.fromkeys(run.task.name for run in self.runs))
-        stalled_for = 0.0 if self.stalled_since is None else now - self.stalled_since
+        stalled_since = self.runs[0].started_at if self.is_solo_busy else self.stalled_since
+        stalled_for = 0.0 if stalled_since is None else now - stalled_since
         return a_gossip(
             hostname=self.hostname,
             boot=self.boot,
             seq=self.seq,
             interval=self.interval,
-            sent_at=now,
+            sent_at=self.wall_clock,
             state=self.state,
             stalled_for=stalled_for if stalled_for >= 1.5 * self.interval else 0.0,
             pool=self.pool,
@@ -304,14 +330,14 @@ class Worker:
         return a_check(
             queue,
             paused=queue in self.paused,
-            active=tuple(run.task.id for run in runs),
+            active=tuple(run.task.id for run in runs[:LISTED]),
             active_count=len(runs),
             reserved=sum(name == queue for name, _ in self.reserved),
             scheduled=self.scheduled if queue == self.queues[0] else 0,
             broadcast=self.broadcast,
-            shutdown_started_at=self.drained_at,
-            started_at=self.started_at,
-            updated_at=now,
+            shutdown_started_at=None if self.drained_at is None else self.drained_at + self.clock_error,
+            started_at=self.started_at + self.clock_error,
+            updated_at=self.wall_clock,
             tasks=tuple(
                 RunningTask(
                     names.index(run.task.name),
@@ -320,7 +346,7 @@ class Worker:
                     soft_time_limit=run.task.soft_time_limit,
                     time_limit=run.task.time_limit,
                 )
-                for run in runs
+                for run in runs[:LISTED]
             ),
         )
 
@@ -392,6 +418,7 @@ class Fleet:
         self.onset = 0.0
         self._ids = itertools.count(1)
         self._traffic: list[Callable[[], None]] = []
+        self._retries: list[tuple[float, str, Task]] = []
         self._in_transit: list[tuple[float, bytes]] = []
         self._read_at = START
         self.cluster = Cluster(self.clock)
@@ -413,8 +440,23 @@ class Fleet:
             if self.senders:
                 self.senders[0].count(queue, task.name)
             if queue not in self.missing and self.random.random() >= self.vanishing.get(queue, 0.0):
-                self.waiting[queue].append(task)
+                waiting = self.waiting[queue]
+                (waiting.appendleft if task.is_urgent else waiting.append)(task)
         return tasks
+
+    def retry(self, queue: str, task: Task) -> None:
+        """Send a task again after its countdown, as task.retry() does."""
+        at = self.clock.now + task.countdown
+        self._retries.append((at, queue, replace(task, retries=task.retries - 1, sent_at=at)))
+
+    def redeliver(self, timeout: float) -> None:
+        """Deliver messages again that a worker has held for `timeout` without an acknowledgement, as Redis does."""
+        for worker in self.workers:
+            held = [(run.queue, run.task) for run in worker.runs if run.task.acks_late]
+            for queue, task in [*held, *worker.reserved]:
+                if self.clock.now - task.received_at >= timeout:
+                    task.received_at = self.clock.now  # its entry is renewed
+                    self.waiting[queue].append(replace(task, is_redelivered=True))
 
     def add_sender(self) -> Sender:
         """Start a process that counts what it sends."""
@@ -455,6 +497,9 @@ class Fleet:
             self.clock.advance(STEP)
             for send in self._traffic:
                 send()
+            for due in [retry for retry in self._retries if retry[0] <= self.clock.now]:
+                self._retries.remove(due)
+                self.waiting[due[1]].append(due[2])
             for worker in self.random.sample(self.workers, len(self.workers)):
                 worker.work()
             for sender in list(self.senders):
@@ -485,6 +530,10 @@ class Fleet:
     def isolate(self) -> None:
         """Cut the listener off: its view is frozen."""
         self.cluster.set_isolated(self.clock.now)
+
+    def reconnect(self) -> None:
+        """End the isolation."""
+        self.cluster.clear_isolated(self.clock.now)
 
     def deliver(self, gossip: Gossip, delay: float) -> None:
         self.deliver_body(encode(gossip), delay)

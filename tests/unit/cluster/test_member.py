@@ -39,6 +39,10 @@ class Host:
         return [gossip.boot for gossip in self.member.gossips[1:]]
 
     @property
+    def earlier_losses(self) -> list[str]:
+        return [gossip.boot for gossip in self.member.view("online", NOW).earlier_losses]
+
+    @property
     def replaced(self) -> Gossip | None:
         return self.member.view("online", NOW).replaced
 
@@ -254,6 +258,20 @@ def test_reports_are_those_of_each_instance_and_of_the_previous_one_each_once() 
 
 def test_a_report_from_the_future_has_no_negative_age() -> None:
     assert Host(A).member.view("online", NOW - 0.5).age == 0.0
+
+
+def test_instances_that_were_lost_are_told_for_ten_minutes_but_none_that_shut_down() -> None:
+    host = Host(A, active=0)
+    host.update(B, 1.0, interval=1000.0)
+    assert host.earlier_losses == []
+    host.wait(3.625)
+    assert host.earlier_losses == [A]
+    host.update(C, 5.0, interval=1000.0)
+    host.update(B, 5.5, interval=1000.0, state="offline")
+    host.wait(60.0)
+    assert host.earlier_losses == [A]
+    host.wait(700.0)
+    assert host.earlier_losses == []
 
 
 def test_one_that_had_no_tasks_left_none_behind() -> None:

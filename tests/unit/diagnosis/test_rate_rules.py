@@ -86,6 +86,23 @@ def test_a_wait_that_is_short_as_ever_or_for_want_of_slots_is_none(
     assert found(of_waits(latest, before), **fields) == []
 
 
+def test_nothing_is_compared_with_a_time_before_the_listener_started() -> None:
+    windows = of_waits(a_throughput(waits=10, wait=30.0), a_throughput())
+    assert found(windows, listening_for=659.0) == [], "clocks that always differed, or a rate limit as ever"
+    (one,) = found(windows, listening_for=661.0)
+    assert one.kind == "wait_grows" and "compared" not in one.text
+
+
+def test_slots_of_a_worker_that_consumes_nothing_are_not_free() -> None:
+    windows = of_waits(a_throughput(waits=10, wait=30.0), a_throughput(waits=100, wait=1.0))
+    idle = WorkerView(a_gossip(hostname="w1", checks=(a_check("mail"),)), "online", heard_at=1000.0)
+    busy = WorkerView(a_gossip(hostname="w2", active=4, checks=(a_check("mail"),)), "online", heard_at=1000.0)
+    for backlog, kinds in ((5, []), (0, ["wait_grows"]), (None, ["wait_grows"])):
+        view = View((idle, busy), build_queue_views([idle, busy], {"mail": backlog}), taken_at=1000.0)
+        inputs = RuleInput(view, listening_for=700.0, throughput={"mail": windows})
+        assert [one.kind for one in wait_grows(inputs)] == kinds
+
+
 # For how long each must last; tests with real workers shorten it.
 
 

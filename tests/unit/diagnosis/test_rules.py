@@ -19,7 +19,8 @@ TOTALS = {"reserved": "reserved", "active": "active_count", "scheduled": "schedu
 def a_worker(hostname: str = "w1", state: str = "online", queue: str = "mail", **fields: Any) -> WorkerView:
     names = ("paused", "reserved", "active_count", "scheduled", "broadcast")
     check = {name: fields.pop(name) for name in names if name in fields}
-    extra = {name: fields.pop(name) for name in ("rivals", "replaced", "state_since") if name in fields}
+    names = ("rivals", "replaced", "state_since", "earlier_losses")
+    extra = {name: fields.pop(name) for name in names if name in fields}
     totals = {name: check.get(key, 0) for name, key in TOTALS.items()}
     ids = tuple(f"id-{n}" for n in range(totals["active"]))
     gossip = a_gossip(hostname=hostname, checks=(a_check(queue, active=ids, **check),), **{**totals, **fields})
@@ -369,6 +370,16 @@ def test_many_workers_that_are_lost_at_once_share_a_finding(count: int) -> None:
     assert {one.kind for one in told} == {"worker_lost"} and len(told) == (3 if count == 3 else 1)
     if count == 40:
         assert told[0].subject == "listener" and "40 workers" in told[0].text and "w09 and 30 more" in told[0].text
+
+
+def test_a_worker_that_is_lost_and_started_again_and_again_is_reported() -> None:
+    lost = tuple(msgspec.structs.replace(a_worker().gossip, boot=boot * 16) for boot in "bcd")
+    (one,) = found(a_worker(earlier_losses=lost))
+    assert (one.kind, one.severity, one.subject) == ("worker_lost", WARNING, "w1")
+    assert "w1 has ended 3 times within ten minutes without shutting down" in one.text
+    assert one.suppressed_by == ("lost_with_tasks",)
+    assert kinds(a_worker(earlier_losses=lost[:2])) == [], "someone has restarted it twice"
+    assert kinds(a_worker(state="offline", earlier_losses=lost)) == []
 
 
 def test_tasks_that_a_cold_shutdown_cut_off_are_named() -> None:

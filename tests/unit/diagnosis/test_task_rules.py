@@ -282,5 +282,14 @@ def test_instances_that_were_replaced_count_as_lost_unless_they_shut_down() -> N
     assert "poison" not in {kind for kind, *_ in kinds(replace(a_worker(), replaced=shut_down), other)}
 
 
+def test_instances_of_one_hostname_that_were_lost_one_after_the_other_count_each() -> None:
+    """A container that is started again has the same hostname: it may never be missing for long."""
+    lost = [msgspec.structs.replace(a_worker(30.0).gossip, boot=boot * 16) for boot in "bc"]
+    assert ("poison", CRITICAL, "mail") in kinds(replace(a_worker(), earlier_losses=tuple(lost)))
+    assert "poison" not in {kind for kind, *_ in kinds(replace(a_worker(), earlier_losses=(lost[0],)))}
+    once = replace(a_worker(), earlier_losses=(lost[0],), replaced=lost[0])
+    assert "poison" not in {kind for kind, *_ in kinds(once)}, "an instance counts once"
+
+
 def test_a_task_of_one_lost_worker_is_no_poison() -> None:
     assert {kind for kind, *_ in kinds(a_worker(30.0, state="lost"), a_twin(20.0))} == {"lost_with_tasks"}
