@@ -3,11 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
+import httpx
 import pytest
 from kombu import Connection, Exchange, Queue
 
@@ -17,7 +21,8 @@ from tests.support.commands import commanded, ended
 from tests.support.exporting import exporting
 from tests.support.refusals import refusal
 from tests.support.spill import CANARY
-from tests.support.workers import REPOSITORY, Project
+from tests.support.workers import QUIET, REPOSITORY, Project
+from tests.web.web_command import running_dashboard
 
 
 class Wire:
@@ -132,6 +137,97 @@ def test_nothing_that_a_task_carries_is_in_a_gossip_or_in_what_is_made_of_it(pro
     leaks = {(place, secret) for place, text in shown.items() for secret in secrets if secret in text}
     assert leaks == set()
     assert "Indiscreet" in shown["watch --json"] and "body 5" in shown
+
+
+DETAILS = (  #: what must have been published before the end of the test
+    *(b'"software":{', b'"release":"v42"', b'"resources":[', b'"stack":[', b'"held":[', b'"newest":[', b'"sent":{'),
+    *(b'"undecodable":', b'"reserved_tasks":', b'"scheduled_tasks":', b'"spill.unknown"', b'"names":['),
+)
+PATHS = ("workers", "queues", "tasks", "findings", "series", "throughput", "balance", "openapi.json")
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_no_detail_that_is_reported_of_a_worker_carries_what_it_was_given(
+    redis_project: Project, pool: str, tmp_path: Path
+) -> None:
+    """Running and waiting tasks, messages that are held, stacks, software, resources, and counts of senders."""
+    project, folder = redis_project, tmp_path / f"{CANARY}-folder"
+    address = project.broker_url.rpartition("@")[2].removeprefix("redis://")
+    folder.mkdir()
+    shutil.copy(REPOSITORY / "tests" / "support" / "spill.py", folder / "spilled.py")
+    project.broker_url = f"redis://default:{CANARY}-password@{address}"  # its default user accepts any password
+    project.conf["broker_transport_options"] = {**project.conf["broker_transport_options"], "visibility_timeout": 20}
+    private = {"shop_password": f"{CANARY}-setting", "result_backend": f"file://{folder}", "shop_list": [CANARY] * 3}
+    project.folder, project.install = folder, {"interval": 0.5, "release": "v42", "count_sent": True}
+    project.conf |= private
+    project.extra_environment = {
+        "GOSSIP_TEST_IMPORT": "spilled",
+        "PYTHONPATH": os.pathsep.join((str(folder), str(REPOSITORY))),
+        "DJANGO_SECRET_KEY": f"{CANARY}-environment",
+    }
+    try:
+        with (
+            wire_of(project) as wire,
+            running_dashboard(project) as dashboard,
+            exporting(project) as exporter,
+            project.worker(*QUIET, pool=pool, concurrency=3) as worker,
+        ):
+            give_secrets(project)
+
+            def is_told() -> None:
+                told = b"".join(wire.bodies)
+                assert [detail for detail in DETAILS if detail not in told] == []
+                assert b"spilled:block:" in told, "no stack of the blocked event loop"
+
+            eventually(is_told, timeout=60, every=0.5)
+            shown = {path: httpx.get(f"{dashboard.url}api/{path}", timeout=5).text for path in PATHS}
+            hostname = quote(worker.node)
+            shown |= {
+                "worker": httpx.get(f"{dashboard.url}api/workers/0/{hostname}", timeout=5).text,
+                "queue": httpx.get(f"{dashboard.url}api/queues/0/{project.queues[0]}", timeout=5).text,
+                "metrics": exporter.text(),
+                "status": project.gossip("status", "--tasks", "--balance").stdout,
+                "status --json": project.gossip("status", "--json", "--tasks", "--balance").stdout,
+                "inspect gossip": project.celery("inspect", "gossip", "--json", "-d", worker.node).stdout,
+                "log": "\n".join(line for line in worker.output.splitlines() if "celery-gossip: " in line),
+            }
+            (_, web_log), (_, exporter_log) = dashboard.stop(), exporter.stop(signal.SIGTERM)
+            shown |= {"log of the dashboard": web_log, "log of the exporter": exporter_log}
+            shown |= {f"message {number}": raw.decode() for number, raw in enumerate(wire.raw)}
+            shown |= {f"body {number}": raw.decode() for number, raw in enumerate(wire.bodies)}
+    finally:
+        for name in private:
+            project.conf.pop(name)
+    assert "spilled.hold" in shown["worker"] and "spilled.hold" in shown["status --json"], "nothing is shown"
+    secrets = {CANARY, str(tmp_path), str(REPOSITORY), os.path.expanduser("~/"), *environment_values(project)}
+    leaks = {(place, secret) for place, text in shown.items() for secret in secrets if secret in text}
+    assert leaks == set()
+
+
+def give_secrets(project: Project) -> None:
+    """Send tasks that run, wait, fail, are retried, have an ETA, are unknown, and bytes that are no task."""
+    arguments: dict[str, Any] = {
+        "args": (f"{CANARY}-arg", {f"{CANARY}-key": 1}),
+        "kwargs": {f"{CANARY}_kwarg": f"{CANARY}-value"},
+        "headers": {f"{CANARY}-header": f"{CANARY}-header-value"},
+        "shadow": f"{CANARY}-shadow",
+        "queue": project.queues[0],
+    }
+    with project.app() as app, app.connection_for_write() as connection:
+        for name in ("spilled.keep", "spilled.blurt", "spilled.again", "spill.unknown"):
+            app.send_task(name, connection=connection, **arguments)
+        app.send_task("spilled.keep", connection=connection, countdown=600, **arguments)
+        for _ in range(6):
+            app.send_task("spilled.hold", connection=connection, **arguments)
+        with connection.Producer(serializer="raw") as producer:
+            producer.publish(
+                f"{{{CANARY}-body".encode(),
+                routing_key=project.queues[0],
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers={"task": "spilled.keep", "id": str(uuid4()), f"{CANARY}-header": CANARY},
+            )
 
 
 def environment_values(project: Project) -> set[str]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.workers import REPOSITORY, Project
+from tests.support.workers import Project
 
 __all__ = ["commanded", "ended"]
 
@@ -15,7 +15,7 @@ def commanded(project: Project, *arguments: str) -> Iterator["subprocess.Popen[s
     """It runs; killed at the end if it still does."""
     with subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", project.module, "gossip", *arguments],
-        cwd=REPOSITORY,
+        cwd=project.folder,
         env=project.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -30,5 +30,5 @@ def commanded(project: Project, *arguments: str) -> Iterator["subprocess.Popen[s
 def ended(process: "subprocess.Popen[str]", by: int) -> tuple[int, str]:
     """End it by this signal; the exit code, and what it wrote to stderr."""
     process.send_signal(by)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=30)
     return process.returncode, errors

@@ -11,10 +11,13 @@ import pytest
 
 from tests.support.workers import REPOSITORY, Project
 
-__all__ = ["BEFORE_SERIES", "FIRST", "ancient_project", "source_of"]
+__all__ = ["BEFORE_DETAILS", "BEFORE_SERIES", "FIRST", "ancient_project", "source_of"]
 
 FIRST = "084e72599d8259e5cd4a95ff12cf81d825bfb10d"  #: the first that gossips
 BEFORE_SERIES = "3a06dd302bc78e7dd1062b9a5b5d480614509a10"  #: the last whose gossip told nothing of how tasks fare
+
+#: The last whose workers reported nothing of single tasks, resources, software and ages; its senders did not count.
+BEFORE_DETAILS = "b5bc2cdc436c4626b9199a516a45cc8f51472122"
 
 
 class AncientProject(Project):
