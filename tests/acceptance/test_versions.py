@@ -106,10 +106,12 @@ def send_counted(project: Project, queue: str) -> None:
 
 
 def both_workers(listener: Listener) -> dict[str, WorkerView]:
-    """The workers by hostname, once each runs two tasks, and the new one has reported everything."""
+    """The workers by hostname, once each is as busy as BUSY says, and the new one has reported everything."""
     workers = {worker.hostname: worker for worker in listener.view().workers}
-    assert [worker.active for worker in workers.values()] == [2, 2], workers
-    assert any(worker.resources is not None and worker.gossip.newest for worker in workers.values())
+    busy = [{name: getattr(worker.gossip, name) for name in TOTALS} for worker in workers.values()]
+    assert busy == [BUSY, BUSY], workers
+    assert any(worker.resources is not None and worker.software is not None for worker in workers.values())
+    assert any(worker.gossip.newest and worker.gossip.scheduled_tasks for worker in workers.values())
     return workers
 
 
