@@ -317,15 +317,15 @@ def a_worker_is_killed_in_a_fleet_with_wrong_clocks(fleet: Fleet) -> None:
     fleet.run(20)
 
 
-@incident(will_be_redelivered=120.0, runs_twice=130.0)
+@incident(will_be_redelivered=60.0, runs_twice=200.0)
 def tasks_run_for_longer_than_the_visibility_timeout(fleet: Fleet) -> None:
     for number in range(3):
-        fleet.add(f"w{number}", software=a_software(visibility_timeout=60.0))
+        fleet.add(f"w{number}", concurrency=16, software=a_software(visibility_timeout=60.0))
     fleet.run(10)
     fleet.begin()
     fleet.always(lambda passed: fleet.redeliver(60.0))
-    fleet.send(count=2, name="shop.render", seconds=100.0, acks_late=True)
-    fleet.run(150)
+    fleet.send(count=2, name="shop.render", seconds=200.0, acks_late=True)
+    fleet.run(230)
 
 
 @incident(all_paused=6.0)
@@ -711,7 +711,7 @@ def pods_come_and_go_every_few_seconds(fleet: Fleet) -> None:
 
 @healthy
 def long_tasks_by_design_occupy_every_slot_and_nothing_waits(fleet: Fleet) -> None:
-    fleet.add("w1", prefetch=4, interval=10.0)
+    fleet.add("w1", prefetch=4, interval=4.0)
     fleet.send(count=4, name="shop.encode", seconds=1500.0)
     fleet.run(1550)
 
