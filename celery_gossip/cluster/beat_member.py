@@ -21,6 +21,7 @@ __all__ = ["MAX_BEATS", "MAX_ENTRIES", "BeatMember", "BeatMembership", "BeatTran
 
 MAX_BEATS = 100  #: beat processes in the view; a live one is never evicted for an unknown one
 MAX_ENTRIES = 5000  #: entries of all of them
+UNREPLACED_RETENTION = 86_400.0  #: seconds for which a process is retained that was the last one of its app
 _MAX_RIVAL_ENTRIES = 20  #: entries kept of an instance that is not the current one
 
 
@@ -44,6 +45,10 @@ class _BeatInstance(Instance[Beat]):
     def is_active(self) -> bool:
         """True if it sends: not if it waits for the lock of its scheduler."""
         return self.report.holds_lock is not False and super().is_active
+
+
+def _app_of(name: str) -> str:
+    return name.partition("\0")[2]
 
 
 class BeatMember(StateMachine[_BeatInstance]):
@@ -162,6 +167,13 @@ class BeatMembership(Roster[BeatMember]):
 
     def _max_members(self) -> int:
         return MAX_BEATS
+
+    def _is_retained(self, name: str, now: float) -> bool:
+        """Return True if no other beat process of its app runs: its schedule is perhaps not sent any more."""
+        if now - self.members[name].since > UNREPLACED_RETENTION:
+            return False
+        app = _app_of(name)
+        return not any(_app_of(other) == app for other in self.members if other not in self._gone)
 
     def _on_removed(self, name: str) -> None:
         self._shares.release(name)

@@ -126,6 +126,10 @@ class BeatView:
         """Number of entries that it knows, but that no report received so far contains."""
         return max(0, self.report.entry_count - len(self.entries))
 
+    def next_due_in(self, now: float) -> float | None:
+        """Return the seconds until its next entry is due at this monotonic time; None if unknown."""
+        return self.entries[0].due_in(now) if self.entries else None
+
     def entry(self, name: str) -> EntryView | None:
         """Return the entry with this name; None if it was not reported."""
         return self._entries_by_name.get(name)

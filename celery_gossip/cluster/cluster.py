@@ -206,6 +206,11 @@ class Cluster:
         with self._lock:
             return tuple(self._balance.rows(view, backlogs))
 
+    def counted_hostnames(self) -> frozenset[str]:
+        """Return the hostnames of workers that have reported counts of tasks."""
+        with self._lock:
+            return frozenset(self.statistics.counted_hostnames)
+
     def sent_totals(self) -> dict[tuple[str, str], int]:
         """Return `{(queue, task): tasks sent}`, as far as processes count them; the queue is empty if unknown."""
         with self._lock:

@@ -45,11 +45,12 @@ class Roster(Generic[_Member]):
         return None
 
     def remove_expired(self, now: float) -> None:
-        """Remove members that have been offline or lost for GONE_RETENTION."""
+        """Remove members that have been offline or lost for longer than they are retained."""
         for name in list(self._gone):
             if now - self.members[name].since <= GONE_RETENTION:
                 return
-            self._remove(name)
+            if not self._is_retained(name, now):
+                self._remove(name)
 
     def _has_place(self, *, is_verified: bool | None) -> bool:
         """Return True if a member may be added, after the removal of another one if necessary."""
@@ -86,6 +87,10 @@ class Roster(Generic[_Member]):
         self._gone.pop(name, None)
         del self.members[name]
         self._on_removed(name)
+
+    def _is_retained(self, name: str, now: float) -> bool:
+        """Return True if this member stays in the view although it has been gone for GONE_RETENTION."""
+        return False
 
     def _on_discard(self, name: str) -> None:
         """Do what is due before a verified member replaces an unverified one."""

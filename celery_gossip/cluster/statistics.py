@@ -47,6 +47,7 @@ _WINDOWS = ((15.0, 0.0), (60.0, 0.0), (660.0, 60.0))  #: start and end, in secon
 _RUNTIME_WINDOWS = (60.0, 600.0, MAX_WINDOW)  #: seconds, of mean_runtime()
 _MIN_RUNTIMES = 20  #: tasks for which a window is long enough
 _MAX_FAILING = 10_000  #: entries of the history of failures by queue and task
+_MAX_RECEIVED = 10_000  #: task names whose latest receipt is remembered
 _COPIED_AT_ONCE = 100  #: totals copied while the lock is held; takes less than a millisecond
 _RECEIVED, _STARTED, _SUCCEEDED, _FAILED = map(COUNTS.index, ("received", "started", "succeeded", "failed"))
 _SEPARATOR = "\n"  #: between queue and task; names are printable, so neither contains it
@@ -67,6 +68,7 @@ class TaskStatistics:
         self._failures = History(_MAX_FAILING)
         self._releases = ReleaseOutcomes()
         self._unknown = UnknownTasks()
+        self._received_at: dict[str, float] = {}  #: by task name
 
     def start(self, now: float) -> None:
         """Count tasks from now on. Further calls have no effect."""
@@ -83,6 +85,8 @@ class TaskStatistics:
         for (hostname, queue, task), delta in self._counters.deltas(gossip, now, listening_since):
             for by, name in (("queue", queue), ("task", task), ("worker", hostname), ("fleet", "")):
                 self._histories[by].add(name, delta, now)
+            if delta.counts[_RECEIVED] and (task in self._received_at or len(self._received_at) < _MAX_RECEIVED):
+                self._received_at[task] = now
             failed, is_unknown_task = delta.counts[_FAILED], False
             if failed:
                 self._failures.add(f"{queue}{_SEPARATOR}{task}", _failures_only(delta), now)
@@ -187,6 +191,14 @@ class TaskStatistics:
                 runtimes[name] = total.throughput(MAX_WINDOW).runtime
         return runtimes
 
+    def received_at(self, tasks: Iterable[str]) -> dict[str, float]:
+        """Return when a worker last reported to have received a task of these names, `{task name: monotonic time}`.
+
+        Names of which no task was received since start() are left out.
+        """
+        with self._lock:
+            return {name: self._received_at[name] for name in tasks if name in self._received_at}
+
     def mean_runtime(self, queue: str) -> float | None:
         """Return the mean seconds that a task of this queue takes; None if none has ended in the last three hours.
 
@@ -220,6 +232,11 @@ class TaskStatistics:
     def dropped_series(self) -> int:
         """Number of times that a series or histogram bucket was left out because of a limit."""
         return self._counters.dropped
+
+    @property
+    def knows_receipts(self) -> bool:
+        """False if a task that is not in received_at() may have been received, because of a limit."""
+        return not self._counters.dropped and len(self._received_at) < _MAX_RECEIVED
 
     @property
     def counted_hostnames(self) -> Collection[str]:

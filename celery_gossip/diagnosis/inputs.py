@@ -1,7 +1,7 @@
 """RuleInput: everything that the rules evaluate, and PendingFinding: what a rule returns. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -28,6 +28,7 @@ __all__ = [
     "FindingKind",
     "PendingFinding",
     "QueueConsumer",
+    "Receipts",
     "RuleInput",
     "Severity",
     "TaskRun",
@@ -99,6 +100,15 @@ class TaskRun(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True)
+class Receipts:
+    """Which tasks workers have received, as far as they count."""
+
+    received_at: Mapping[str, float]  #: `{task name: time of the latest report of a receipt}`, of tasks of schedules
+    counted: Collection[str] = ()  #: hostnames of workers that count tasks
+    is_complete: bool = True  #: False if the listener has left out counts because of a limit
+
+
+@dataclass(frozen=True)
 class RuleInput:
     """State of a fleet at one moment, as a listener knows it."""
 
@@ -120,6 +130,8 @@ class RuleInput:
 
     #: Tasks that were sent to each queue and what became of them, as far as processes count what they send.
     balance: tuple[QueueBalance, ...] = ()
+    app_entries: int = 0  #: entries of `beat_schedule` in the settings of the listener's app
+    receipts: Receipts | None = None  #: None without beat processes
 
     def adjusted(self, pending: PendingFinding) -> PendingFinding | None:
         """Return the result of a rule with the settings of its subject; None if that kind is muted."""

@@ -45,6 +45,9 @@ class Thresholds:
     memory_share: float = 0.9  #: share of the memory limit from which a worker is near it
     climb_share: float = 0.2  #: share by which memory must rise over six periods
     void_tasks: int = 5  #: sent tasks that must be missing from a queue
+    overdue_seconds: float = 10.0  #: seconds by which an entry of a schedule may be late
+    overdue_share: float = 0.1  #: share of its period by which it may be late; 300 s at most
+    unreceived_sends: int = 3  #: sends of an entry without a worker that received its task
 
 
 #: Lowest and highest value of each threshold.
@@ -67,6 +70,9 @@ _BOUNDS = {
     "memory_share": (0.01, 1.0),
     "climb_share": (0.01, 1000.0),
     "void_tasks": (1, 1_000_000_000),
+    "overdue_seconds": (1.0, _MAX_SECONDS),
+    "overdue_share": (0.0, 1.0),
+    "unreceived_sends": (1, 20),
 }
 
 

@@ -10,6 +10,8 @@ from typing import get_args
 from celery_gossip.diagnosis import (
     age_rules,
     balance_rules,
+    beat_rules,
+    entry_rules,
     listener_rules,
     queue_rules,
     rate_rules,
@@ -20,7 +22,7 @@ from celery_gossip.diagnosis import (
 )
 from celery_gossip.diagnosis.inputs import FindingKind, PendingFinding, RuleInput
 
-__all__ = ["KINDS", "QUEUE_KINDS", "pending_findings"]
+__all__ = ["BEAT_KINDS", "KINDS", "QUEUE_KINDS", "pending_findings"]
 
 
 def pending_findings(inputs: RuleInput) -> Iterator[PendingFinding]:
@@ -61,6 +63,12 @@ _RULES: tuple[Callable[[RuleInput], Iterable[PendingFinding]], ...] = (
     resource_rules.near_memory_limit,
     resource_rules.memory_climbs,
     balance_rules.sent_into_the_void,
+    beat_rules.no_beat,
+    beat_rules.two_beats,
+    beat_rules.beat_stalled,
+    entry_rules.entry_overdue,
+    entry_rules.entry_fails,
+    entry_rules.sent_never_started,
     queue_rules.backlog_unknown,
     listener_rules.mixed_versions,
     listener_rules.wrong_signature,
@@ -89,4 +97,9 @@ QUEUE_KINDS = frozenset[FindingKind](
         "sent_into_the_void",
         "backlog_unknown",
     }
+)
+
+#: Kinds whose subject is the hostname of a beat process or the name of an entry of its schedule (or `listener`).
+BEAT_KINDS = frozenset[FindingKind](
+    {"no_beat", "two_beats", "beat_stalled", "entry_overdue", "entry_fails", "sent_never_started"}
 )

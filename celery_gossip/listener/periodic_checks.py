@@ -7,9 +7,9 @@ from celery_gossip.cluster.cluster import BeatTransition, Cluster, Transition
 from celery_gossip.cluster.release_outcomes import ReleaseOutcome
 from celery_gossip.cluster.throughput import Distribution, ThroughputWindows
 from celery_gossip.cluster.unknown_tasks import UnknownTask
-from celery_gossip.cluster.view import GONE
+from celery_gossip.cluster.view import GONE, View
 from celery_gossip.diagnosis.diagnosis import Diagnosis
-from celery_gossip.diagnosis.inputs import RuleInput
+from celery_gossip.diagnosis.inputs import Receipts, RuleInput
 from celery_gossip.diagnosis.rule_settings import RuleSettings
 from celery_gossip.listener.events import EventDispatcher
 from celery_gossip.listener.queue_length_thread import QueueLengthThread
@@ -39,6 +39,7 @@ class PeriodicChecks:
     ) -> None:
         self.diagnosis = Diagnosis()
         self.settings = RuleSettings()  #: of the findings
+        self.app_entries = 0  #: entries of `beat_schedule` in the settings of the listener's app
         self._loop = loop
         self._cluster = cluster
         self._queue_lengths = queue_lengths
@@ -115,9 +116,21 @@ class PeriodicChecks:
             unreadable_queues=self._queue_lengths.unreadable(view),
             settings=self.settings,
             balance=self._cluster.update_balance(view, now),
+            app_entries=self.app_entries,
+            receipts=self._receipts(view),
         )
         usual_runtimes.update(self._usual_runtimes(inputs, now))  # of the tasks that these inputs list
         return inputs
+
+    def _receipts(self, view: View) -> Receipts | None:
+        """Return when tasks of the schedules were received last; None without a beat process."""
+        if not view.beats:
+            return None
+        statistics = self._cluster.statistics
+        tasks = {entry.task for beat in view.beats for entry in beat.entries}
+        return Receipts(
+            statistics.received_at(tasks), self._cluster.counted_hostnames(), is_complete=statistics.knows_receipts
+        )
 
     def _usual_runtimes(self, inputs: RuleInput, now: float) -> dict[str, Distribution]:
         """Return the runtimes of those task names of which a task has run for some time. Each is read once a minute."""

@@ -11,6 +11,7 @@ from typing import Any
 from celery_gossip.cluster.cluster import Cluster
 from celery_gossip.diagnosis.diagnosis import Diagnosis, Finding
 from celery_gossip.diagnosis.rule_settings import RuleSettings
+from celery_gossip.listener.configured_schedule import count_schedule_entries
 from celery_gossip.listener.events import EventDispatcher
 from celery_gossip.listener.message_handler import MessageHandler
 from celery_gossip.listener.periodic_checks import PeriodicChecks
@@ -115,6 +116,7 @@ class ReceivingThread(SupervisedThread):
         self._handler = MessageHandler(self._cluster, loop.echo, self._rejections, self._events)
         self._checks = PeriodicChecks(loop, self._cluster, self._queue_lengths, self._rejections, self._events)
         self._checks.settings = self._rules
+        self._checks.app_entries = count_schedule_entries(self.app)
 
     def _run_once(self) -> None:
         self._loop.run(self._handler, self._checks)

@@ -17,6 +17,7 @@ from celery_gossip.cluster.isolation import IsolationDetector
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.listener.periodic_checks import PeriodicChecks
 from celery_gossip.wire.encoding import encode, encode_echo
+from celery_gossip.wire.messages import Beat as BeatReport
 from celery_gossip.wire.messages import (
     Echo,
     Gossip,
@@ -30,9 +31,10 @@ from celery_gossip.wire.messages import (
 )
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.sent_table import SentTable
+from tests.incidents.beat import Beat, Entry
 from tests.unit.build import FakeClock, a_check, a_gossip
 
-__all__ = ["Event", "Fleet", "Sender", "Task", "Worker", "a_software"]
+__all__ = ["Beat", "Entry", "Event", "Fleet", "Sender", "Task", "Worker", "a_software"]
 
 START = 1_000.0  #: monotonic seconds of the first report
 LISTED = 100  #: tasks of a queue that a report lists, `gossip_active_limit`
@@ -410,6 +412,8 @@ class Fleet:
         self.unreadable: dict[str, str] = {}
         self.rejections: dict[str, str] = {}
         self.senders: list[Sender] = []  #: the first of them sends what send() sends
+        self.beats: list[Beat] = []
+        self.app_entries = 0  #: entries of `beat_schedule` in the settings of the listener's app
         self.vanishing: dict[str, float] = {}  #: share of the messages to these queues that vanish
         self.missing: set[str] = set()  #: queues that do not exist
         self.reads_backlogs = True
@@ -464,6 +468,12 @@ class Fleet:
         self.senders.append(sender)
         return sender
 
+    def add_beat(self, hostname: str = "celerybeat@web1", *entries: Entry, **options: Any) -> Beat:
+        """Start a beat process with these entries."""
+        beat = Beat(self, hostname, {entry.name: entry for entry in entries}, **options)
+        self.beats.append(beat)
+        return beat
+
     def traffic(self, rate: float, queue: str = "mail", **options: Any) -> Callable[..., None]:
         """Send tasks steadily, `rate` per second; calling the result changes the rate and the options."""
         stream = {"rate": rate, "owed": 0.0, "options": options}
@@ -500,6 +510,8 @@ class Fleet:
             for due in [retry for retry in self._retries if retry[0] <= self.clock.now]:
                 self._retries.remove(due)
                 self.waiting[due[1]].append(due[2])
+            for beat in list(self.beats):
+                beat.work()
             for worker in self.random.sample(self.workers, len(self.workers)):
                 worker.work()
             for sender in list(self.senders):
@@ -548,6 +560,8 @@ class Fleet:
             message = decode(body)
             if isinstance(message, Gossip):
                 self._note(self.cluster.apply_gossip(message, self.clock.now))
+            elif isinstance(message, BeatReport):
+                self._note(self.cluster.apply_beat(message, self.clock.now))
             else:
                 self.cluster.apply_sent(message, self.clock.now)
 
@@ -564,7 +578,9 @@ class Fleet:
         rejections: Any = SimpleNamespace(
             exchange="celery_gossip", counts=Counter(self.rejections.keys()), recent=lambda now: self.rejections
         )
-        return PeriodicChecks(loop, self.cluster, queue_lengths, rejections, events)
+        checks = PeriodicChecks(loop, self.cluster, queue_lengths, rejections, events)
+        checks.app_entries = self.app_entries
+        return checks
 
     def _emit(self, name: str, finding: Finding) -> None:
         self.events.append(Event(self.clock.now - START, name == "finding_raised", finding))

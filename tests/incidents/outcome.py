@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.incidents import beats as beats  # noqa: PLC0414 - adds situations
 from tests.incidents import sent as sent  # noqa: PLC0414 - adds situations
 from tests.incidents import unforeseen as unforeseen  # noqa: PLC0414 - adds situations
 from tests.incidents.catalogue import SITUATIONS, Situation

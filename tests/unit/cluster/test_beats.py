@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from celery_gossip.cluster import beat_member
-from celery_gossip.cluster.beat_member import MAX_BEATS, MAX_ENTRIES
+from celery_gossip.cluster.beat_member import MAX_BEATS, MAX_ENTRIES, UNREPLACED_RETENTION
 from celery_gossip.cluster.beat_view import BEAT_STATES, BeatView, EntryView
 from celery_gossip.cluster.cluster import GONE_RETENTION, Cluster
 from celery_gossip.cluster.schedule_entries import MAX_HISTORY
@@ -88,13 +88,26 @@ def test_a_beat_that_stops_reporting_is_suspect_then_lost_and_recovers(ear: Ear)
     assert ear.told[3:] == ["online"]
 
 
-def test_a_beat_that_ended_is_offline_and_leaves_the_view_after_ten_minutes(ear: Ear) -> None:
+def test_a_beat_that_ended_is_offline_and_leaves_the_view_after_ten_minutes_if_another_one_runs(ear: Ear) -> None:
     ear.hear()
     ear.hear(state="offline")
     ear.wait(60.0)
     assert ear.told == ["online", "offline"]
+    ear.cluster.apply_beat(a_beat(hostname="other", interval=3600.0), ear.clock.now)
     ear.wait(GONE_RETENTION)
-    assert ear.cluster.beats() == ()
+    assert [one.hostname for one in ear.cluster.beats()] == ["other"]
+
+
+@pytest.mark.parametrize("app", [None, "blog"])
+def test_the_last_beat_of_an_app_stays_in_the_view_for_a_day(ear: Ear, app: str | None) -> None:
+    ear.hear()
+    ear.hear(state="offline")
+    if app:
+        ear.cluster.apply_beat(a_beat(hostname="other", app=app, interval=86_400.0), ear.clock.now)
+    ear.wait(UNREPLACED_RETENTION)
+    assert "offline" in {one.state for one in ear.cluster.beats()}
+    ear.wait(2.0)
+    assert "offline" not in {one.state for one in ear.cluster.beats()}
 
 
 def test_two_instances_with_one_name_are_a_conflict_until_one_of_them_ends(ear: Ear) -> None:
