@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-__all__ = ["format_age_range", "format_bytes", "format_duration", "format_percent", "join_names", "round_age"]
+__all__ = [
+    "format_age_range",
+    "format_bytes",
+    "format_duration",
+    "format_percent",
+    "format_wait",
+    "join_names",
+    "round_age",
+]
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -32,6 +40,16 @@ def format_duration(seconds: float | None) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.3g}ms"
     return f"{seconds:.3g}s" if seconds < 100 else f"{seconds / 60:.0f}m"
+
+
+def format_wait(seconds: float) -> str:
+    """Return a time of up to months in its largest unit, as in `12s`, `59m`, `47h` or `20d`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f}s"
+    for limit, size, unit in ((5970.0, 60.0, "m"), (356_400.0, 3600.0, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds / 86_400:.0f}d"
 
 
 def format_age_range(least: float | None, greatest: float | None) -> str:

@@ -7,13 +7,14 @@ import base64
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
 from celery_gossip.cli.secret_file import read_secret_lines
-from celery_gossip.console.dashboard_report import BALANCE, PATHS, report_from, running_paths
+from celery_gossip.console.dashboard_report import BALANCE, BEATS, PATHS, report_from, running_paths
 from celery_gossip.console.report import Answer, Report, SourceRow
 from celery_gossip.errors import GossipError, InvalidOption
 from celery_gossip.printable import printable
@@ -37,6 +38,10 @@ _Value = TypeVar("_Value")
 
 class _Unavailable(GossipError):
     """The dashboard cannot be asked."""
+
+
+class _Missing(_Unavailable):
+    """The dashboard has no such path."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -123,7 +128,7 @@ def ask_dashboard(  # noqa: PLR0913 - one argument for each option of the comman
     return Answer(report=report, objects={"server": url, **rows})
 
 
-_NO_ROWS: dict[str, Any] = {"sources": [], "workers": [], "queues": [], "findings": []}
+_NO_ROWS: dict[str, Any] = {name: [] for name in ("sources", "workers", "queues", "findings", "beats", "schedule")}
 
 
 def _report(
@@ -131,6 +136,8 @@ def _report(
 ) -> tuple[Report, dict[str, Any]]:
     opener = build_opener(_NoRedirects)
     answers = {path: _fetch(opener, url + path, auth, timeout) for path in paths}
+    with suppress(_Missing):
+        answers[BEATS] = _fetch(opener, url + BEATS, auth, timeout)
     try:
         return report_from(answers, least_listened)
     except ValueError as exc:
@@ -177,6 +184,8 @@ def _refused(exc: HTTPError, *, has_credentials: bool) -> NoReturn:
         raise _Unavailable(f"{exc.code}: {found}{expects}")
     if 300 <= exc.code < 400:
         raise _Unavailable(f"{exc.code}: it redirects to {exc.headers.get('Location', 'nowhere')[:_MOST_TEXT]}")
+    if exc.code == 404:
+        raise _Missing(f"404: {_HINTS[404]}")
     text = exc.read(_MOST_TEXT).decode(errors="replace").partition("\n")[0]
     raise _Unavailable(f"{exc.code}: {_HINTS.get(exc.code) or text or exc.reason}")
 

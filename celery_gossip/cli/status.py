@@ -213,7 +213,7 @@ def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> N
             objects = {**objects, "balance": balance_json(report.balance)}
         click.echo(json.dumps({**objects, "check": check_json(report, results)}))
     else:
-        parts = [report_text(report)] if report.workers or report.findings else []
+        parts = [report_text(report)] if report.workers or report.findings or report.beats else []
         # The results for the listener and its workers are in the report's text or on stderr.
         asked = [result for result in results if result.check not in ("listener", "workers")]
         parts += ["\n".join(check_lines(asked))] if asked else []

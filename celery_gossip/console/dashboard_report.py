@@ -13,6 +13,8 @@ import msgspec
 
 from celery_gossip.console.report import (
     BalanceRow,
+    BeatRow,
+    EntryRow,
     FindingRow,
     QueueRow,
     Report,
@@ -23,10 +25,11 @@ from celery_gossip.console.report import (
 )
 from celery_gossip.wire.messages import DECODE_ERRORS
 
-__all__ = ["BALANCE", "PATHS", "report_from", "running_paths"]
+__all__ = ["BALANCE", "BEATS", "PATHS", "report_from", "running_paths"]
 
 PATHS = ("api/overview", "api/queues", "api/workers")  #: of the answers that a report is made from
 
+BEATS = "api/beats"  #: path of the schedules, which older dashboards do not have
 BALANCE = "api/balance"  #: path of what was sent to each queue
 _RUNNING = "api/running"
 
@@ -124,6 +127,38 @@ class Balance(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Beat(msgspec.Struct, frozen=True):
+    source: str
+    hostname: str
+    app: str
+    state: str
+    silent_since: float | None
+    scheduler: str
+    is_standby: bool
+    entries: int
+    due_at: float | None
+    sent_at: float | None
+    sends: int
+    errors: int
+    stalled_for: float
+    is_verified: bool | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    source: str
+    hostname: str
+    name: str
+    task: str
+    schedule: str
+    state: str
+    due_at: float | None
+    sent_at: float | None
+    late: float | None
+    sends: int
+    errors: int
+    error: str
+
+
 class _Overview(msgspec.Struct, frozen=True):
     now: float
     sources: tuple[Source, ...]
@@ -143,6 +178,12 @@ class _RunningTasks(msgspec.Struct, frozen=True):
     now: float
     total: int
     runs: tuple[RunningTask, ...]
+
+
+class _Beats(msgspec.Struct, frozen=True):
+    now: float
+    beats: tuple[Beat, ...]
+    schedule: tuple[Entry, ...]
 
 
 class _Balance(msgspec.Struct, frozen=True):
@@ -180,13 +221,27 @@ def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Re
         rows = _decoded(answers, BALANCE, _Balance).balance
         balance = (BalanceRow(**{**msgspec.structs.asdict(row), "source": label(row.source)}) for row in rows)
         report = replace(report, balance=tuple(balance))
+    if BEATS in answers:
+        found = _decoded(answers, BEATS, _Beats)
+        report = replace(
+            report,
+            beats=tuple(_beat_row(one, found.now, label) for one in found.beats),
+            entries=tuple(_entry_row(one, found.now, label) for one in found.schedule),
+        )
     raw = {path: msgspec.json.decode(answers[path]) for path in PATHS}
     return report, {
         "sources": raw["api/overview"]["sources"],
         "workers": raw["api/workers"]["workers"],
         "queues": raw["api/queues"]["queues"],
         "findings": raw["api/overview"]["findings"],
+        **_beat_objects(answers),
     }
+
+
+def _beat_objects(answers: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the rows of the schedules as the API gave them."""
+    raw = msgspec.json.decode(answers[BEATS]) if BEATS in answers else {}
+    return {"beats": raw.get("beats", []), "schedule": raw.get("schedule", [])}
 
 
 def _decoded(answers: Mapping[str, bytes], path: str, kind: type[_Answer]) -> _Answer:
@@ -261,6 +316,42 @@ def _worker_row(one: Worker, now: float, label: Callable[[str], str]) -> WorkerR
         paused=frozenset(one.paused),
         is_verified=one.is_verified,
         release=one.release,
+        source=label(one.source),
+    )
+
+
+def _beat_row(one: Beat, now: float, label: Callable[[str], str]) -> BeatRow:
+    return BeatRow(
+        hostname=one.hostname,
+        app=one.app,
+        state=one.state,
+        age=None if one.silent_since is None else max(0.0, now - one.silent_since),
+        scheduler=one.scheduler,
+        entries=one.entries,
+        sends=one.sends,
+        errors=one.errors,
+        due_in=None if one.due_at is None else one.due_at - now,
+        sent_age=None if one.sent_at is None else max(0.0, now - one.sent_at),
+        stalled_for=one.stalled_for,
+        is_standby=one.is_standby,
+        is_verified=one.is_verified,
+        source=label(one.source),
+    )
+
+
+def _entry_row(one: Entry, now: float, label: Callable[[str], str]) -> EntryRow:
+    return EntryRow(
+        name=one.name,
+        task=one.task,
+        schedule=one.schedule,
+        state=one.state,
+        hostname=one.hostname,
+        due_in=None if one.due_at is None else one.due_at - now,
+        sent_age=None if one.sent_at is None else max(0.0, now - one.sent_at),
+        late=one.late,
+        sends=one.sends,
+        errors=one.errors,
+        error=one.error,
         source=label(one.source),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from celery_gossip.cluster.beat_view import BeatView, EntryView
 from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
 from celery_gossip.console.report import BalanceRow, TaskRow
@@ -16,6 +17,7 @@ from celery_gossip.wire.messages import Resources, as_dict
 
 __all__ = [
     "balance_json",
+    "beat_json",
     "finding_json",
     "queue_json",
     "resources_json",
@@ -29,14 +31,15 @@ __all__ = [
 def status_json(
     view: View, findings: Sequence[Finding], throughput: Mapping[str, Throughput] | None = None
 ) -> dict[str, Any]:
-    """Return `{"workers": […], "queues": […], "findings": […], "isolated_for": seconds or None}`.
+    """Return `{"workers": […], "queues": […], "beats": […], "findings": […], "isolated_for": seconds or None}`.
 
-    See worker_json, queue_json and finding_json. `throughput` is by queue.
+    See worker_json, queue_json, beat_json and finding_json. `throughput` is by queue.
     """
     isolated_since = view.isolated_since
     return {
         "workers": [worker_json(worker) for worker in view.workers],
         "queues": [queue_json(queue, (throughput or {}).get(queue.queue)) for queue in view.queues],
+        "beats": [beat_json(beat, view.taken_at) for beat in view.beats],
         "findings": [finding_json(finding, view.taken_at) for finding in findings],
         "isolated_for": None if isolated_since is None else round(view.taken_at - isolated_since, 3),
     }
@@ -58,6 +61,37 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
         "software": msgspec.to_builtins(worker.software),
         "resources": worker.resources and resources_json(worker.resources),
         "resources_age": None if worker.resources_age is None else round(worker.resources_age, 3),
+    }
+
+
+def beat_json(beat: BeatView, now: float) -> dict[str, Any]:
+    """Return `{the report's fields, "state", "age", "rivals": [boots], "is_verified", "entries": […]}`.
+
+    Each entry has its reported fields, with `due`, `sent_age` and `error_age` as of now, and its `history`:
+    `[{"age", "sends", "errors", "error", "late"}]`, the oldest first. `now` on the listener's clock.
+    """
+    return {
+        **_fields(beat.report),
+        "state": beat.state,
+        "age": round(beat.age, 3),
+        "is_standby": beat.is_standby,
+        "rivals": [report.boot for report in beat.rivals],
+        "is_verified": beat.is_verified,
+        "entries": [_entry_json(entry, now) for entry in beat.entries],
+    }
+
+
+def _entry_json(view: EntryView, now: float) -> dict[str, Any]:
+    ages = {"sent_age": view.sent_at, "error_age": view.error_at}
+    due = view.due_in(now)
+    return {
+        **_fields(view.entry),
+        "due": None if due is None else round(due, 3),
+        **{name: None if at is None else round(max(0.0, now - at), 3) for name, at in ages.items()},
+        "history": [
+            {**{name: value for name, value in _fields(send).items() if name != "at"}, "age": round(now - send.at, 3)}
+            for send in view.history
+        ],
     }
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.queue_balance import QueueBalance
+from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
 from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import GONE, QueueView, View, WorkerView
@@ -16,6 +18,8 @@ from celery_gossip.diagnosis.diagnosis import Finding
 __all__ = [
     "Answer",
     "BalanceRow",
+    "BeatRow",
+    "EntryRow",
     "FindingRow",
     "QueueRow",
     "Report",
@@ -143,6 +147,44 @@ class BalanceRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BeatRow:
+    """One beat process, as it last reported."""
+
+    hostname: str
+    app: str
+    state: str
+    age: float | None  #: seconds since its last report; None where a dashboard does not know it so exactly
+    scheduler: str  #: `module:Class`
+    entries: int
+    sends: int
+    errors: int
+    due_in: float | None  #: seconds until its next entry is due; None if unknown
+    sent_age: float | None  #: seconds since it last sent an entry; None if unknown
+    stalled_for: float = 0.0
+    is_standby: bool = False
+    is_verified: bool | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryRow:
+    """One entry of a schedule."""
+
+    name: str
+    task: str
+    schedule: str
+    state: str  #: one of ENTRY_STATES
+    hostname: str  #: of its beat process
+    due_in: float | None  #: seconds; negative if it is overdue; None if unknown
+    sent_age: float | None
+    late: float | None  #: seconds by which it was sent late; None if unknown
+    sends: int
+    errors: int
+    error: str
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that is known at one moment."""
 
@@ -150,6 +192,8 @@ class Report:
     queues: tuple[QueueRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     findings: tuple[FindingRow, ...] = ()
+    beats: tuple[BeatRow, ...] = ()
+    entries: tuple[EntryRow, ...] = ()  #: of all schedules, those with problems first
     tasks: tuple[TaskRow, ...] | None = None  #: running tasks, the longest running first; None unless asked for
     balance: tuple[BalanceRow, ...] | None = None  #: None unless asked for
     omitted_tasks: int = 0  #: running tasks that a dashboard has left out
@@ -183,6 +227,8 @@ def report_of(
         queues=tuple(_queue_row(queue, (throughput or {}).get(queue.queue, _NO_THROUGHPUT)) for queue in view.queues),
         workers=tuple(_worker_row(worker) for worker in view.workers),
         findings=tuple(_finding_row(finding, view.taken_at) for finding in findings),
+        beats=tuple(_beat_row(beat, view.taken_at) for beat in view.beats),
+        entries=tuple(_entry_row(one, view.taken_at) for one in schedule_of(view)),
     )
 
 
@@ -257,6 +303,43 @@ def _worker_row(worker: WorkerView) -> WorkerRow:
         omitted=gossip.omitted,
         is_verified=worker.is_verified,
         release=worker.release,
+    )
+
+
+def _beat_row(beat: BeatView, now: float) -> BeatRow:
+    report = beat.report
+    sent = [entry.sent_at for entry in beat.entries if entry.sent_at is not None]
+    return BeatRow(
+        hostname=report.hostname,
+        app=report.app,
+        state=beat.state,
+        age=beat.age,
+        scheduler=report.scheduler,
+        entries=report.entry_count,
+        sends=report.sends,
+        errors=report.errors,
+        due_in=None if beat.is_gone or beat.is_standby else beat.next_due_in(now),
+        sent_age=max(0.0, now - max(sent)) if sent and not beat.is_standby else None,
+        stalled_for=report.stalled_for,
+        is_standby=beat.is_standby,
+        is_verified=beat.is_verified,
+    )
+
+
+def _entry_row(one: ScheduledEntry, now: float) -> EntryRow:
+    view, entry = one.entry, one.entry.entry
+    return EntryRow(
+        name=entry.name,
+        task=entry.task,
+        schedule=entry.schedule,
+        state=one.state,
+        hostname=one.beat.hostname,
+        due_in=one.due_in,
+        sent_age=None if view.sent_at is None else max(0.0, now - view.sent_at),
+        late=entry.late,
+        sends=entry.sends,
+        errors=entry.errors,
+        error=entry.error,
     )
 
 

@@ -1,16 +1,25 @@
-"""The text of `celery gossip status`: a table of queues, one of workers, and a line per finding. Pure."""
+"""The text of `celery gossip status`: tables of queues, workers and the schedule, and a line per finding. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.console.line import problem_line, state_text
-from celery_gossip.console.report import BalanceRow, QueueRow, Report, TaskRow, WorkerRow, report_of
+from celery_gossip.console.report import (
+    BalanceRow,
+    BeatRow,
+    EntryRow,
+    QueueRow,
+    Report,
+    TaskRow,
+    WorkerRow,
+    report_of,
+)
 from celery_gossip.console.table import table
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.printable import printable
-from celery_gossip.units import format_age_range, format_duration, format_percent, join_names
+from celery_gossip.units import format_age_range, format_duration, format_percent, format_wait, join_names
 
 __all__ = ["releases_text", "report_text", "status_text", "verdict"]
 
@@ -21,6 +30,9 @@ _WORKER_COLUMNS = ("WORKER", "STATE", "AGE", "POOL", "ACTIVE", "RESERVED", "SCHE
 _TASK_COLUMNS = ("TASK ID", "NAME", "QUEUE", "WORKER", "RUNS FOR", "RETRIES", "REDELIVERED", "LIMITS")
 _MAX_RELEASES = 8  #: in the line of the releases
 _MAX_TASKS = 500  #: rows of running tasks
+_BEAT_COLUMNS = ("BEAT", "STATE", "AGE", "APP", "SCHEDULER", "ENTRIES", "NEXT DUE", "LAST SENT", "SENT", "ERRORS")
+_ENTRY_COLUMNS = ("ENTRY", "STATE", "DUE", "LAST SENT", "LATE", "SENT", "ERRORS", "TASK", "SCHEDULE", "BEAT")
+_MAX_ENTRIES = 20  #: rows of entries
 _BALANCE_COLUMNS = ("QUEUE", "SENT", "WAITING", "RESERVED", "SCHEDULED", "ACTIVE", "RECEIVED", "ENDED", "MISSING")
 NOTHING_SENT = "No process has reported what it sends: see the setting gossip_count_sent."
 NO_TASKS = "No such task is running, as far as the workers list their tasks."
@@ -46,6 +58,7 @@ def report_text(report: Report) -> str:
         table((*broker, *_QUEUE_COLUMNS, *_RATE_COLUMNS), queues),
         table((*broker, *_WORKER_COLUMNS, "QUEUES"), workers),
         *filter(None, [releases_text(report.workers)]),
+        *_schedule_texts(report, broker, is_labelled=is_labelled),
     ]
     if report.tasks is not None:
         tasks = [(*_label(row.source, is_labelled), *_task_cells(row)) for row in report.tasks[:_MAX_TASKS]]
@@ -76,6 +89,17 @@ def _balance_text(rows: Sequence[BalanceRow], *, is_labelled: bool) -> str:
     broker = ("BROKER",) if is_labelled else ()
     cells = [(*_label(row.source, is_labelled), *_balance_cells(row)) for row in rows]
     return table((*broker, *_BALANCE_COLUMNS), cells) if cells else NOTHING_SENT
+
+
+def _schedule_texts(report: Report, broker: tuple[str, ...], *, is_labelled: bool) -> Iterator[str]:
+    """Yield a table of beat processes, and one of the entries that have a problem or are due next."""
+    if report.beats:
+        beats = [(*_label(row.source, is_labelled), *_beat_cells(row)) for row in report.beats]
+        yield table((*broker, *_BEAT_COLUMNS), beats)
+    if report.entries:
+        entries = [(*_label(row.source, is_labelled), *_entry_cells(row)) for row in report.entries[:_MAX_ENTRIES]]
+        omitted = len(report.entries) - len(entries)
+        yield table((*broker, *_ENTRY_COLUMNS), entries) + (f"\nand {omitted} more" if omitted else "")
 
 
 def verdict(report: Report) -> str:
@@ -136,6 +160,47 @@ def _worker_cells(row: WorkerRow) -> tuple[object, ...]:
         f"{row.loop_lag * 1000:.0f}ms",
         _queue_names(row),
     )
+
+
+def _beat_cells(row: BeatRow) -> tuple[object, ...]:
+    state = state_text(row.state, row.stalled_for, row.is_verified)
+    return (
+        printable(row.hostname),
+        f"{state} (standby)" if row.is_standby else state,
+        "-" if row.age is None else f"{row.age:.1f}s",
+        printable(row.app) or "-",
+        printable(row.scheduler.rpartition(":")[2]) or "-",
+        row.entries,
+        _due_text(row.due_in),
+        _ago(row.sent_age),
+        row.sends,
+        row.errors,
+    )
+
+
+def _entry_cells(row: EntryRow) -> tuple[object, ...]:
+    return (
+        printable(row.name),
+        f"failing: {printable(row.error)}" if row.state == "failing" and row.error else row.state,
+        _due_text(row.due_in),
+        _ago(row.sent_age),
+        format_duration(row.late),
+        row.sends,
+        row.errors,
+        printable(row.task),
+        printable(row.schedule) or "-",
+        printable(row.hostname),
+    )
+
+
+def _due_text(due_in: float | None) -> str:
+    if due_in is None:
+        return "-"
+    return f"in {format_wait(due_in)}" if due_in >= 0 else f"{format_wait(-due_in)} ago"
+
+
+def _ago(age: float | None) -> str:
+    return "-" if age is None else f"{format_wait(age)} ago"
 
 
 def _balance_cells(row: BalanceRow) -> tuple[object, ...]:

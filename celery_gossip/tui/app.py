@@ -20,6 +20,7 @@ from celery_gossip.tui.detail import detail_lines, finding_key
 from celery_gossip.tui.help import HelpScreen
 from celery_gossip.tui.layout import pane_heights
 from celery_gossip.tui.row import FINDINGS, QUEUES, WORKERS
+from celery_gossip.tui.schedule import SCHEDULE, entry_key
 from celery_gossip.tui.search import Search
 from celery_gossip.tui.snapshot import Snapshot, SnapshotRecorder, Source
 from celery_gossip.tui.summary import ListenerAlert, header_lines, key_hints_line, listener_alert, no_findings_text
@@ -34,7 +35,7 @@ _WIDE = 140  #: cells; from this width on the detail is shown beside the tables
 
 
 class TopApp(App[None]):
-    """Show findings, queues and workers of a source."""
+    """Show findings, queues, workers and the schedule of a source."""
 
     CSS_PATH = "style.tcss"
     TITLE = "celery gossip top"
@@ -44,7 +45,7 @@ class TopApp(App[None]):
         Binding("q", "quit", show=False),
         Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("question_mark", "help", show=False),
-        *(Binding(str(number), f"pane({number})", show=False) for number in (1, 2, 3)),
+        *(Binding(str(number), f"pane({number})", show=False) for number in (1, 2, 3, 4)),
         Binding("s", "sort", show=False),
         Binding("S", "reverse", show=False),
         Binding("slash", "search", show=False),
@@ -70,7 +71,8 @@ class TopApp(App[None]):
         self._finding_table = Table("findings", FINDINGS, finding_key, None)
         self._queue_table = Table("queues", QUEUES, queue_key, SortOrder("QUEUES", is_descending=False))
         self._worker_table = Table("workers", WORKERS, worker_key, SortOrder("WORKERS", is_descending=False))
-        self._tables = (self._finding_table, self._queue_table, self._worker_table)
+        self._schedule_table = Table("schedule", SCHEDULE, entry_key, None)
+        self._tables = (self._finding_table, self._queue_table, self._worker_table, self._schedule_table)
         self._panes = Vertical(*self._tables, id="panes")
         self._current = self._worker_table
 
@@ -133,6 +135,7 @@ class TopApp(App[None]):
             ("1 FINDINGS", self._finding_table, search.findings(snapshot.findings), snapshot.findings, no_findings),
             ("2 QUEUES", self._queue_table, search.queues(view), view.queues, "none"),
             ("3 WORKERS", self._worker_table, search.workers(view), view.workers, "none"),
+            ("4 SCHEDULE", self._schedule_table, search.schedule(snapshot.schedule), snapshot.schedule, "no entries"),
         ):
             number = f"{len(known):,}" if len(matching) == len(known) else f"{len(matching):,}/{len(known):,}"
             table.empty_text = empty if not known else no_match
@@ -140,9 +143,16 @@ class TopApp(App[None]):
 
     def _arrange_panes(self, width: int, height: int) -> None:
         """Set the height of each pane, and the place of the detail."""
-        heights = pane_heights(height, self._finding_table.row_count, self._queue_table.row_count)
+        has_beat = bool(self._snapshot.view.beats)
+        heights = pane_heights(
+            height,
+            self._finding_table.row_count,
+            self._queue_table.row_count,
+            self._schedule_table.row_count if has_beat else None,
+        )
         for table, lines in zip(self._tables, heights, strict=True):
-            table.display = table is self._current or not self._is_zoomed
+            is_empty = table is self._schedule_table and not has_beat
+            table.display = table is self._current or not (self._is_zoomed or is_empty)
             table.styles.height = height if self._is_zoomed else lines
         self._detail.display = self._subject is not None
         self._detail.set_class(width >= _WIDE, "beside")
@@ -180,6 +190,8 @@ class TopApp(App[None]):
         self.push_screen(HelpScreen())
 
     def action_pane(self, number: int) -> None:
+        if number == len(self._tables) and not self._snapshot.view.beats:
+            return
         if self._subject is not None and self.size.width < _WIDE:
             self._close_detail()
         self._current = self._tables[number - 1]

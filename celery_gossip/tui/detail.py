@@ -1,4 +1,4 @@
-"""Lines of the detail pane: all known facts about one queue, worker or finding. Pure.
+"""Lines of the detail pane: all known facts about one queue, worker, entry of a schedule, or finding. Pure.
 
 Bounded: ids and workers beyond _MAX_LISTED are counted, not listed.
 """
@@ -14,6 +14,7 @@ from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.tui.fact import LABEL_WIDTH, fact, facts
 from celery_gossip.tui.resource_lines import resource_lines
 from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, severity_cell, state_cell
+from celery_gossip.tui.schedule import entry_key, entry_lines
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.sparkline import sparkline
 from celery_gossip.tui.text import Cell, Line, escape_text, fit, format_age, format_count, wrap
@@ -26,8 +27,13 @@ _MAX_LISTED = 300  #: ids, workers or checks listed
 
 
 def detail_lines(pane: str, key: str, snapshot: Snapshot, width: int) -> list[Line]:
-    """Return the lines of the finding, queue or worker with this key, or one line if it has left the view."""
-    build = {"findings": _finding_lines, "queues": _queue_lines, "workers": _worker_lines}[pane]
+    """Return the lines of the finding, queue, worker or entry with this key, or one line if it has left the view."""
+    build = {
+        "findings": _finding_lines,
+        "queues": _queue_lines,
+        "workers": _worker_lines,
+        "schedule": _entry_lines,
+    }[pane]
     return list(build(key, snapshot, width)) or [(Cell(f"{escape_text(key)} is no longer in the view.", "dim"),)]
 
 
@@ -47,6 +53,13 @@ def _finding_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
             for lines in (_queue_lines, _worker_lines):
                 about = list(lines(finding.subject, snapshot, width))
                 yield from [(), *about] if about else ()
+
+
+def _entry_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    one = next((one for one in snapshot.schedule if entry_key(one) == key), None)
+    if one is not None:
+        yield from _title("Entry", one.entry.name, width)
+        yield from entry_lines(one, snapshot, width)
 
 
 def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:

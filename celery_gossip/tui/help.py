@@ -15,7 +15,7 @@ from celery_gossip.tui.widgets import StaticLines
 __all__ = ["HelpScreen"]
 
 _KEYS = (
-    ("tab, 1 2 3", "select a pane: findings, queues, workers"),
+    ("tab, 1 2 3 4", "select a pane: findings, queues, workers, schedule"),
     ("arrows, j k, page, home", "move; the cursor follows its row until home"),
     ("s S, click a title", "sort by the next column; reverse the order"),
     ("/", "filter by words: hostname, queue, state"),

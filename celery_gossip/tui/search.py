@@ -1,11 +1,13 @@
 """Search: select the rows that match a filter text. Pure.
 
 Each word must occur, in any case, in the hostname, state or queues of a worker; in the name of a queue, the states of
-its workers or the hostname of a worker that serves it; in the kind, severity, subject or text of a finding.
+its workers or the hostname of a worker that serves it; in the kind, severity, subject or text of a finding; in
+the name, task, queue, schedule, state or beat process of an entry of a schedule.
 """
 
 from collections.abc import Iterable, Sequence
 
+from celery_gossip.cluster.schedule import ScheduledEntry
 from celery_gossip.cluster.view import QueueView, View, WorkerView
 from celery_gossip.diagnosis.diagnosis import Finding
 
@@ -34,6 +36,11 @@ class Search:
             if queue.queue in served_by or self._matches([queue.queue, *_states_of_queue(queue)])
         ]
 
+    def schedule(self, entries: Sequence[ScheduledEntry]) -> Sequence[ScheduledEntry]:
+        if not self._words:
+            return entries
+        return [one for one in entries if self._matches(_texts_of_entry(one))]
+
     def findings(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         if not self._words:
             return findings
@@ -58,6 +65,11 @@ class Search:
 
 def _texts_of_worker(worker: WorkerView) -> list[str]:
     return [worker.gossip.hostname, worker.state, *(check.queue for check in worker.gossip.checks)]
+
+
+def _texts_of_entry(one: ScheduledEntry) -> list[str]:
+    entry = one.entry.entry
+    return [entry.name, entry.task, entry.queue, entry.schedule, one.state, one.beat.hostname]
 
 
 def _states_of_queue(queue: QueueView) -> list[str]:

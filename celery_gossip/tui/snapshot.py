@@ -5,11 +5,13 @@ Runs on the dashboard's thread. The source is a Listener, or a stand-in in a tes
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
@@ -60,6 +62,11 @@ class Snapshot:
     first_seen: Mapping[str, float] = field(
         default_factory=dict
     )  #: id of a running task → when this dashboard first saw it
+
+    @cached_property
+    def schedule(self) -> Sequence[ScheduledEntry]:
+        """Entries of all schedules, those with problems first."""
+        return schedule_of(self.view)
 
 
 class SnapshotRecorder:

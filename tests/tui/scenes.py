@@ -4,12 +4,13 @@ import random
 from dataclasses import replace
 from typing import Any
 
+from celery_gossip.cluster.beat_view import BeatView, EntryView, Send
 from celery_gossip.cluster.throughput import Throughput, ThroughputSum
 from celery_gossip.cluster.view import View, WorkerView, build_queue_views
 from celery_gossip.diagnosis.diagnosis import CRITICAL, WARNING, Finding
 from celery_gossip.wire.histogram import bucket_index
-from celery_gossip.wire.messages import RunningTask, TaskCount
-from tests.unit.build import OTHER_BOOT, a_check, a_gossip
+from celery_gossip.wire.messages import Beat, BeatEntry, RunningTask, TaskCount
+from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip
 
 NOW = 1000.0
 
@@ -56,6 +57,50 @@ def three_workers() -> View:
         a_worker("shop3@vm", "lost", heard_at=NOW - 110, active=1, replaced=left, checks=(a_check("mail"),)),
         default=0, mail=1234, reports=None, orphans=99,
     )  # fmt: skip
+
+
+def a_schedule() -> View:
+    """Return a view with a beat process whose schedule has an entry of each state, and one that was lost."""
+    entries = (
+        BeatEntry("clean-carts", "shop.clean", "every 60 s", due=12.0, sent_age=48.0, sends=3, runs=900, late=0.004),
+        BeatEntry("rates", "shop.rates", "crontab 0 * * * *", due=-30.0, sent_age=3630.0, sends=1, late=1.25),
+        BeatEntry(
+            "report",
+            "shop.report",
+            "every 1 h",
+            "reports",
+            due=900.0,
+            errors=2,
+            error="OperationalError",
+            error_age=70.0,
+        ),
+        BeatEntry("clocked", "shop.once"),
+    )
+    boots: Any = {
+        "boot": BOOT,
+        "app": "shop",
+        "interval": 1.0,
+        "uptime": 7200.0,
+        "scheduler": "celery.beat:PersistentScheduler",
+    }
+    beats = [
+        BeatView(
+            Beat(seq=9, hostname=hostname, state="online", entry_count=len(some), entries=some, **boots),
+            state,  # type: ignore[arg-type]
+            heard_at=NOW - 0.4,
+            state_since=NOW - 90,
+            age=0.4,
+            entries=tuple(
+                EntryView(one, NOW - 0.4, (Send(NOW - 108, 1, late=0.1), Send(NOW - 48, 1, 1, "KeyError", 0.004)))
+                for one in some
+            ),
+        )
+        for hostname, state, some in (
+            ("celerybeat@vm", "online", entries),
+            ("celerybeat@old", "lost", (BeatEntry("weekly", "shop.weekly", "every 7 d", due=3600.0),)),
+        )
+    ]
+    return replace(three_workers(), beats=tuple(beats))
 
 
 def throughput_by_queue() -> dict[str, Throughput]:

@@ -12,6 +12,7 @@ import pytest
 from celery_gossip.tui.text import escape_text
 from tests.tui.scenes import (
     HOSTILE,
+    a_schedule,
     a_view,
     findings,
     hostile,
@@ -55,6 +56,8 @@ SCENES = {
     "queue_large": Scene(
         FakeSource(three_workers(), findings(), throughput=throughput_by_queue()), LARGE, ("2", "down", "enter")
     ),
+    "schedule": Scene(FakeSource(a_schedule(), findings()), keys=("4",)),
+    "schedule_large": Scene(FakeSource(a_schedule(), findings()), LARGE, ("4", "down", "enter")),
     "worker": Scene(FakeSource(three_workers(), findings()), keys=("end", "enter")),
     "worker_large": Scene(FakeSource(three_workers(), findings()), LARGE, ("end", "enter")),
 }

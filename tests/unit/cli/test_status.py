@@ -279,7 +279,7 @@ def test_a_finding_about_another_queue_counts_although_limits_are_for_one(listen
 
 def test_json_has_the_view_and_the_outcome_of_every_check(listener: FakeListener) -> None:
     shown = run_json("status", "--expect-workers", "2", "--max-backlog", "5")
-    assert list(shown) == ["workers", "queues", "findings", "isolated_for", "check"]
+    assert list(shown) == ["workers", "queues", "beats", "findings", "isolated_for", "check"]
     assert (shown["check"]["state"], shown["check"]["exit_code"]) == ("critical", 2)
     assert [(one["check"], one["state"], one["value"]) for one in shown["check"]["results"]] == [
         ("expect-workers", "critical", 1),

@@ -19,7 +19,7 @@ def as_json(*workers: WorkerView) -> dict[str, Any]:
 
 def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     shown = as_json(a_worker())
-    assert list(shown) == ["workers", "queues", "findings", "isolated_for"]
+    assert list(shown) == ["workers", "queues", "beats", "findings", "isolated_for"]
     judged = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None}
     judged |= {"software": None, "resources": None, "resources_age": None}
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **judged}]
@@ -80,7 +80,7 @@ def test_json_has_the_load_of_a_queue_per_slot() -> None:
 
 
 def test_json_without_workers_is_empty() -> None:
-    assert as_json() == {"workers": [], "queues": [], "findings": [], "isolated_for": None}
+    assert as_json() == {"workers": [], "queues": [], "beats": [], "findings": [], "isolated_for": None}
 
 
 def test_the_latest_resources_are_named_fields_whichever_report_is_the_latest() -> None:

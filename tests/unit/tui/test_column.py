@@ -88,9 +88,18 @@ def test_an_unknown_backlog_sorts_below_zero() -> None:
 @pytest.mark.parametrize("height", range(40))
 @pytest.mark.parametrize(("found", "queues"), [(0, 0), (3, 10), (1000, 1000)])
 def test_the_heights_of_the_panes_add_up_to_the_height_of_the_screen(height: int, found: int, queues: int) -> None:
-    parts = pane_heights(height, found, queues)
+    *parts, schedule = pane_heights(height, found, queues)
+    assert schedule == 0
     if height >= 8:
         assert sum(parts) == height and min(parts) >= 2
+
+
+@pytest.mark.parametrize("height", range(12, 60))
+@pytest.mark.parametrize("entries", [0, 1, 1000])
+def test_the_schedule_has_a_fifth_of_the_screen_at_most(height: int, entries: int) -> None:
+    parts = pane_heights(height, 3, 10, entries)
+    assert sum(parts) == height and min(parts) >= 2
+    assert parts[3] == min(1 + max(1, entries), height // 5)
 
 
 def test_the_workers_have_at_least_two_fifths_of_a_small_screen() -> None:
