@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from celery_gossip.hosts import client_group
-from celery_gossip.web import overview, table
+from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.control import Control, NoMatchingWorker
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
@@ -43,6 +43,7 @@ from celery_gossip.web.parameter import (
 from celery_gossip.web.resource_rows import recording_rows
 from celery_gossip.web.response import (
     BalanceList,
+    BeatList,
     Config,
     ControlReply,
     Overview,
@@ -121,6 +122,9 @@ class Api:
 
     async def balance(self, call: Call) -> BalanceList:
         return BalanceList(now=_now(), balance=await self._rows(table.balance))
+
+    async def beats(self, call: Call) -> BeatList:
+        return BeatList(now=_now(), beats=await self._rows(schedule.beats), schedule=await self._rows(schedule.entries))
 
     async def running_tasks(self, call: Call) -> RunningTaskList:
         snapshots = (await self.broadcaster.snapshots()).values()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from celery_gossip.cluster.throughput import merge_throughputs
 from celery_gossip.diagnosis import diagnosis
-from celery_gossip.diagnosis.rules import QUEUE_KINDS
+from celery_gossip.diagnosis.rules import BEAT_KINDS, QUEUE_KINDS
 from celery_gossip.web.rates import throughput_fields
 from celery_gossip.web.schema import Finding, Source, Totals
 from celery_gossip.web.snapshot import Snapshot
@@ -90,5 +90,7 @@ def _subject_kind(snapshot: Snapshot, finding: diagnosis.Finding) -> str:
     subject = finding.subject
     if subject == "listener":
         return "listener"
+    if finding.kind in BEAT_KINDS:
+        return "schedule"
     is_queue = finding.kind in QUEUE_KINDS or any(queue.queue == subject for queue in snapshot.view.queues)
     return "queue" if is_queue else "worker"

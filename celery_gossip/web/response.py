@@ -7,7 +7,9 @@ import msgspec
 
 from celery_gossip.web.schema import (
     Balance,
+    Beat,
     Check,
+    Entry,
     ExactAge,
     Finding,
     Queue,
@@ -23,6 +25,7 @@ from celery_gossip.web.schema import (
 
 __all__ = [
     "BalanceList",
+    "BeatList",
     "Config",
     "ControlReply",
     "Error",
@@ -88,6 +91,14 @@ class BalanceList(msgspec.Struct, frozen=True, kw_only=True):
 
     now: UnixTime
     balance: list[Balance]
+
+
+class BeatList(msgspec.Struct, frozen=True, kw_only=True):
+    """All beat processes, and the entries of their schedules."""
+
+    now: UnixTime
+    beats: list[Beat]
+    schedule: list[Entry]  #: those with problems first, then those due next; without those of standby processes
 
 
 class RunningTaskList(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ from celery_gossip.web.parameter import (
 )
 from celery_gossip.web.response import (
     BalanceList,
+    BeatList,
     Config,
     ControlReply,
     Overview,
@@ -129,6 +130,13 @@ def _list_operations(api: Api) -> list[Operation]:
             handler=api.balance,
             summary="Tasks that were sent to each queue, and what became of them",
             result=BalanceList,
+        ),
+        Operation(
+            method="GET",
+            path="/api/beats",
+            handler=api.beats,
+            summary="Beat processes, and the entries of their schedules, problems first",
+            result=BeatList,
         ),
         Operation(
             method="GET",

@@ -10,7 +10,9 @@ import msgspec
 
 __all__ = [
     "Balance",
+    "Beat",
     "Check",
+    "Entry",
     "ExactAge",
     "Finding",
     "PoolProcesses",
@@ -18,6 +20,7 @@ __all__ = [
     "Resources",
     "RunningTask",
     "Sample",
+    "Send",
     "SentTask",
     "Software",
     "Source",
@@ -80,8 +83,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     kind: str
     severity: str  #: "critical" or "warning"
-    subject: str  #: a queue name, a hostname, or "listener"
-    subject_kind: str  #: "queue", "worker" or "listener"
+    subject: str  #: a queue name, a hostname, the name of an entry of a schedule, or "listener"
+    subject_kind: str  #: "queue", "worker", "schedule" (a beat process or an entry) or "listener"
     since: UnixTime
     text: str
 
@@ -278,6 +281,61 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     window: Seconds
     reason: str  #: why `missing` is null
     tasks: dict[str, SentTask]  #: by task name
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """One beat process."""
+
+    source: str
+    hostname: str  #: unique together with `app`; of one that is embedded that of its worker
+    app: str
+    state: str
+    state_since: UnixTime
+    silent_since: UnixTime | None  #: time of its last report, if the next one is late
+    stalled_for: Seconds  #: for which a tick of its scheduler is overdue
+    started_at: UnixTime
+    scheduler: str  #: "module:Class"
+    is_standby: bool  #: true while it waits for the lock of its scheduler
+    is_embedded: bool  #: true if it is part of a worker
+    instances: int  #: running processes with this hostname and app
+    entries: int  #: of its schedule
+    is_partial: bool  #: true if the schedule may have entries that the process does not know
+    due_at: UnixTime | None  #: when the next entry is due; null if unknown, and if it is gone or waits
+    sent_at: UnixTime | None  #: when an entry was sent last; null if unknown, and if it waits
+    sends: int  #: of all entries, since its start
+    errors: int  #: times that it could not send one
+    is_verified: bool | None  #: true if the reports are signed; null if there is no secret to verify them with
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """Times that an entry was sent between two reports, most often one."""
+
+    at: UnixTime  #: time of the latest
+    sends: int
+    errors: int  #: times that it could not be sent
+    error: str  #: exception class of the latest error
+    late: Seconds | None  #: by which the latest send was late; null if unknown
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a schedule."""
+
+    source: str
+    app: str
+    hostname: str  #: of the beat process
+    name: str
+    task: str
+    schedule: str  #: in words
+    queue: str  #: that the entry itself names; empty if none
+    state: str  #: "scheduled", "unknown", "overdue", "failing" or "stopped" (its beat does not run or tick)
+    due_at: UnixTime | None  #: rounded to seconds, as `sent_at`; null if unknown
+    sent_at: UnixTime | None  #: null if it was never sent, or that is unknown
+    late: Seconds | None  #: by which the latest send was late; null if unknown
+    sends: int  #: by this process
+    runs: int  #: in all, as the scheduler counts them
+    errors: int
+    error: str  #: exception class of the latest error
+    history: tuple[Send, ...]  #: oldest first; at most 20
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

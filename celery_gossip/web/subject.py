@@ -7,7 +7,7 @@ from itertools import islice
 
 from celery_gossip.cluster.statistics import GroupBy
 from celery_gossip.cluster.throughput import Throughput, merge_throughputs
-from celery_gossip.web import overview, table
+from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.schema import RunningTask, Step
 from celery_gossip.web.snapshot import Snapshot, Source
 from celery_gossip.web.topic import Row, Subject, Tables
@@ -69,6 +69,11 @@ def _list(build: Callable[[Iterable[Snapshot]], Mapping[str, Row]]) -> Callable[
     return lambda subject, snapshots, listeners: {subject.kind: build(snapshots.values())}
 
 
+def _schedule(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    every = list(snapshots.values())
+    return {"beats": schedule.beats(every), "schedule": schedule.entries(every)}
+
+
 def _pace(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
     return {"steps": _all_steps(subject, snapshots, listeners)}
 
@@ -122,6 +127,7 @@ _BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     # Resources of every worker would double what is sent to each viewer of the list, which does not show them.
     "workers": _list(partial(table.workers, with_resources=False)),
     "tasks": _list(table.tasks),
+    "schedule": _schedule,
     "pace": _pace,
     "queue": _with_steps(_queue),
     "worker": _with_steps(_worker),

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.encoding import encode, encode_beat
+from celery_gossip.wire.messages import BeatEntry
 from tests.support import eventually
 from tests.support.workers import Project
-from tests.unit.build import a_check, a_gossip, a_series
+from tests.unit.build import a_beat, a_check, a_gossip, a_series
 from tests.web.browser import Browser, browsing
 from tests.web.publishing import gossip_publisher
 from tests.web.web_command import running_dashboard
@@ -19,7 +20,7 @@ from tests.web.web_command import running_dashboard
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
 AXE = "axe-core@4"
 SERIOUS = ("serious", "critical")
-PAGES = ("", "queues", "queues/0/mail", "workers", "workers/0/celery%40web1", "tasks", "tasks/0/shop.pack")
+PAGES = ("", "queues", "queues/0/mail", "workers", "workers/0/celery%40web1", "tasks", "tasks/0/shop.pack", "schedule")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,8 @@ def test_no_page_has_a_serious_accessibility_violation(
         series = a_series("mail", age=0.001, received=9, succeeded=6, failed={"KeyError": 2})
         check = a_check("mail", active=("one", "two"), active_count=2, reserved=3)
         publisher.publish(encode(a_gossip(interval=60.0, active=2, checks=(check,), series=(series,))))
+        entry = BeatEntry("report", "shop.pack", "every 60 s", due=20.0, errors=1, error="KeyError", error_age=4.0)
+        publisher.publish(encode_beat(a_beat(entry, interval=60.0)))
         for page in PAGES:
             browser.open(dashboard.url + page, width=width, scheme=scheme)
             eventually(lambda: assert_drawn(browser), 15)

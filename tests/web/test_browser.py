@@ -12,17 +12,18 @@ import pytest
 
 from benchmarks.synthetic import Fleet as SyntheticFleet
 from benchmarks.synthetic import Plan
-from celery_gossip.wire.encoding import encode
+from celery_gossip.wire.encoding import encode, encode_beat
+from celery_gossip.wire.messages import BeatEntry
 from tests.support import brokers, eventually
 from tests.support.workers import QUIET, Project
-from tests.unit.build import a_check, a_gossip, a_series
+from tests.unit.build import a_beat, a_check, a_gossip, a_series
 from tests.web.browser import Browser, browsing
 from tests.web.publishing import gossip_publisher
 from tests.web.web_command import RunningDashboard, password_file, running_dashboard
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
-PAGES = ("", "queues", "workers", "tasks")
-MAX_SIZE = 150_000  #: bytes of all files of the page
+PAGES = ("", "queues", "workers", "tasks", "schedule")
+MAX_SIZE = 170_000  #: bytes of all files of the page
 SCRIPT = "<img src=x onerror=window.hurt=1>"
 HOSTILE = (
     SCRIPT,
@@ -256,6 +257,27 @@ def test_the_page_is_small_and_requests_nothing_from_other_hosts(browser: Browse
         script = "return performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize, 0)"
         assert 0 < browser.run(script) < MAX_SIZE
         assert browser.errors() == []
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_the_schedule_shows_problems_first_and_can_be_searched(
+    browser: Browser, redis_project: Project, width: int
+) -> None:
+    entries = (
+        BeatEntry("clean-carts", "shop.clean", "every 60 s", due=20.0, sent_age=40.0, sends=3, late=0.01),
+        BeatEntry("report", "shop.report", "crontab 0 3 * * *", due=900.0, errors=1, error="KeyError", error_age=4.0),
+        BeatEntry(SCRIPT, SCRIPT, SCRIPT, due=3600.0),
+    )
+    with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
+        publisher.publish(encode_beat(a_beat(*entries, interval=3600.0, scheduler="celery.beat:Scheduler")))
+        browser.open(f"{dashboard.url}schedule", width=width)
+        browser.await_text("celerybeat@web1", "clean-carts", "report", "could not be sent: KeyError", "3 entries")
+        assert browser.text.index("report") < browser.text.index("clean-carts")
+        assert "in 19 s" in browser.text or "in 1" in browser.text
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+        browser.open(f"{dashboard.url}schedule?q=clean", width=width)
+        browser.await_text("clean-carts", "1 of 3 entries")
+        assert browser.run("return window.hurt === undefined")
 
 
 def test_a_hidden_tab_closes_its_stream(browser: Browser, redis_project: Project) -> None:

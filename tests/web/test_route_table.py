@@ -25,6 +25,7 @@ EXAMPLES = {
     "/api/workers": "",
     "/api/tasks": "",
     "/api/balance": "/api/balance",
+    "/api/beats": "",
     "/api/running": "/api/running?queue=mail",
     "/api/queues/{source}/{name}": "/api/queues/0/mail",
     "/api/workers/{source}/{name}": "/api/workers/0/celery@web1",

@@ -8,6 +8,7 @@ const SHORTCUTS = [
   ["g q", "Queues"],
   ["g w", "Workers"],
   ["g t", "Tasks"],
+  ["g s", "Schedule"],
   ["j k", "Next and previous row; also the arrow keys"],
   ["Enter", "Open the row"],
   ["[ ]", "Previous and next page of a table"],

@@ -4,7 +4,7 @@ import { button, h, nameElement, setAttribute, setName, setText, show } from "./
 import { count, plural } from "./format.js";
 import { icon, redraw } from "./icon.js";
 import { printable } from "./printable.js";
-import { subjectHref } from "./router.js";
+import { queryText, subjectHref } from "./router.js";
 import { ageLabel } from "./ticker.js";
 
 const FIRST = 6; // shown at first
@@ -14,8 +14,15 @@ const MORE = 40; // added per click
 export const ranked = (findings) =>
   [...findings].sort(([, a], [, b]) => Number(b.severity === "critical") - Number(a.severity === "critical") || a.since - b.since);
 
-/** @param {Row.Finding} finding */
-const hrefOf = ({ subject_kind: kind, source, subject }) => kind !== "listener" && subjectHref(/** @type {Page.List} */ (`${kind}s`), source, subject);
+/**
+ * Returns the address of a finding's subject; false without one. Pure.
+ * @param {Pick<Row.Finding, "subject_kind" | "source" | "subject">} finding
+ */
+export function hrefOf({ subject_kind: kind, source, subject }) {
+  if (subject === "listener" || kind === "listener") return kind === "schedule" && "schedule";
+  if (kind === "schedule") return `schedule?${queryText({ q: subject, source })}`;
+  return subjectHref(/** @type {Page.List} */ (`${kind}s`), source, subject);
+}
 
 /** update() takes `{key: Finding}`, whether they are loaded, and why problems may be undetected ("" if none can be). */
 export function findingList() {

@@ -49,6 +49,12 @@ export function duration(seconds) {
   return seconds < 86_220 ? `${tenths.format(seconds / 3600)} h` : `${tenths.format(seconds / 86_400)} d`;
 }
 
+/** Formats the time until an event, or since: "in 45 s", "3 h 12 min ago". @param {number} seconds */
+export function due(seconds) {
+  if (!isKnown(seconds)) return NONE;
+  return seconds > -1 ? `in ${age(Math.max(0, seconds))}` : `${age(-seconds)} ago`;
+}
+
 /** Formats the time since an event: "45 s", "12 min 5 s", "3 h 12 min", "4 d 3 h". @param {number} seconds */
 export function age(seconds) {
   if (!isKnown(seconds)) return NONE;
@@ -84,7 +90,7 @@ export function bytes(size) {
 }
 
 /** @param {number} value @param {string} noun */
-export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+export const plural = (value, noun) => `${count(value)} ${value === 1 ? noun : `${noun.replace(/y$/, "ie").replace(/s$/, "se")}s`}`;
 
 /** @param {unknown} error */
 export const errorText = (error) => (error instanceof Error && error.message) || String(error);

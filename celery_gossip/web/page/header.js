@@ -5,7 +5,7 @@ import { button, h, setAttribute, setText, show, svg } from "./dom.js";
 import { count } from "./format.js";
 import { icon, redraw } from "./icon.js";
 
-const LINKS = { overview: "./", queues: "queues", workers: "workers", tasks: "tasks" };
+const LINKS = { overview: "./", queues: "queues", workers: "workers", tasks: "tasks", schedule: "schedule" };
 /** @type {Partial<Record<Page.Name, string>>} */
 const PARENTS = { queue: "queues", worker: "workers", task: "tasks" };
 const THEMES = ["auto", "dark", "light"];

@@ -7,6 +7,7 @@ import { errorText } from "./format.js";
 import { header } from "./header.js";
 import { listenToKeys } from "./keyboard.js";
 import { overviewPage } from "./page_overview.js";
+import { schedulePage } from "./page_schedule.js";
 import { queuePage } from "./page_queue.js";
 import { queuesPage } from "./page_queues.js";
 import { taskPage } from "./page_task.js";
@@ -28,6 +29,7 @@ const PAGES = {
   queues: queuesPage,
   workers: workersPage,
   tasks: tasksPage,
+  schedule: schedulePage,
   queue: queuePage,
   worker: workerPage,
   task: taskPage,

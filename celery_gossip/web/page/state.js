@@ -7,6 +7,10 @@ import { icon, redraw } from "./icon.js";
 export const WORKER_STATES = ["online", "draining", "stalled", "suspect", "conflict", "offline", "lost"];
 export const QUEUE_STATES = ["running", "partly paused", "paused", "no consumers"];
 
+export const BEAT_STATES = ["online", "standby", "stalled", "suspect", "conflict", "offline", "lost"];
+/** Of an entry of a schedule. */
+export const ENTRY_STATES = ["scheduled", "unknown", "overdue", "failing", "stopped"];
+
 /** @type {Record<string, string>} */
 const TONES = {
   online: "good",
@@ -19,9 +23,23 @@ const TONES = {
   "no consumers": "bad",
   conflict: "bad",
   lost: "bad",
+  standby: "busy",
+  scheduled: "good",
+  overdue: "warn",
+  failing: "bad",
+  stopped: "bad",
 };
 /** @type {Record<string, string>} */
-const SYMBOLS = { "partly paused": "paused", "no consumers": "none" };
+const SYMBOLS = {
+  "partly paused": "paused",
+  "no consumers": "none",
+  standby: "paused",
+  scheduled: "good",
+  unknown: "offline",
+  overdue: "suspect",
+  failing: "critical",
+  stopped: "lost",
+};
 
 /** @param {Row.Queue} queue */
 export function queueState(queue) {

@@ -1,7 +1,7 @@
 // Ticker: updates ages and calls back once per second; stops while the page is hidden.
 
 import { h, setAttribute, setText } from "./dom.js";
-import { age, fullTime } from "./format.js";
+import { age, due, fullTime } from "./format.js";
 
 /** @param {() => void} onTick */
 export function startTicker(onTick) {
@@ -22,6 +22,26 @@ export function writeAges(now) {
     const { since, before = "", after = "" } = element.dataset;
     setText(element, before + age(now - Number(since)) + after);
   }
+  for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("time[data-due]"))) {
+    setText(element, due(Number(element.dataset.due) - now));
+  }
+}
+
+/** Shows the time until an event, or since; writeAges() keeps it current. */
+export function dueLabel() {
+  const element = h("time");
+  /** @param {number | null} at */
+  const update = (at) => {
+    if (at === null) {
+      delete element.dataset.due;
+      setText(element, "–");
+    } else {
+      element.dataset.due = String(at);
+    }
+    setAttribute(element, "datetime", at === null ? null : new Date(at * 1000).toISOString());
+    setAttribute(element, "title", at === null ? null : fullTime(at));
+  };
+  return { element, update };
 }
 
 /** Shows the time since an event; writeAges() keeps it current. */

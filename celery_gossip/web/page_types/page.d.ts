@@ -2,7 +2,7 @@
 // Functions in these types are properties, not methods: only then does tsc compare their parameters strictly.
 
 declare namespace Page {
-  type Name = "overview" | "queues" | "workers" | "tasks" | "queue" | "worker" | "task" | "missing";
+  type Name = "overview" | "queues" | "workers" | "tasks" | "schedule" | "queue" | "worker" | "task" | "missing";
   type List = "queues" | "workers" | "tasks";
   type Query = Record<string, string>;
 
@@ -108,7 +108,7 @@ declare namespace Page {
 
   interface ListOptions<R> extends Pick<TableOptions<R>, "columns" | "defaultSort" | "href" | "isStale"> {
     title: string;
-    topic: "queues" | "workers" | "tasks";
+    topic: "queues" | "workers" | "tasks" | "schedule";
     noun: string;
     nothing: string;
     states?: string[];

@@ -21,6 +21,29 @@ declare namespace Row {
     readonly tasks: Readonly<Record<string, SentTask>>;
   }
 
+  /** One beat process. */
+  interface Beat {
+    readonly source: string;
+    readonly hostname: string;
+    readonly app: string;
+    readonly state: string;
+    readonly state_since: number; // Unix seconds
+    readonly silent_since: number | null; // Unix seconds
+    readonly stalled_for: number; // seconds
+    readonly started_at: number; // Unix seconds
+    readonly scheduler: string;
+    readonly is_standby: boolean;
+    readonly is_embedded: boolean;
+    readonly instances: number;
+    readonly entries: number;
+    readonly is_partial: boolean;
+    readonly due_at: number | null; // Unix seconds
+    readonly sent_at: number | null; // Unix seconds
+    readonly sends: number;
+    readonly errors: number;
+    readonly is_verified: boolean | null;
+  }
+
   /** One queue on one worker. */
   interface Check {
     readonly source: string;
@@ -33,6 +56,26 @@ declare namespace Row {
     readonly scheduled: number;
     readonly concurrency: number;
     readonly consuming_since: number; // Unix seconds
+  }
+
+  /** One entry of a schedule. */
+  interface Entry {
+    readonly source: string;
+    readonly app: string;
+    readonly hostname: string;
+    readonly name: string;
+    readonly task: string;
+    readonly schedule: string;
+    readonly queue: string;
+    readonly state: string;
+    readonly due_at: number | null; // Unix seconds
+    readonly sent_at: number | null; // Unix seconds
+    readonly late: number | null; // seconds
+    readonly sends: number;
+    readonly runs: number;
+    readonly errors: number;
+    readonly error: string;
+    readonly history: readonly Send[];
   }
 
   /** Age of the message of a queue that is delivered next, as its header says. */
@@ -123,6 +166,15 @@ declare namespace Row {
     readonly reserved: number;
     readonly lost: number | null;
     readonly lag: number; // seconds
+  }
+
+  /** Times that an entry was sent between two reports, most often one. */
+  interface Send {
+    readonly at: number; // Unix seconds
+    readonly sends: number;
+    readonly errors: number;
+    readonly error: string;
+    readonly late: number | null; // seconds
   }
 
   /** Tasks of one name from one queue, since the server began to listen. */
@@ -299,6 +351,7 @@ declare namespace Row {
   /** Name of a table → its row. */
   interface Tables {
     balance: Balance;
+    beats: Beat;
     checks: Check;
     exact: ExactAge;
     findings: Finding;
@@ -306,6 +359,7 @@ declare namespace Row {
     queues: Queue;
     recording: Sample;
     runs: RunningTask;
+    schedule: Entry;
     sources: Source;
     steps: Step;
     task: Task;
