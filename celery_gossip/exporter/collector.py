@@ -11,7 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from celery_gossip.diagnosis.diagnosis import CRITICAL, KINDS, WARNING
-from celery_gossip.exporter import queue, resource, sent, task, worker
+from celery_gossip.exporter import beat, queue, resource, sent, task, worker
 from celery_gossip.exporter.buckets import BucketMapping
 from celery_gossip.exporter.family import Family
 from celery_gossip.exporter.option import ExporterOptions
@@ -42,6 +42,7 @@ FAMILIES = (
     *queue.FAMILIES,
     *task.FAMILIES,
     *sent.FAMILIES,
+    *beat.FAMILIES,
     _FINDINGS,
     _FINDING_SECONDS,
     _REJECTED,
@@ -79,6 +80,7 @@ def build_families(
     yield from queue.queue_families(snapshot.view)
     yield from task.task_families(selection.kept, mapping, by_hostname=by_hostname)
     yield from sent.sent_families(snapshot.sent, snapshot.balance)
+    yield from beat.beat_families(snapshot.view, by_hostname=by_hostname)
     yield from _finding_families(snapshot, by_hostname=by_hostname)
     yield from _listener_families(snapshot)
     omitted = _OMITTED.gauge()
