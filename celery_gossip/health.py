@@ -1,7 +1,7 @@
-"""The health file: one line with the time at which its worker could last consume. A probe reads it.
+"""The health file: a line with the time at which its worker could last consume, or its beat ticked. A probe reads it.
 
-`python -m celery_gossip.health FILE --max-age 10` runs every few seconds next to the worker, so this module imports the
-standard library only. The worker writes on its event loop.
+`python -m celery_gossip.health FILE --max-age 10` runs every few seconds next to it, so this module imports the
+standard library only. The worker writes on its event loop, beat on a thread of its own.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-__all__ = ["HealthFile", "main", "unhealthy_reason"]
+__all__ = ["STANDBY", "HealthFile", "is_standby", "main", "unhealthy_reason"]
 
+STANDBY = "standby"  #: third word of the line of a beat that waits for the lock of its scheduler
 MAX_AGE = 10.0  #: seconds
 _MAX_LINE = 100  #: bytes; a longer file is no health file
 _MAX_DRAFT_AGE = 60.0  #: seconds after which a draft is a leftover of a crash
@@ -63,25 +64,25 @@ class HealthFile:
                 raise
         self.remove()
 
-    def touch(self, stamp: float) -> None:
-        """Write the time at which the worker could consume: `stamp`, in seconds of time.monotonic().
+    def touch(self, stamp: float, note: str = "") -> None:
+        """Write the time at which the process could work: `stamp`, in seconds of time.monotonic(); and STANDBY, if so.
 
         Raises OSError, and leaves the previous file unchanged then.
         """
-        self._replace(self._write(stamp))
+        self._replace(self._write(stamp, note))
 
     def remove(self) -> None:
         """Remove the file, because the worker takes no more tasks. Never raises: a file that stays becomes too old."""
         with suppress(OSError):
             os.unlink(self.path)
 
-    def _write(self, stamp: float) -> str:
+    def _write(self, stamp: float, note: str = "") -> str:
         """Return the path of a new file with this time; its name cannot be guessed."""
         draft = f"{self.path}.{os.urandom(8).hex()}.tmp"
         try:
             descriptor = os.open(draft, _WRITE_FLAGS, 0o644)
             try:
-                os.write(descriptor, f"{stamp} {os.getpid()}\n".encode())
+                os.write(descriptor, f"{stamp} {os.getpid()} {note}".rstrip().encode() + b"\n")
             finally:
                 os.close(descriptor)
         except OSError as exc:
@@ -140,20 +141,31 @@ def unhealthy_reason(
     return None
 
 
+def is_standby(path: str, owner: int | None = None) -> bool:
+    """Return True if this is the file of a beat that waits for the lock of its scheduler. Never raises OSError."""
+    with suppress(OSError):
+        line, refusal = _read(path, owner)
+        return not refusal and line.split()[2:] == [STANDBY.encode()]
+    return False
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0 if all files are healthy, 1 otherwise, with a line on stderr for each that is not."""
     options = _parse(arguments)
     reasons = [unhealthy_reason(path, options.max_age, owner=options.owner) for path in options.files]
-    for reason in filter(None, reasons):
-        print(reason, file=sys.stderr)
+    for path, reason in zip(options.files, reasons, strict=True):
+        if reason:
+            print(reason, file=sys.stderr)
+        elif is_standby(path, options.owner):
+            print(f"{path}: standby; waits for the lock of the scheduler")
     return 1 if any(reasons) else 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m celery_gossip.health",
-        description="Check by its health file (option gossip_health_file) that a worker can consume. "
-        "Exit code: 0 it can, 1 it cannot, 2 wrong usage.",
+        description="Check by its health file that a worker can consume (gossip_health_file), or that a beat ticks "
+        "(gossip_beat_health_file). Exit code: 0 it can, 1 it cannot, 2 wrong usage.",
         allow_abbrev=False,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="health file; of several, all must be healthy")
@@ -236,8 +248,13 @@ def _unlink_old(draft: str) -> None:
 def _stamp_of(line: bytes) -> float | None:
     """Return the time in a complete and valid line; None for any other line."""
     with suppress(ValueError):
-        stamp, pid = line.split()
-        if line.endswith(b"\n") and int(pid) > 0 and 0 <= float(stamp) < float("inf"):
+        stamp, pid, *note = line.split()
+        if (
+            note in ([], [STANDBY.encode()])
+            and line.endswith(b"\n")
+            and int(pid) > 0
+            and 0 <= float(stamp) < float("inf")
+        ):
             return float(stamp)
     return None
 

@@ -69,6 +69,7 @@ class GossipOptions:
     release: str | None = None  #: release of the project; None: the variable GIT_SHA or SENTRY_RELEASE; "": none
     count_sent: bool = False  #: True: processes count the tasks that they send, and report the counts every 10 s
     beat: bool = True  #: False: beat does not report its schedule
+    beat_health_file: str | None = None  #: updated while beat ticks; formats %n, %h and %d; None: no file
     enabled: bool = True  #: False: the worker behaves as if this package were not installed
 
     def __post_init__(self) -> None:
@@ -85,6 +86,7 @@ class GossipOptions:
         _require_release("gossip_release", self.release)
         _require_bool("gossip_count_sent", self.count_sent)
         _require_bool("gossip_beat", self.beat)
+        _require_path("gossip_beat_health_file", self.beat_health_file)
         _require_bool("gossip_enabled", self.enabled)
 
     def __repr__(self) -> str:

@@ -3,10 +3,13 @@
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from celery_gossip.beat import _compat as compat
 from celery_gossip.beat.delivery import Delivery
 from celery_gossip.beat.embedding import Worker
+from celery_gossip.beat.liveness import BeatLiveness, open_health_file
 from celery_gossip.beat.observer import Observer
 from celery_gossip.beat.reporter import BeatIdentity, Reporter
 from celery_gossip.beat.schedule_reader import ScheduleReader
@@ -31,14 +34,22 @@ class _Sender(ReportSender[Beat]):
 class BeatProcess:
     """Reports one beat, from start() to stop()."""
 
-    def __init__(
-        self, app: Any, options: GossipOptions, observer: Observer, reporter: Reporter, publisher: Publisher
+    def __init__(  # noqa: PLR0913 - one argument for each part
+        self,
+        app: Any,
+        options: GossipOptions,
+        observer: Observer,
+        reporter: Reporter,
+        publisher: Publisher,
+        *,
+        liveness: BeatLiveness | None = None,
     ) -> None:
         events: deque[SenderEvent] = deque(maxlen=MAX_EVENTS)
         self._options = options
         self._observer = observer
         self._reporter = reporter
         self._publisher = publisher
+        self._liveness = liveness
         self._log = LimitedLogger()
         self._failures = FailureReporter(app, self._log, "beat")
         self._is_stopped = False
@@ -61,19 +72,27 @@ class BeatProcess:
         identity = BeatIdentity.create(app, hostname, options.interval, scheduler, worker)
         reporter = Reporter(identity, scheduler, observer, reader)
         publisher = Publisher(open_broker(app, options))
-        return cls(app, options, observer, reporter, publisher)
+        file = open_health_file(options.beat_health_file, identity.hostname)
+        is_standby = partial(_is_standby, scheduler)
+        liveness = None if file is None else BeatLiveness(file, observer, is_standby, options.interval)
+        return cls(app, options, observer, reporter, publisher, liveness=liveness)
 
     def start(self) -> None:
         """Observe the scheduler and start the thread. Never raises."""
         self._observer.on_tick = self._report_events
         self._observer.on_close = self.stop
         self._failures.call_each("start", self._observer.attach, self._send_first, self._log_start)
+        if self._liveness is not None:
+            self._failures.call_each("health", self._liveness.start)
 
     def stop(self) -> None:
         """Send the final report, unless beat has crashed, and end the thread; returns within a second. Never raises."""
         if self._is_stopped:  # also if a signal handler has interrupted the first call
             return
         self._is_stopped = True
+        if self._liveness is not None:
+            with suppress(Exception):
+                self._liveness.stop()
         final = None
         with suppress(Exception):
             if not self._observer.has_crashed:
@@ -99,3 +118,9 @@ class BeatProcess:
             self._failures.report_event(event)
         if self._observer.failures:
             self._failures.report("observe", self._observer.failures.pop())
+        if self._liveness is not None and self._liveness.failures:
+            self._failures.report("health", self._liveness.failures.pop())
+
+
+def _is_standby(scheduler: Any) -> bool:
+    return compat.holds_lock(scheduler) is False

@@ -32,6 +32,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
     release: str | UnsetType | None = UNSET,
     count_sent: bool | UnsetType = UNSET,
     beat: bool | UnsetType = UNSET,
+    beat_health_file: str | UnsetType | None = UNSET,
     enabled: bool | UnsetType = UNSET,
     **unknown: NoReturn,
 ) -> None:
@@ -61,6 +62,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
         release=release,
         count_sent=count_sent,
         beat=beat,
+        beat_health_file=beat_health_file,
         enabled=enabled,
         **unknown,  # of type NoReturn: type checkers refuse any, and build_options() names the nearest known option
     )
