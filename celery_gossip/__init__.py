@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from celery_gossip.cluster.beat_view import EntryView as EntryView
     from celery_gossip.cluster.beat_view import Send as Send
     from celery_gossip.cluster.cluster import Cluster as Cluster
+    from celery_gossip.cluster.failures import Failure as Failure
+    from celery_gossip.cluster.failures import FailureGroup as FailureGroup
+    from celery_gossip.cluster.failures import FailureView as FailureView
     from celery_gossip.cluster.queue_balance import QueueBalance as QueueBalance
     from celery_gossip.cluster.queue_balance import TaskBalance as TaskBalance
     from celery_gossip.cluster.recording import Recording as Recording
@@ -76,6 +79,9 @@ _MODULE_OF = {
     "EntryView": "cluster.beat_view",
     "Event": "listener.events",
     "ExactAge": "transport.oldest_message",
+    "Failure": "cluster.failures",
+    "FailureGroup": "cluster.failures",
+    "FailureView": "cluster.failures",
     "Finding": "diagnosis.diagnosis",
     "FindingEvent": "listener.events",
     "FindingKind": "diagnosis.kinds",
@@ -132,6 +138,9 @@ __all__ = [
     "EntryView",
     "Event",
     "ExactAge",
+    "Failure",
+    "FailureGroup",
+    "FailureView",
     "Finding",
     "FindingEvent",
     "FindingKind",

@@ -20,6 +20,7 @@ __all__ = [
     "MAX_KEYS",
     "MAX_KEY_LENGTH",
     "MIN_KEY_LENGTH",
+    "FailureDetails",
     "GossipOptions",
     "Stacks",
     "as_dict",
@@ -37,6 +38,8 @@ KEY_RULE = f"a text of {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} characters without w
 
 #: When a worker reports the stack of the thread of its event loop.
 Stacks = Literal["off", "stalled"]
+#: What a worker reports of a failed task beside the class of the exception.
+FailureDetails = Literal["off", "message", "traceback"]
 
 _PREFIX = "gossip_"
 _EXCHANGE = re.compile(r"[a-z0-9_]{1,127}\Z")
@@ -66,6 +69,9 @@ class GossipOptions:
     secret_file: str | None = None  #: file with one or two keys, one per line, instead of `secret`; read once at start
     refuse_unverified: bool = False  #: a listener rejects messages without a signature
     stacks: Stacks = "stalled"  #: "stalled": a worker whose event loop is blocked reports its stack; "off": never
+    #: "message": a worker also reports the messages of exceptions, which may contain personal data; "traceback": and
+    #: their tracebacks, as `module:function:line`
+    failure_details: FailureDetails = "off"
     release: str | None = None  #: release of the project; None: the variable GIT_SHA or SENTRY_RELEASE; "": none
     count_sent: bool = False  #: True: processes count the tasks that they send, and report the counts every 10 s
     beat: bool = True  #: False: beat does not report its schedule
@@ -83,6 +89,7 @@ class GossipOptions:
         _require_bool("gossip_refuse_unverified", self.refuse_unverified)
         _require_one_secret(self)
         _require_choice("gossip_stacks", self.stacks, get_args(Stacks))
+        _require_choice("gossip_failure_details", self.failure_details, get_args(FailureDetails))
         _require_release("gossip_release", self.release)
         _require_bool("gossip_count_sent", self.count_sent)
         _require_bool("gossip_beat", self.beat)

@@ -12,6 +12,7 @@ from threading import Lock
 from celery_gossip.cluster.balance import BalanceTracker
 from celery_gossip.cluster.beat_member import BeatMembership, BeatTransition
 from celery_gossip.cluster.beat_view import BeatView
+from celery_gossip.cluster.failures import FailureTracker, FailureView, without_failures
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
 from celery_gossip.cluster.membership import GONE_RETENTION, MAX_WORKERS, Membership, Transition
 from celery_gossip.cluster.queue_ages import QueueAges
@@ -78,6 +79,7 @@ class Cluster:
         self._membership = Membership(self.statistics, self._max_report_bytes)
         self._beats = BeatMembership()
         self._software = SoftwareTable()
+        self._failures = FailureTracker()
         self._queue_ages = QueueAges()
         self._queue_shares = QueueShareCache()
         self._queue_views = QueueViews()  # replaced as a whole, on any thread
@@ -113,7 +115,8 @@ class Cluster:
         `size` is the number of bytes of the message; if it is known, memory is estimated from it, which is cheaper.
         """
         with self._lock:
-            membership, gossip = self._membership, self._software.share(gossip)
+            membership, reported = self._membership, gossip
+            gossip = self._software.share(without_failures(gossip))
             member = membership.find(gossip.hostname, is_verified=is_verified)
             previous = None if member is None else member.previous_report(gossip.boot)
             if member is None:
@@ -124,6 +127,7 @@ class Cluster:
                 return []
             received = self.statistics.add_report(gossip, now, member.release_of(gossip.boot))
             self._queue_ages.add_report(gossip, previous, received, now)
+            self._failures.add_report(reported, now, is_verified=is_verified)
             # The report that is kept of a stalled worker has the stack of an earlier message.
             membership.limits.enforce(gossip.hostname, member, None if gossip.stalled_for else size)
             return membership.update_state(gossip.hostname, member, now, self._timeouts)
@@ -325,6 +329,11 @@ class Cluster:
     def series(self, by: GroupBy, name: str, window: float = 120.0, least: float = 1.0) -> tuple[Throughput, ...]:
         """Return the throughput of one queue, task or worker over time. See TaskStatistics.series()."""
         return self.statistics.series(by, name, window, least)
+
+    def failures(self) -> FailureView:
+        """Return the last failures that workers have reported, newest first; 2,000 at most."""
+        with self._lock:
+            return self._failures.view(self._clock())
 
     def totals(self) -> dict[tuple[str, str, str], Throughput]:
         """Return the totals of each worker, queue and task. See TaskStatistics.totals()."""

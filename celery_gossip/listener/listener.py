@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 
 from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.cluster import LOST_AFTER, SUSPECT_AFTER, Cluster
+from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
 from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.scaling import QueueDemand, demand_of
@@ -137,6 +138,10 @@ class Listener(ReceivingThread):
     def balance(self) -> tuple[QueueBalance, ...]:
         """Return what became of the tasks sent to each queue, as far as processes count them. See Cluster.balance."""
         return self.cluster.balance()
+
+    def failures(self) -> FailureView:
+        """Return the last failures that workers have reported, newest first. See Cluster.failures."""
+        return self.cluster.failures()
 
     def wait(
         self,

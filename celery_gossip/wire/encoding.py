@@ -25,10 +25,10 @@ def encode(gossip: Gossip) -> bytes:
 def encode_bounded(gossip: Gossip) -> tuple[Gossip, bytes]:
     """Return the part of the gossip that fits into MAX_BYTES, and its message body.
 
-    Details are removed in this order: running tasks (counts stay exact), those that ran longest last; the names of
-    waiting tasks; the stack; messages held for long and the software; all series but two, from the last (they are
-    repeated in later reports); the checks of the least busy queues (counted in `omitted`). Raises OversizedGossip if
-    the rest is still too long.
+    Details are removed in this order: running tasks (counts stay exact), those that ran longest last; failures,
+    the oldest first (a later report contains them); the names of waiting tasks; the stack; messages held for long and
+    the software; all series but two, from the last (they are repeated in later reports); the checks of the least busy
+    queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
@@ -59,6 +59,8 @@ def clear_unused_names(gossip: Gossip) -> Gossip:
     used = {task.name for check in gossip.checks for task in check.tasks}
     for waiting in (*gossip.reserved_tasks, *gossip.scheduled_tasks):
         used.update((waiting.queue, waiting.task))
+    for failure in gossip.failures:
+        used.update((failure.task, failure.queue, failure.exception, *failure.frames))
     names = tuple(name if index in used else "" for index, name in enumerate(gossip.names))
     return msgspec.structs.replace(gossip, names=names[: max(used, default=-1) + 1])
 
@@ -78,8 +80,8 @@ def keep_checks(gossip: Gossip, kept: Sequence[int]) -> Gossip:
 def _reduce(gossip: Gossip, size: int) -> Gossip:
     """Return the gossip with fewer task ids, names, series or checks; `size` is that of its body."""
     longest = max((len(check.active) for check in gossip.checks), default=0)
-    if longest:
-        return _limit_running(gossip, longest // 2)
+    if longest or gossip.failures:
+        return _limit_running(gossip, longest // 2) if longest else _limit_failures(gossip)
     if gossip.names:
         return msgspec.structs.replace(gossip, names=(), reserved_tasks=(), scheduled_tasks=())
     if gossip.stack:
@@ -106,6 +108,12 @@ def _limit_running(gossip: Gossip, max_ids: int) -> Gossip:
         for check in gossip.checks
     )
     return clear_unused_names(replace(gossip, checks=checks))
+
+
+def _limit_failures(gossip: Gossip) -> Gossip:
+    """Return the gossip with the newer half of its failures."""
+    kept = gossip.failures[: len(gossip.failures) // 2]
+    return clear_unused_names(msgspec.structs.replace(gossip, failures=kept))
 
 
 def _busiest(checks: tuple[QueueCheck, ...], count: int) -> list[int]:

@@ -21,6 +21,7 @@ __all__ = [
     "clamp_signed",
     "clamp_total",
     "sanitize_name",
+    "sanitize_text",
 ]
 
 MAX_NAME = 255  #: characters of any name; the same as RabbitMQ's limit for queue names
@@ -62,7 +63,12 @@ def clamp_count(value: int) -> int:
 
 def sanitize_name(text: object) -> str:
     """Return the name with at most MAX_NAME characters; unprintable ones are escaped as by repr()."""
-    name = text if isinstance(text, str) else str(text)
-    if not name.isprintable():
-        name = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
-    return name[:MAX_NAME]
+    return sanitize_text(text if isinstance(text, str) else str(text), MAX_NAME)
+
+
+def sanitize_text(text: str, most: int) -> str:
+    """Return the text with at most this number of characters; unprintable ones are escaped as by repr()."""
+    text = text[:most]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text[:most]

@@ -10,6 +10,14 @@ import msgspec
 
 from celery_gossip.errors import RejectedGossip
 from celery_gossip.wire.beat import MAX_BEAT_ENTRIES, Beat, BeatEntry, BeatReportState, is_printable
+from celery_gossip.wire.failures import (
+    MAX_FAILURES,
+    MAX_MESSAGE,
+    MAX_TRACEBACK_FRAMES,
+    Failures,
+    TaskFailure,
+    have_references_below,
+)
 from celery_gossip.wire.limits import (
     MAX_INTERVAL,
     MAX_NAME,
@@ -50,12 +58,15 @@ __all__ = [
     "MAX_BEAT_ENTRIES",
     "MAX_BYTES",
     "MAX_EXCEPTION_CLASSES",
+    "MAX_FAILURES",
     "MAX_FRAMES",
     "MAX_HELD",
     "MAX_INTERVAL",
+    "MAX_MESSAGE",
     "MAX_NAME",
     "MAX_RELEASE",
     "MAX_SENT_COUNTS",
+    "MAX_TRACEBACK_FRAMES",
     "MAX_VERSION",
     "MAX_WAITING",
     "OTHER",
@@ -78,6 +89,7 @@ __all__ = [
     "Settings",
     "Software",
     "TaskCount",
+    "TaskFailure",
     "TaskSeries",
     "as_dict",
     "clamp_count",
@@ -180,6 +192,7 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     #: Messages that have been, or will be, held for half of the visibility timeout; those held for longest.
     held: Annotated[tuple[HeldMessage, ...], msgspec.Meta(max_length=MAX_HELD)] = ()
     resources: Resources | None = None  #: memory, CPU time and processes; in every fifth report, from the first
+    failures: Failures = ()  #: tasks that have failed recently, the newest first; each in three reports
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -286,6 +299,8 @@ def _has_printable_names(gossip: Gossip) -> bool:
         texts += (series.queue, series.task, *series.failed)
     for held in gossip.held:
         texts += (held.queue, held.task, held.id)
+    for failure in gossip.failures:
+        texts += (failure.id, failure.message or "")
     software = gossip.software
     if software is not None:
         texts += (software.release, software.celery, software.kombu, software.python, software.gossip)
@@ -309,4 +324,4 @@ def _has_valid_references(gossip: Gossip) -> bool:
         for one in waiting:
             if one.queue >= end or one.task >= end:
                 return False
-    return True
+    return not gossip.failures or have_references_below(gossip.failures, end)

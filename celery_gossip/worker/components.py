@@ -9,6 +9,7 @@ from celery_gossip.transport.broker import Broker
 from celery_gossip.transport.publisher import Publisher
 from celery_gossip.wire.messages import Gossip
 from celery_gossip.worker.cold_shutdown import ShutdownWatch
+from celery_gossip.worker.failure_log import FailureLog
 from celery_gossip.worker.held_messages import HeldMessages
 from celery_gossip.worker.instrumentation import RequestInstrumentation
 from celery_gossip.worker.liveness import LivenessReporter, open_health_file
@@ -67,8 +68,9 @@ def build_components(
     software = SoftwareReport(consumer, options.release)
     held = HeldMessages(consumer, probe.queue_of, find_visibility_timeout(consumer))
     sender = Sender(publisher, probe_from_thread, options.interval, meter=meter)
-    sender.add_supplement(Supplement(software, held))
-    instrumentation = RequestInstrumentation(meter, probe.queue_of)
+    failures = FailureLog(options.failure_details)
+    sender.add_supplement(Supplement(software, held, failures))
+    instrumentation = RequestInstrumentation(meter, probe.queue_of, failures)
     instrumentation.notes_receipt = held.is_enabled
     sender.report_resources(ResourceReader(lambda: consumer.pool).read)
     components = WorkerComponents(

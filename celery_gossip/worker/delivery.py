@@ -119,6 +119,6 @@ class Delivery(BodyDelivery):
 
     def _has_unreported(self) -> bool:
         try:
-            return self._meter.has_unreported
+            return self._meter.has_unreported or (self.supplement is not None and self.supplement.has_unreported)
         except Exception:
             return False

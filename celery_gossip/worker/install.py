@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from celery_gossip.beat.hook import report_beat
 from celery_gossip.log import logger
-from celery_gossip.options import Stacks, build_options, install_keywords, store_install_keywords
+from celery_gossip.options import FailureDetails, Stacks, build_options, install_keywords, store_install_keywords
 from celery_gossip.worker.bootstep import GossipStep
 from celery_gossip.worker.count_sent import count_sent_tasks
 from celery_gossip.worker.flags import add_flags
@@ -29,6 +29,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
     secret_file: str | UnsetType | None = UNSET,
     refuse_unverified: bool | UnsetType = UNSET,
     stacks: Stacks | UnsetType = UNSET,
+    failure_details: FailureDetails | UnsetType = UNSET,
     release: str | UnsetType | None = UNSET,
     count_sent: bool | UnsetType = UNSET,
     beat: bool | UnsetType = UNSET,
@@ -59,6 +60,7 @@ def install(  # noqa: PLR0913 - one keyword for each option
         secret_file=secret_file,
         refuse_unverified=refuse_unverified,
         stacks=stacks,
+        failure_details=failure_details,
         release=release,
         count_sent=count_sent,
         beat=beat,

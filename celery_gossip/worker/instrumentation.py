@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from celery_gossip.wire.messages import OTHER, sanitize_name
 from celery_gossip.worker import _compat as compat
+from celery_gossip.worker.failure_log import FailedTask, FailureLog
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.sent_at import sent_at
 from celery_gossip.worker.task_outcome import TaskOutcome
@@ -30,6 +31,7 @@ __all__ = ["UNCOUNTED", "RequestInstrumentation"]
 _UNDECODABLE_HANDLERS = ("on_decode_error", "on_unknown_message", "on_invalid_task")
 _UNKNOWN_TASK_HANDLER = "on_unknown_task"
 _CONTROL_EXCHANGE = ".pidbox"  #: end of the name; on_decode_error also gets messages of remote control
+_NOT_REGISTERED = "NotRegistered"  #: class of the exception of an unknown task
 _MAX_UNKNOWN = 50  #: names of unregistered tasks that are counted; any sender may invent names without end
 _MIN_UNCOUNTED = 10  #: tasks that must have run without being counted before counting is reported as broken
 UNCOUNTED = (  #: log line
@@ -43,11 +45,13 @@ _by_pool: "WeakKeyDictionary[Any, RequestInstrumentation]" = WeakKeyDictionary()
 class RequestInstrumentation:
     """Counts the tasks of one worker, identified by its pool, on a Meter.
 
-    `queue_of(request)` returns the queue of a request, or None. Call attach() before the consumer starts.
+    `queue_of(request)` returns the queue of a request, or None. Failures are kept in `failures`, if it is given. Call
+    attach() before the consumer starts.
     """
 
-    def __init__(self, meter: Meter, queue_of: Callable[[Any], str | None]) -> None:
+    def __init__(self, meter: Meter, queue_of: Callable[[Any], str | None], failures: FailureLog | None = None) -> None:
         self._meter = meter
+        self._failures = FailureLog() if failures is None else failures
         self._queue_of = queue_of
         self._error: Exception | None = None
         # Numbers of accepted and counted tasks when the latter last changed; None after the problem was reported.
@@ -109,6 +113,22 @@ class RequestInstrumentation:
             self._last_counted = (accepted, counted)
         return False
 
+    def record_failure(self, request: Any, outcome: TaskOutcome, exc_info: Any) -> None:
+        """Keep the failure that the outcome has, if it was not kept before. Never raises.
+
+        `exc_info` is billiard's ExceptionInfo, or anything else if there is none.
+        """
+        try:
+            failure = outcome.pop_failure()
+            if failure is None or self.is_closed:
+                return
+            kind, runtime = failure
+            queue, retries = self._queue_of(request) or "", compat.retries(request)
+            failed = FailedTask(compat.task_name(request), queue, kind, request.id, runtime, retries)
+            self._failures.add(failed, exc_info)
+        except Exception as exc:
+            self.record_error(exc)
+
     def record_error(self, exc: Exception) -> None:
         """Keep the first internal error for the step to report."""
         self._error = self._error or exc
@@ -140,13 +160,15 @@ class RequestInstrumentation:
                 self._meter.count_undecodable()
             return
         body, message = args[:2]
-        series = self._meter.get_series(self._queue_of(_Delivered(message)) or "", self._unknown_name(body, message))
+        queue, name = self._queue_of(_Delivered(message)) or "", self._unknown_name(body, message)
+        series = self._meter.get_series(queue, name)
         series.count_received()
-        series.count_ended("failed", kind="NotRegistered")
+        series.count_ended("failed", kind=_NOT_REGISTERED)
+        self._failures.add(FailedTask(name, queue, _NOT_REGISTERED, _field_of(body, message, "id"), message=name))
 
     def _unknown_name(self, body: Any, message: Any) -> str:
         """Return the task's name, or OTHER if there are too many: they must not displace those of other tasks."""
-        name = sanitize_name(_task_name_of(body, message))
+        name = sanitize_name(_field_of(body, message, "task"))
         if name not in self._unknown and len(self._unknown) >= _MAX_UNKNOWN:
             return OTHER
         self._unknown.add(name)
@@ -160,11 +182,11 @@ class _Delivered:
     message: Any
 
 
-def _task_name_of(body: Any, message: Any) -> str:
-    """Return the task's name as Celery reads it: from the headers, or from the body in protocol 1."""
+def _field_of(body: Any, message: Any, name: str) -> str:
+    """Return a field such as the task's name as Celery reads it: from the headers, or from the body in protocol 1."""
     for fields in (message.headers, body, message.payload):
-        if isinstance(fields, dict) and "task" in fields:
-            return str(fields["task"])
+        if isinstance(fields, dict) and name in fields:
+            return str(fields[name])
     return ""
 
 
@@ -209,11 +231,12 @@ def _counted_cls(base: Any, owner: RequestInstrumentation) -> Any:
             self._gossip_outcome.on_result(failed__retval__runtime)
             if not self._gossip_outcome.is_undecided:
                 return super().on_success(failed__retval__runtime, **kwargs)
-            return _handle_and_conclude(self, super().on_success, (failed__retval__runtime,), kwargs)
+            exc_info = _exc_info_in(failed__retval__runtime)
+            return _handle_and_conclude(self, super().on_success, (failed__retval__runtime,), kwargs, exc_info)
 
         def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
             self._gossip_outcome.on_exception(exc_info)
-            return _handle_and_conclude(self, super().on_failure, (exc_info, *args), kwargs)
+            return _handle_and_conclude(self, super().on_failure, (exc_info, *args), kwargs, exc_info)
 
         def on_timeout(self, *args: Any, **kwargs: Any) -> Any:
             self._gossip_outcome.on_timeout((args, kwargs))
@@ -228,16 +251,24 @@ def _counted_cls(base: Any, owner: RequestInstrumentation) -> Any:
 
 
 def _handle_and_conclude(
-    request: Any, handle: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    request: Any, handle: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], exc_info: Any = None
 ) -> Any:
-    """Call Celery's handler of an exception, then decide the outcome."""
+    """Call Celery's handler of an exception, then decide the outcome. Keep the failure as soon as it is certain."""
     outcome = request._gossip_outcome
     if not outcome.is_undecided:
+        outcome.owner.record_failure(request, outcome, exc_info)
         return handle(*args, **kwargs)
     try:
         result = handle(*args, **kwargs)
     except BaseException as exc:
         outcome.conclude(request, exc)
+        outcome.owner.record_failure(request, outcome, exc_info)
         raise
     outcome.conclude(request, None)
+    outcome.owner.record_failure(request, outcome, exc_info)
     return result
+
+
+def _exc_info_in(result: Any) -> Any:
+    """Return billiard's ExceptionInfo in a pool's result: the result itself, or the value in it."""
+    return result[1] if isinstance(result, tuple) and len(result) > 1 else result

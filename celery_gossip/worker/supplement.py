@@ -1,4 +1,4 @@
-"""Supplement: parts of a report that are not read on the event loop: what the worker runs, and what it holds for long.
+"""Supplement: parts of a report that are not read on the event loop: software, messages held for long, and failures.
 
 Owned by the components; used on the sender thread.
 """
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from celery_gossip.wire.messages import Gossip
+from celery_gossip.worker.failure_log import FailureLog
 from celery_gossip.worker.held_messages import HeldMessages
 from celery_gossip.worker.software import SoftwareReport
 
@@ -18,9 +19,15 @@ __all__ = ["Supplement"]
 class Supplement:
     """Adds these parts to the reports of one worker."""
 
-    def __init__(self, software: SoftwareReport, held: HeldMessages) -> None:
+    def __init__(self, software: SoftwareReport, held: HeldMessages, failures: FailureLog | None = None) -> None:
         self._software = software
         self._held = held
+        self._failures = FailureLog() if failures is None else failures
+
+    @property
+    def has_unreported(self) -> bool:
+        """True while a failure was in fewer than two reports. The final report is repeated until it is False."""
+        return self._failures.has_unreported
 
     def complete(self, gossip: Gossip, on_error: Callable[[Exception], None]) -> Gossip:
         """Return the report with the parts that are due. One that cannot be read is left out, and its error passed on.
@@ -36,9 +43,15 @@ class Supplement:
                 continue
             if part:
                 parts[name] = part
-        return msgspec.structs.replace(gossip, **parts) if parts else gossip
+        gossip = msgspec.structs.replace(gossip, **parts) if parts else gossip
+        try:
+            return self._failures.add_to(gossip)
+        except Exception as exc:
+            on_error(exc)
+            return gossip
 
     def commit(self, gossip: Gossip) -> None:
         """Note that this report was sent."""
         if gossip.software is not None:
             self._software.commit()
+        self._failures.commit(gossip.failures)

@@ -48,6 +48,9 @@ class OutcomeOwner(Protocol):
     def record_error(self, exc: Exception) -> None:
         """Keep an internal error for the step to log."""
 
+    def record_failure(self, request: Any, outcome: "TaskOutcome", exc_info: Any) -> None:
+        """Keep the failure that the outcome has, if it was not kept before. Never raises."""
+
 
 def _never_raises(method: _Method) -> _Method:
     """Record exceptions of a method of TaskOutcome instead of raising them: it is called inside Celery's handlers.
@@ -80,6 +83,7 @@ class TaskOutcome:
 
     __slots__ = (
         "_exception",
+        "_failure",
         "_is_cancelled",
         "_is_killed",
         "_is_rejected",
@@ -93,6 +97,9 @@ class TaskOutcome:
         "received_at",
         "series",
     )
+
+    #: Class of the exception, and runtime, until pop_failure(). Unset otherwise, to cost nothing in other tasks.
+    _failure: tuple[str, float | None]
 
     def __init__(self, owner: OutcomeOwner) -> None:
         self.owner = owner
@@ -113,6 +120,15 @@ class TaskOutcome:
     def is_undecided(self) -> bool:
         """True while Celery handles an exception that may mean several outcomes; call conclude() afterwards."""
         return self._exception is not None
+
+    def pop_failure(self) -> tuple[str, float | None] | None:
+        """Return the class of the exception and the runtime (None: unknown) at the first call after a failure."""
+        try:
+            failure = self._failure
+            del self._failure
+        except AttributeError:
+            return None
+        return failure
 
     @_never_raises
     def start(self, time_accepted: float) -> None:
@@ -162,12 +178,19 @@ class TaskOutcome:
     @_never_raises
     def on_event(self, event: str) -> None:
         """Process an event that Celery sends."""
-        if event == _CANCELLED:
-            self._is_cancelled = True
-        elif event == "task-rejected" and self._exception is not None:
+        outcome = _OUTCOMES.get(event)
+        if outcome is None:
+            if event == _CANCELLED:
+                self._is_cancelled = True
+        elif outcome == "succeeded":
+            if not self._is_killed:
+                self._end(outcome)
+        elif outcome == "rejected" and self._exception is not None:
             self._is_rejected = True
-        elif event in _OUTCOMES and not (event == "task-succeeded" and self._is_killed):
-            self._end(_OUTCOMES[event])
+        elif outcome == "failed":
+            self._end_failed()
+        else:
+            self._end(outcome)
 
     def conclude(self, request: Any, raised: BaseException | None) -> None:
         """Decide the outcome after Celery has handled the exception; `raised` is what its handler raised."""
@@ -186,8 +209,10 @@ class TaskOutcome:
             self._end("rejected")
         elif self._is_cancelled or self._is_stopped:
             pass  # stopped by the worker itself
+        elif raised is not None and _would_requeue(request, exception):
+            self._end("rejected")
         else:
-            self._end("rejected" if raised is not None and _would_requeue(request, exception) else "failed")
+            self._end_failed()
 
     def _fail(self, exc_info: Any) -> None:
         exception = getattr(exc_info, "exception", None)
@@ -214,15 +239,21 @@ class TaskOutcome:
             else:
                 self._started_at = None
         else:
-            self._end("failed")
+            self._end_failed()
 
-    def _end(self, outcome: str) -> None:
+    def _end_failed(self) -> None:
+        if self._end("failed"):
+            self._failure = (self._kind, self._runtime)
+
+    def _end(self, outcome: str) -> bool:
+        """Count the outcome; return False if there is one already."""
         try:
             self._may_end.pop()
         except IndexError:
-            return
+            return False
         self._measure_runtime()
         self.series.count_ended(outcome, self._runtime, self._kind)  # type: ignore[union-attr]
+        return True
 
     def _measure_runtime(self) -> None:
         """Measure the runtime by the clock if the pool did not report it: pools report only that of successes."""

@@ -14,11 +14,13 @@ from celery_gossip.wire.messages import (
     SentReport,
     Settings,
     Software,
+    TaskFailure,
 )
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
 
 JSON = b"application/json"
+FAILURE = TaskFailure(9, 1, 0, 2, "id-1", 1.5, 0.25, 3, "größe: 7", (3, 3), 1)
 SOFTWARE = Software(
     release="v41",
     celery="5.7.0",
@@ -49,6 +51,7 @@ def gossips() -> list[bytes]:
         encode(a_gossip(software=SOFTWARE, held=(HeldMessage("größe", "t", "id", "scheduled", 1.5, 7200.0),))),
         encode(a_gossip(resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)))),
         encode(a_gossip(resources=Resources())),
+        encode(a_gossip(names=("größe", "t", "e", "m:f:1"), failures=(FAILURE, TaskFailure(1, 1, 0, 2, "", 0.0)))),
         encode_echo(Echo(echo=BOOT, number=7)),
         encode_echo(
             Echo(
@@ -123,7 +126,11 @@ def conversations() -> list[bytes]:
     end = [
         encode(a_gossip(seq=seq, state=state)) for seq, state in enumerate(("online", "draining", "offline"), start=9)
     ]
-    talks = (two, counted, many, [*fleet, *end], [*fleet[:2], b"isolate", *end, b"heal", *counted])
+    failing = [
+        encode(a_gossip(seq=seq, names=("q", "t", "e"), failures=(TaskFailure(7 * seq, 1, 0, 2, "id", 1.0),)))
+        for seq in range(1, 6)
+    ]
+    talks = (failing, two, counted, many, [*fleet, *end], [*fleet[:2], b"isolate", *end, b"heal", *counted])
     return [b"\n".join(b"%d" % (n % 7) + body for n, body in enumerate(talk)) for talk in talks]
 
 

@@ -21,6 +21,7 @@ def valid(app: Celery) -> None:
         secret_file=None,
         refuse_unverified=True,
         stacks="off",
+        failure_details="message",
         enabled=False,
     )
 
@@ -30,4 +31,5 @@ def invalid(app: Celery) -> None:
     install(app, interval="1")  # type: ignore[arg-type]
     install(app, enabled="no")  # type: ignore[arg-type]
     install(app, stacks="on")  # type: ignore[arg-type]
+    install(app, failure_details="all")  # type: ignore[arg-type]
     install(app, 1.0)  # type: ignore[call-arg]

@@ -70,6 +70,8 @@ WRONG_VALUES = [
     ("stacks", True, "one of 'off', 'stalled'"),
     ("stacks", None, "one of 'off', 'stalled'"),
     ("stacks", ["off"], "one of 'off', 'stalled'"),
+    ("failure_details", True, "one of 'off', 'message', 'traceback'"),
+    ("failure_details", "all", "one of 'off', 'message', 'traceback'"),
     ("enabled", 1, "True or False"),
     ("enabled", "yes", "True or False"),
     ("enabled", None, "True or False"),
