@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from celery_gossip.cli.listening import open_listener, why_no_report
 from celery_gossip.console.json_object import status_json
-from celery_gossip.console.report import Answer, SourceRow, balance_rows, report_of, task_rows, with_queues
+from celery_gossip.console.report import (
+    Answer,
+    SourceRow,
+    balance_rows,
+    failure_rows,
+    report_of,
+    task_rows,
+    with_queues,
+)
 
 if TYPE_CHECKING:
     from celery_gossip.cluster.view import View
@@ -30,10 +38,12 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
     rules: "RuleSettings | None" = None,
     with_exact_age: bool = False,
     with_balance: bool = False,
+    with_failures: bool = False,
 ) -> Answer:
     """Return what a listener knows after `wait` seconds, or as soon as its view is complete.
 
     `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none.
+    `with_balance` and `with_failures` ask for what was sent to each queue, and for the last failures.
     `with_exact_age` reads the next message of each queue in which one waits.
     With `needs_backlogs` a backlog that is still unknown then is waited for, for 2.5 s at most.
     """
@@ -46,6 +56,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         view = with_queues(listener.view(), queues, listener.cluster.backlogs())
         findings, throughput = listener.findings, listener.throughput()
         balance = balance_rows(listener.balance()) if with_balance else None
+        failures = failure_rows(listener.failures()) if with_failures else None
         no_report = "" if view.workers else why_no_report(listener)  # while it listens
         source = _source(listener, no_report)
         exact = listener.exact_ages(_waiting(view)) if with_exact_age else {}
@@ -57,7 +68,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         errors.append(f"messages refused: {reasons}")
     if no_report:
         errors.append(f"Error: {no_report}")
-    report = replace(report_of(view, findings, throughput, source), balance=balance)
+    report = replace(report_of(view, findings, throughput, source), balance=balance, failures=failures)
     objects = status_json(view, findings, throughput)
     if with_exact_age:
         ages = {queue: age.age for queue, age in exact.items()}

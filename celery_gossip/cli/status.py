@@ -53,6 +53,13 @@ __all__ = ["command"]
     "they send (gossip_count_sent). What is missing is known after two minutes: use --server, or --wait 120.",
 )
 @click.option(
+    "--failures",
+    "with_failures",
+    is_flag=True,
+    help="Also list the last failures, grouped by task, exception and code line. Workers report a failure for some "
+    "three intervals only: use --server, or --wait, for earlier ones.",
+)
+@click.option(
     "--wait",
     type=Seconds(),
     metavar="SECONDS",
@@ -188,6 +195,7 @@ def _listen(
         rules=given["rules"],
         with_exact_age=given["with_exact_age"],
         with_balance=given["with_balance"],
+        with_failures=given["with_failures"],
     )
 
 
@@ -198,12 +206,13 @@ def _ask(wait: float | None, tasks: "Sequence[str] | None", given: "Mapping[str,
         url, header = checked_url(given["server"]), authorization(given["server_auth"], os.environ)
     except GossipError as exc:
         raise click.UsageError(str(exc)) from exc
-    return ask_dashboard(url, header, given["server_timeout"], wait, tasks, with_balance=given["with_balance"])
+    extras = {name: given[name] for name in ("with_balance", "with_failures")}
+    return ask_dashboard(url, header, given["server_timeout"], wait, tasks, **extras)
 
 
 def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> None:
     from celery_gossip.console.check_text import check_json, check_lines
-    from celery_gossip.console.json_object import balance_json, tasks_json
+    from celery_gossip.console.json_object import balance_json, failures_json, tasks_json
     from celery_gossip.console.status import report_text
 
     report = answer.report
@@ -211,6 +220,8 @@ def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> N
         objects = answer.objects if report.tasks is None else {**answer.objects, "tasks": tasks_json(report.tasks)}
         if report.balance is not None:
             objects = {**objects, "balance": balance_json(report.balance)}
+        if report.failures is not None:
+            objects = {**objects, "failures": failures_json(report.failures)}
         click.echo(json.dumps({**objects, "check": check_json(report, results)}))
     else:
         parts = [report_text(report)] if report.workers or report.findings or report.beats else []

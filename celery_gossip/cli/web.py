@@ -27,6 +27,7 @@ _FLAGS = {
     "bind": "--bind",
     "hosts": "--allow-host",
     "prefix": "--prefix",
+    "task_url": "--task-url",
 }
 
 
@@ -42,6 +43,12 @@ _FLAGS = {
 )
 @host_option
 @click.option("--prefix", metavar="PATH", show_default="none", help="Path of a reverse proxy, such as /ops/gossip.")
+@click.option(
+    "--task-url",
+    metavar="URL",
+    show_default="none",
+    help="Link failed tasks to this address, with {id} in place of the task's id: https://sentry.example/?query={id}.",
+)
 @click.option(
     "--allow-control",
     is_flag=True,
@@ -84,7 +91,7 @@ def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given
         from celery_gossip.web.server import WebServer
     apps, queues, rules = given.pop("apps"), given.pop("queues"), given.pop("rules")
     brokers, broker_file = given.pop("brokers"), given.pop("broker_file")
-    options = _options(auth, prefix, **given)
+    options = _options(auth, prefix, **{**given, "task_url": given["task_url"] or ""})
     listeners = [open_listener(app, queues, rules) for app in (ctx.obj.app, *map(_find_app, apps))]
     listeners += _on_other_brokers(ctx.obj.app, brokers, broker_file, queues, rules)
     with binding(options.bind, options.port):

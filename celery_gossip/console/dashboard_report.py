@@ -15,6 +15,7 @@ from celery_gossip.console.report import (
     BalanceRow,
     BeatRow,
     EntryRow,
+    FailureRow,
     FindingRow,
     QueueRow,
     Report,
@@ -25,12 +26,13 @@ from celery_gossip.console.report import (
 )
 from celery_gossip.wire.messages import DECODE_ERRORS
 
-__all__ = ["BALANCE", "BEATS", "PATHS", "report_from", "running_paths"]
+__all__ = ["BALANCE", "BEATS", "FAILURES", "PATHS", "report_from", "running_paths"]
 
 PATHS = ("api/overview", "api/queues", "api/workers")  #: of the answers that a report is made from
 
 BEATS = "api/beats"  #: path of the schedules, which older dashboards do not have
 BALANCE = "api/balance"  #: path of what was sent to each queue
+FAILURES = "api/failures"  #: path of the groups of failures
 _RUNNING = "api/running"
 
 _Answer = TypeVar("_Answer")
@@ -159,6 +161,19 @@ class Entry(msgspec.Struct, frozen=True):
     error: str
 
 
+class FailureGroup(msgspec.Struct, frozen=True):
+    source: str
+    task: str
+    exception: str
+    line: str
+    message: str | None
+    count: int
+    first_at: float
+    last_at: float
+    queues: tuple[str, ...]
+    hostnames: tuple[str, ...]
+
+
 class _Overview(msgspec.Struct, frozen=True):
     now: float
     sources: tuple[Source, ...]
@@ -188,6 +203,11 @@ class _Beats(msgspec.Struct, frozen=True):
 
 class _Balance(msgspec.Struct, frozen=True):
     balance: tuple[Balance, ...]
+
+
+class _Failures(msgspec.Struct, frozen=True):
+    now: float
+    failures: tuple[FailureGroup, ...]
 
 
 def running_paths(texts: Sequence[str]) -> tuple[str, ...]:
@@ -228,6 +248,12 @@ def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Re
             beats=tuple(_beat_row(one, found.now, label) for one in found.beats),
             entries=tuple(_entry_row(one, found.now, label) for one in found.schedule),
         )
+    if FAILURES in answers:
+        groups = _decoded(answers, FAILURES, _Failures)
+        failures = sorted(
+            (_failure_row(row, groups.now, label) for row in groups.failures), key=lambda row: row.last_age
+        )
+        report = replace(report, failures=tuple(failures))
     raw = {path: msgspec.json.decode(answers[path]) for path in PATHS}
     return report, {
         "sources": raw["api/overview"]["sources"],
@@ -367,6 +393,21 @@ def _task_row(one: RunningTask, now: float, label: Callable[[str], str]) -> Task
         is_redelivered=one.is_redelivered,
         soft_time_limit=one.soft_time_limit,
         time_limit=one.time_limit,
+        source=label(one.source),
+    )
+
+
+def _failure_row(one: FailureGroup, now: float, label: Callable[[str], str]) -> FailureRow:
+    return FailureRow(
+        task=one.task,
+        exception=one.exception,
+        line=one.line,
+        message=one.message,
+        count=one.count,
+        first_age=max(0.0, round(now - one.first_at, 1)),
+        last_age=max(0.0, round(now - one.last_at, 1)),
+        queues=one.queues,
+        hostnames=one.hostnames,
         source=label(one.source),
     )
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from celery_gossip.cluster.beat_view import BeatView, EntryView
 from celery_gossip.cluster.throughput import COUNTS, Distribution, Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
-from celery_gossip.console.report import BalanceRow, TaskRow
+from celery_gossip.console.report import BalanceRow, FailureRow, TaskRow
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.units import round_age
 from celery_gossip.wire.messages import Resources, as_dict
@@ -18,6 +18,7 @@ from celery_gossip.wire.messages import Resources, as_dict
 __all__ = [
     "balance_json",
     "beat_json",
+    "failures_json",
     "finding_json",
     "queue_json",
     "resources_json",
@@ -151,6 +152,11 @@ def _fields(struct: Struct) -> dict[str, Any]:
 
 def balance_json(rows: Iterable[BalanceRow]) -> list[dict[str, Any]]:
     """Return the fields of the balance of each queue."""
+    return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
+
+
+def failures_json(rows: Iterable[FailureRow]) -> list[dict[str, Any]]:
+    """Return the fields of the groups of failures; ages are in seconds, and the message null if it is not reported."""
     return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from celery_gossip.cluster.beat_view import BeatView
+from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
 from celery_gossip.cluster.task_view import TaskView
@@ -20,6 +21,7 @@ __all__ = [
     "BalanceRow",
     "BeatRow",
     "EntryRow",
+    "FailureRow",
     "FindingRow",
     "QueueRow",
     "Report",
@@ -28,6 +30,7 @@ __all__ = [
     "WorkerRow",
     "age_order",
     "balance_rows",
+    "failure_rows",
     "report_of",
     "task_rows",
     "with_queues",
@@ -185,6 +188,22 @@ class EntryRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FailureRow:
+    """Failures with the same task, exception and code line, of those that are kept."""
+
+    task: str
+    exception: str
+    line: str  #: empty if the workers report no tracebacks
+    message: str | None  #: of the latest failure that has one; None if the workers report none
+    count: int
+    first_age: float  #: seconds since the first of them
+    last_age: float
+    queues: tuple[str, ...]
+    hostnames: tuple[str, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that is known at one moment."""
 
@@ -196,6 +215,7 @@ class Report:
     entries: tuple[EntryRow, ...] = ()  #: of all schedules, those with problems first
     tasks: tuple[TaskRow, ...] | None = None  #: running tasks, the longest running first; None unless asked for
     balance: tuple[BalanceRow, ...] | None = None  #: None unless asked for
+    failures: tuple[FailureRow, ...] | None = None  #: the group that failed last is first; None unless asked for
     omitted_tasks: int = 0  #: running tasks that a dashboard has left out
 
     def live_workers(self, source: str) -> list[WorkerRow]:
@@ -246,6 +266,24 @@ def balance_rows(balance: Iterable[QueueBalance]) -> tuple[BalanceRow, ...]:
     """Return the rows of one listener."""
     names = [field.name for field in fields(BalanceRow) if field.name != "source"]
     return tuple(BalanceRow(**{name: getattr(one, name) for name in names}) for one in balance)
+
+
+def failure_rows(view: FailureView) -> tuple[FailureRow, ...]:
+    """Return the groups of failures of one listener."""
+    return tuple(
+        FailureRow(
+            task=group.task,
+            exception=group.exception,
+            line=group.line,
+            message=group.latest.message,
+            count=group.count,
+            first_age=round(max(0.0, view.taken_at - group.first_at), 1),
+            last_age=round(max(0.0, view.taken_at - group.last_at), 1),
+            queues=group.queues,
+            hostnames=group.hostnames,
+        )
+        for group in view.groups()
+    )
 
 
 def age_order(row: TaskRow) -> tuple[bool, float, str]:

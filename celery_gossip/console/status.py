@@ -10,6 +10,7 @@ from celery_gossip.console.report import (
     BalanceRow,
     BeatRow,
     EntryRow,
+    FailureRow,
     QueueRow,
     Report,
     TaskRow,
@@ -34,6 +35,9 @@ _BEAT_COLUMNS = ("BEAT", "STATE", "AGE", "APP", "SCHEDULER", "ENTRIES", "NEXT DU
 _ENTRY_COLUMNS = ("ENTRY", "STATE", "DUE", "LAST SENT", "LATE", "SENT", "ERRORS", "TASK", "SCHEDULE", "BEAT")
 _MAX_ENTRIES = 20  #: rows of entries
 _BALANCE_COLUMNS = ("QUEUE", "SENT", "WAITING", "RESERVED", "SCHEDULED", "ACTIVE", "RECEIVED", "ENDED", "MISSING")
+_FAILURE_COLUMNS = ("TASK", "EXCEPTION", "FAILURES", "FIRST", "LAST", "WORKERS", "CODE LINE", "MESSAGE")
+_MAX_FAILURES = 100  #: rows of failures
+NO_FAILURES = "No failure was reported while this command, or the dashboard that it asked, listened."
 NOTHING_SENT = "No process has reported what it sends: see the setting gossip_count_sent."
 NO_TASKS = "No such task is running, as far as the workers list their tasks."
 
@@ -67,6 +71,8 @@ def report_text(report: Report) -> str:
         parts.append(table((*broker, *_TASK_COLUMNS), tasks) + more if tasks else NO_TASKS)
     if report.balance is not None:
         parts.append(_balance_text(report.balance, is_labelled=is_labelled))
+    if report.failures is not None:
+        parts.append(_failures_text(report.failures, is_labelled=is_labelled))
     return "\n\n".join([*parts, "\n".join(findings) or verdict(report)])
 
 
@@ -100,6 +106,13 @@ def _schedule_texts(report: Report, broker: tuple[str, ...], *, is_labelled: boo
         entries = [(*_label(row.source, is_labelled), *_entry_cells(row)) for row in report.entries[:_MAX_ENTRIES]]
         omitted = len(report.entries) - len(entries)
         yield table((*broker, *_ENTRY_COLUMNS), entries) + (f"\nand {omitted} more" if omitted else "")
+
+
+def _failures_text(rows: Sequence[FailureRow], *, is_labelled: bool) -> str:
+    broker = ("BROKER",) if is_labelled else ()
+    cells = [(*_label(row.source, is_labelled), *_failure_cells(row)) for row in rows[:_MAX_FAILURES]]
+    more = f"\nand {len(rows) - len(cells)} more" if len(rows) > len(cells) else ""
+    return table((*broker, *_FAILURE_COLUMNS), cells) + more if cells else NO_FAILURES
 
 
 def verdict(report: Report) -> str:
@@ -215,6 +228,19 @@ def _balance_cells(row: BalanceRow) -> tuple[object, ...]:
         row.received,
         row.ended,
         printable(missing),
+    )
+
+
+def _failure_cells(row: FailureRow) -> tuple[object, ...]:
+    return (
+        printable(row.task) or "-",
+        printable(row.exception),
+        row.count,
+        f"{format_duration(row.first_age)} ago",
+        f"{format_duration(row.last_age)} ago",
+        len(row.hostnames),
+        printable(row.line) or "-",
+        "-" if row.message is None else printable(row.message),
     )
 
 

@@ -17,6 +17,7 @@ from textual.widgets import Input
 from celery_gossip.cluster.view import QueueView, WorkerView
 from celery_gossip.tui.column import SortOrder
 from celery_gossip.tui.detail import detail_lines, finding_key
+from celery_gossip.tui.failures import FailuresScreen
 from celery_gossip.tui.help import HelpScreen
 from celery_gossip.tui.layout import pane_heights
 from celery_gossip.tui.row import FINDINGS, QUEUES, WORKERS
@@ -46,6 +47,7 @@ class TopApp(App[None]):
         Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("question_mark", "help", show=False),
         *(Binding(str(number), f"pane({number})", show=False) for number in (1, 2, 3, 4)),
+        Binding("f", "failures", show=False),
         Binding("s", "sort", show=False),
         Binding("S", "reverse", show=False),
         Binding("slash", "search", show=False),
@@ -56,6 +58,7 @@ class TopApp(App[None]):
 
     def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(ansi_color=True)
+        self._source = source
         self._recorder = SnapshotRecorder(source, clock)
         self._clock = clock
         self._snapshot = self._recorder.record()
@@ -188,6 +191,9 @@ class TopApp(App[None]):
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen())
+
+    def action_failures(self) -> None:
+        self.push_screen(FailuresScreen(self._source.failures()))
 
     def action_pane(self, number: int) -> None:
         if number == len(self._tables) and not self._snapshot.view.beats:

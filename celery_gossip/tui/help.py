@@ -20,6 +20,7 @@ _KEYS = (
     ("s S, click a title", "sort by the next column; reverse the order"),
     ("/", "filter by words: hostname, queue, state"),
     ("enter", "details of the row: queues, task ids, instances"),
+    ("f", "the last failures of all workers"),
     ("z", "show this pane alone, or all panes"),
     ("space", "pause the display; data collection continues"),
     ("escape", "close the details, then clear the filter"),

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
@@ -36,6 +37,7 @@ class Source(Protocol):
     @property
     def uri(self) -> str: ...
     def view(self) -> View: ...
+    def failures(self) -> FailureView: ...
     def throughput(self) -> Mapping[str, Throughput]: ...
 
 

@@ -91,7 +91,7 @@ class Dashboard:
             self._broadcaster.start()
 
     def _build_app(self, broadcaster: Broadcaster) -> Security:
-        self._api = Api(broadcaster, self._control)
+        self._api = Api(broadcaster, self._control, self.options.task_url)
         self._monitoring = Monitoring(broadcaster, self.metrics)
         table = RouteTable(self._api, self._monitoring, Assets(self.options.prefix))
         return table.application(self.options.allowed_hosts, self.options.auth)

@@ -23,6 +23,7 @@ from celery_gossip.hosts import client_group
 from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.control import Control, NoMatchingWorker
+from celery_gossip.web.failure_rows import failure_groups, failure_totals
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
     CHART_SUBJECT,
@@ -46,6 +47,8 @@ from celery_gossip.web.response import (
     BeatList,
     Config,
     ControlReply,
+    FailureDetail,
+    FailureList,
     Overview,
     QueueDetail,
     QueueList,
@@ -79,6 +82,7 @@ class Api:
 
     broadcaster: Broadcaster
     control: Control | None = None  #: None: control is off
+    task_url: str = ""  #: template of WebOptions
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     def __post_init__(self) -> None:
@@ -100,6 +104,7 @@ class Api:
             boot=self.broadcaster.boot,
             may_control=may_control,
             csrf=self.csrf if may_control else "",
+            task_url=self.task_url,
         )
 
     async def overview(self, call: Call) -> Overview:
@@ -132,6 +137,14 @@ class Api:
         runs = await _on(self._table_threads, selected, snapshots)
         return RunningTaskList(now=_now(), total=len(runs), runs=list(islice(runs.values(), MAX_RUNS)))
 
+    async def failures(self, call: Call) -> FailureList:
+        snapshots = list((await self.broadcaster.snapshots()).values())
+        selected = partial(failure_groups, queue=call[QUEUE], hostname=call[WORKER], task=call[TASK])
+        groups = await _on(self._table_threads, selected, snapshots)
+        return FailureList(
+            now=_now(), failures=list(groups.values()), failure_totals=list(failure_totals(snapshots).values())
+        )
+
     async def queue(self, call: Call) -> QueueDetail:
         name, listener = call[NAME] or call[NAME_IN_QUERY], self.broadcaster.listeners.get(call[SOURCE])
         if listener is None:
@@ -155,6 +168,9 @@ class Api:
 
     async def task(self, call: Call) -> TaskDetail:
         return TaskDetail(now=_now(), **await self._subject_tables("task", call))
+
+    async def failure(self, call: Call) -> FailureDetail:
+        return FailureDetail(now=_now(), **await self._subject_tables("failure", call))
 
     async def steps(self, call: Call) -> StepList:
         snapshots, listeners = await self.broadcaster.snapshots(), self.broadcaster.listeners

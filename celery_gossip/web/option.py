@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from celery_gossip.errors import InvalidOption
 from celery_gossip.hosts import LOOPBACK_HOSTS, allowed_hosts, is_loopback, validate_hosts
@@ -9,6 +10,7 @@ from celery_gossip.web.auth import Auth
 
 __all__ = ["LOOPBACK_HOSTS", "WebOptions"]
 
+_MAX_URL = 2_000  #: characters of a template
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+\Z")
 
 
@@ -21,6 +23,8 @@ class WebOptions:
     hosts: tuple[str, ...] = ()  #: additional allowed Host headers, beside loopback's and `bind`
     auth: Auth | None = None  #: None: any client that can connect is admitted
     prefix: str = ""  #: path at which a reverse proxy serves the dashboard, "/ops/gossip"
+    #: Address of a task elsewhere (Sentry, logs) with {id} in place of its id: links of failures lead there.
+    task_url: str = ""
     allow_control: bool = False  #: allow pause, resume, grow and shrink; only with `auth`
 
     def __post_init__(self) -> None:
@@ -35,7 +39,27 @@ class WebOptions:
         if self.prefix and not _PREFIX.match(self.prefix):
             raise InvalidOption(f"prefix: expected a path like '/ops/gossip', got {self.prefix!r}")
 
+        _require_template(self.task_url)
+
     @property
     def allowed_hosts(self) -> frozenset[str]:
         """Allowed Host headers, in lower case and without brackets."""
         return allowed_hosts(self.bind, self.hosts)
+
+
+def _require_template(text: str) -> None:
+    """Raise InvalidOption unless the text is empty, or an http(s) URL with {id} after the host and no other braces."""
+    if not text:
+        return
+    try:
+        scheme, host, *rest = urlsplit(text)
+    except ValueError:
+        scheme = host = ""
+        rest = []
+    is_url = scheme in ("http", "https") and bool(host) and not set("{}@") & set(host)
+    is_plain = text.isascii() and text.isprintable() and " " not in text and len(text) <= _MAX_URL
+    if not (is_url and is_plain and "{id}" in "".join(rest) and not set("{}") & set(text.replace("{id}", ""))):
+        raise InvalidOption(
+            "task_url: expected an http or https URL with {id} in its path, query or fragment, like "
+            f"'https://sentry.example/?query={{id}}', got {text[:200]!r}"
+        )

@@ -95,7 +95,7 @@ TOPICS = Parameter[list[str]](
     name="topic",
     location="query",
     type=Annotated[list[_Topic], Meta(min_length=1, max_length=MAX_TOPICS)],
-    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, {_CHART_TOPICS}",
+    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, failure:SOURCE/KEY, {_CHART_TOPICS}",
     convert=_check_topics,
 )
 LAST_EVENT_ID = Parameter[str](

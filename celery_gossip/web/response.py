@@ -11,6 +11,9 @@ from celery_gossip.web.schema import (
     Check,
     Entry,
     ExactAge,
+    Failure,
+    FailureGroup,
+    FailureTotals,
     Finding,
     Queue,
     RunningTask,
@@ -29,6 +32,8 @@ __all__ = [
     "Config",
     "ControlReply",
     "Error",
+    "FailureDetail",
+    "FailureList",
     "Overview",
     "QueueDetail",
     "QueueList",
@@ -54,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     boot: str  #: changes when the server restarts, as the token does
     may_control: bool
     csrf: str  #: the token for POST /api/control; empty without the right to control
+    task_url: str  #: address of a task elsewhere, with {id} in place of its id; empty if none was given
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +148,22 @@ class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     runs: list[RunningTask]
     steps: list[Step]
+
+
+class FailureList(msgspec.Struct, frozen=True, kw_only=True):
+    """Groups of failures that look alike; the one that failed last is first."""
+
+    now: UnixTime
+    failures: list[FailureGroup]  #: at most 500 of each source
+    failure_totals: list[FailureTotals]
+
+
+class FailureDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One group of failures, and its 20 latest ones."""
+
+    now: UnixTime
+    failure: FailureGroup
+    cases: list[Failure]
 
 
 class StepList(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,8 @@ from celery_gossip.web.response import (
     BeatList,
     Config,
     ControlReply,
+    FailureDetail,
+    FailureList,
     Overview,
     QueueDetail,
     QueueList,
@@ -140,6 +142,14 @@ def _list_operations(api: Api) -> list[Operation]:
         ),
         Operation(
             method="GET",
+            path="/api/failures",
+            handler=api.failures,
+            summary="The last failures, grouped by task, exception and code line",
+            result=FailureList,
+            parameters=(TASK, QUEUE, WORKER),
+        ),
+        Operation(
+            method="GET",
             path="/api/running",
             handler=api.running_tasks,
             summary="Running tasks, the longest running first",
@@ -154,6 +164,7 @@ def _detail_operations(api: Api) -> list[Operation]:
         ("queues", api.queue, "One queue", QueueDetail, (TARGET_SECONDS, SLOTS, EXACT)),
         ("workers", api.worker, "One worker", WorkerDetail, ()),
         ("tasks", api.task, "All tasks of one name", TaskDetail, ()),
+        ("failures", api.failure, "One group of failures, by its key", FailureDetail, ()),
     )
     return [
         Operation(

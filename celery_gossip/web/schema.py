@@ -14,6 +14,9 @@ __all__ = [
     "Check",
     "Entry",
     "ExactAge",
+    "Failure",
+    "FailureGroup",
+    "FailureTotals",
     "Finding",
     "PoolProcesses",
     "Queue",
@@ -255,6 +258,47 @@ class RunningTask(msgspec.Struct, frozen=True, kw_only=True):
     is_redelivered: bool | None  #: true if its message was delivered before
     soft_time_limit: Seconds | None  #: null if there is none
     time_limit: Seconds | None  #: null if there is none
+
+
+class FailureGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Failures with the same task, exception and code line, of those that the server keeps."""
+
+    source: str
+    key: str  #: of the group, in addresses
+    task: str
+    exception: str  #: name of the class
+    line: str  #: "module:function:line" outside of libraries; empty if the workers report no tracebacks
+    message: str | None  #: of the latest failure that has one; null if the workers report none
+    count: int
+    last_hour: int  #: those of the last hour
+    first_at: UnixTime
+    last_at: UnixTime
+    trend: tuple[int, ...]  #: failures in each of the last 30 steps of two minutes, oldest first
+    queues: tuple[str, ...]  #: 20 at most
+    hostnames: tuple[str, ...]  #: 20 at most
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that failed."""
+
+    source: str
+    id: str
+    hostname: str
+    queue: str  #: empty if it is not known
+    at: UnixTime
+    runtime: Seconds | None  #: null if unknown
+    retries: int
+    message: str | None  #: of the exception; null unless its worker reports it
+    traceback: tuple[str, ...]  #: frames "module:function:line", outermost first; empty unless its worker reports them
+
+
+class FailureTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """How complete the failures of one source are."""
+
+    source: str
+    kept: int
+    displaced: int  #: failures that were dropped for newer ones
+    unlisted: int  #: failures that no report contained, at least
 
 
 class SentTask(msgspec.Struct, frozen=True):

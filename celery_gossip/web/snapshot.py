@@ -13,6 +13,7 @@ from itertools import islice, zip_longest
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.scaling import QueueDemand
 from celery_gossip.cluster.statistics import GroupBy, TaskStatistics
@@ -43,6 +44,7 @@ class ThroughputReader(Protocol):
     def statistics(self) -> TaskStatistics: ...
     def throughput(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
     def balance(self) -> tuple[QueueBalance, ...]: ...
+    def failures(self) -> FailureView: ...
     def counts(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
     def series(self, by: GroupBy, name: str, window: float, least: float) -> tuple[Throughput, ...]: ...
 
@@ -122,6 +124,7 @@ class Snapshot:
     sparklines: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  #: by queue
     starts: Mapping[str, WorkerStart] = field(default_factory=dict)  #: by hostname
     balance: Callable[[], tuple[QueueBalance, ...]] = tuple  #: of tasks sent, computed on request
+    failures: Callable[[], FailureView] = FailureView  #: the last ones, read on request
     running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
     offset: float = 0.0  #: from monotonic to Unix seconds
 
@@ -185,6 +188,7 @@ class Sampler:
             throughput=self._throughput,
             sparklines={name: tuple(steps) for name, steps in self._sparklines.items()},
             balance=self.listener.cluster.balance,
+            failures=self.listener.cluster.failures,
             starts=dict(self._starts),
             running=dict(self._running),
             offset=self._stable_offset(),

@@ -8,6 +8,7 @@ from itertools import islice
 from celery_gossip.cluster.statistics import GroupBy
 from celery_gossip.cluster.throughput import Throughput, merge_throughputs
 from celery_gossip.web import overview, schedule, table
+from celery_gossip.web.failure_rows import failure_cases, failure_groups, failure_totals, single_group
 from celery_gossip.web.schema import RunningTask, Step
 from celery_gossip.web.snapshot import Snapshot, Source
 from celery_gossip.web.topic import Row, Subject, Tables
@@ -74,6 +75,21 @@ def _schedule(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tab
     return {"beats": schedule.beats(every), "schedule": schedule.entries(every)}
 
 
+def _failures(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    every = list(snapshots.values())
+    return {"failures": failure_groups(every), "failure_totals": failure_totals(every)}
+
+
+def _failure(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    snapshot = snapshots.get(subject.source)
+    if snapshot is None:
+        return {"failure": {}, "cases": {}}
+    return {
+        "failure": _single_row(subject, single_group(snapshot, subject.name)),
+        "cases": failure_cases(snapshot, subject.name),
+    }
+
+
 def _pace(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
     return {"steps": _all_steps(subject, snapshots, listeners)}
 
@@ -128,6 +144,8 @@ _BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     "workers": _list(partial(table.workers, with_resources=False)),
     "tasks": _list(table.tasks),
     "schedule": _schedule,
+    "failures": _failures,
+    "failure": _failure,
     "pace": _pace,
     "queue": _with_steps(_queue),
     "worker": _with_steps(_worker),

@@ -23,12 +23,12 @@ __all__ = [
     "parse_topic",
 ]
 
-LISTS = ("fleet", "queues", "workers", "tasks", "schedule")
+LISTS = ("fleet", "queues", "workers", "tasks", "failures", "schedule")
 MAX_TOPIC_LENGTH = 1_024  #: characters
 CHART_PATTERN = (
     r"pace:[^/]*|(queue|worker|task):[^/]+/[\s\S]*"  #: topics with a chart; also a regular expression of JavaScript
 )
-TOPIC_PATTERN = f"{'|'.join(LISTS)}|{CHART_PATTERN}"
+TOPIC_PATTERN = f"{'|'.join(LISTS)}|failure:[^/]+/[\\s\\S]*|{CHART_PATTERN}"
 _KEPT_TICKS = 60  #: whose changes are kept for viewers that reconnect
 
 Row = msgspec.Struct
@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 class Subject:
     """The subject of a topic."""
 
-    kind: str  #: one of LISTS, or queue, worker, task, pace
+    kind: str  #: one of LISTS, or queue, worker, task, failure, pace
     source: str = ""  #: empty: all sources
     name: str = ""
 
@@ -49,7 +49,8 @@ def parse_topic(topic: str) -> Subject:
     """Return the subject of a topic. Raises ValueError with the expected form."""
     if len(topic) > MAX_TOPIC_LENGTH or not re.fullmatch(TOPIC_PATTERN, topic):
         raise ValueError(
-            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, or queue:, worker: or task:SOURCE/NAME, "
+            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, failure:SOURCE/KEY, or queue:, worker: or "
+            f"task:SOURCE/NAME, "
             f"got {topic[:80]!r}"
         )
     kind, _, rest = topic.partition(":")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from textual.pilot import Pilot
 
+from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
@@ -30,9 +31,13 @@ class FakeSource:
         self.error = error
         self.uri = "redis://localhost:6379/0"
         self.rejected: Counter[str] = Counter()
+        self.failed = FailureView()
 
     def view(self) -> View:
         return self.shown
+
+    def failures(self) -> FailureView:
+        return self.failed
 
     def throughput(self) -> Mapping[str, Throughput]:
         return self.throughput_by_queue

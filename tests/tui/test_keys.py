@@ -7,6 +7,7 @@ from celery_gossip.tui.app import TopApp
 from tests.tui.scenes import NOW, a_view, a_worker, findings, isolated, many_workers, three_workers
 from tests.tui.stage import FakeSource, Stage, play
 from tests.unit.build import a_check
+from tests.unit.console.test_failures import VIEW as FAILURES
 
 Scenario = Callable[[Stage], Awaitable[None]]
 
@@ -200,6 +201,20 @@ async def test_space_pauses_the_display_while_data_collection_continues(stage: S
     assert "last report 0s ago" in stage.text
     await stage.press("space")
     assert " PAUSED 3s" not in stage.text and "other@vm" in stage.text
+
+
+@on_stage(three)
+async def test_failures_open_and_any_key_closes_them(stage: Stage) -> None:
+    await stage.press("f")
+    assert "none since this command began to listen" in stage.text
+    await stage.press("escape")
+    stage.source.failed = FAILURES
+    await stage.press("f")
+    assert "shop.pay" in stage.text and "KeyError" in stage.text and "POOL" not in stage.text
+    await stage.resize(60, 20)
+    assert all(len(line) <= 60 for line in stage.lines) and "KeyError" in stage.text
+    await stage.press("q")
+    assert "shop.pay" not in stage.text and "? help" in stage.text
 
 
 @on_stage(three)

@@ -22,11 +22,13 @@ TURN = 0.1  #: seconds
 
 
 @contextmanager
-def serve_in_thread(samplers: Sequence[Sampler], turn: Callable[[], None] = lambda: None) -> Iterator[str]:
+def serve_in_thread(
+    samplers: Sequence[Sampler], task_url: str = "", *, turn: Callable[[], None] = lambda: None
+) -> Iterator[str]:
     """Serve and return the URL; `turn` is called on the loop ten times per second."""
     port, is_started, is_stopping = free_port(), threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(lambda: asyncio.run(_serve(samplers, port, turn, (is_started, is_stopping))))
+        serving = pool.submit(lambda: asyncio.run(_serve(samplers, task_url, port, turn, (is_started, is_stopping))))
         try:
             assert is_started.wait(10) or serving.result(0), "it does not listen"
             yield f"http://127.0.0.1:{port}/"
@@ -37,13 +39,14 @@ def serve_in_thread(samplers: Sequence[Sampler], turn: Callable[[], None] = lamb
 
 async def _serve(
     samplers: Sequence[Sampler],
+    task_url: str,
     port: int,
     turn: Callable[[], None],
     events: tuple[threading.Event, threading.Event],
 ) -> None:
     is_started, is_stopping = events
     broadcaster = Broadcaster(samplers)
-    api, monitoring = Api(broadcaster), Monitoring(broadcaster)
+    api, monitoring = Api(broadcaster, task_url=task_url), Monitoring(broadcaster)
     application = RouteTable(api, monitoring, Assets()).application(frozenset({"127.0.0.1"}), None)
     server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning", lifespan="off"))
     broadcaster.start()

@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
     scene = Scene()
-    with serve_in_thread([scene.sampler], scene.turn) as url, browsing() as browser:
+    with serve_in_thread([scene.sampler], turn=scene.turn) as url, browsing() as browser:
         for page in options.pages:
             for size in options.sizes:
                 for scheme in options.schemes:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from celery_gossip.wire.encoding import encode, encode_beat
-from celery_gossip.wire.messages import BeatEntry
+from celery_gossip.wire.messages import BeatEntry, TaskFailure
 from tests.support import eventually
 from tests.support.workers import Project
 from tests.unit.build import a_beat, a_check, a_gossip, a_series
@@ -20,7 +20,18 @@ from tests.web.web_command import running_dashboard
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
 AXE = "axe-core@4"
 SERIOUS = ("serious", "critical")
-PAGES = ("", "queues", "queues/0/mail", "workers", "workers/0/celery%40web1", "tasks", "tasks/0/shop.pack", "schedule")
+PAGES = (
+    "",
+    "queues",
+    "queues/0/mail",
+    "workers",
+    "workers/0/celery%40web1",
+    "tasks",
+    "tasks/0/shop.pack",
+    "failures",
+    "failures/0/ffcb633dab593cb4",
+    "schedule",
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +62,11 @@ def test_no_page_has_a_serious_accessibility_violation(
     with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
         series = a_series("mail", age=0.001, received=9, succeeded=6, failed={"KeyError": 2})
         check = a_check("mail", active=("one", "two"), active_count=2, reserved=3)
-        publisher.publish(encode(a_gossip(interval=60.0, active=2, checks=(check,), series=(series,))))
+        failed = {
+            "names": ("shop.pack", "mail", "KeyError", "m:f:1"),
+            "failures": (TaskFailure(1, 0, 1, 2, "id-1", 1.0, 0.5, 1, "why", (3,), 0),),
+        }
+        publisher.publish(encode(a_gossip(interval=60.0, active=2, checks=(check,), series=(series,), **failed)))
         entry = BeatEntry("report", "shop.pack", "every 60 s", due=20.0, errors=1, error="KeyError", error_age=4.0)
         publisher.publish(encode_beat(a_beat(entry, interval=60.0)))
         for page in PAGES:

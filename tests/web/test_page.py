@@ -7,6 +7,7 @@ import pytest
 
 from celery_gossip.web.snapshot import Sampler
 from celery_gossip.web.static import Assets
+from celery_gossip.wire.messages import TaskFailure
 from tests.support import eventually
 from tests.unit.build import a_check, a_series
 from tests.web.browser import Browser, browsing
@@ -54,6 +55,29 @@ def test_a_list_without_states_opens_under_an_address_with_one(browser: Browser)
         browser.click("Clear filters")
         browser.await_text("shop.pack")
         assert browser.errors() == []
+
+
+def test_a_failure_is_found_and_read(browser: Browser) -> None:
+    fleet = FakeFleet()
+    names = ("shop.pay", "mail", "CardDeclined", "shop.tasks:pay:41", "<img src=x onerror=window.hurt=1>", "other")
+    details: dict[str, Any] = {"message": "no funds <b>", "frames": (4, 3), "own_frame": 1, "retries": 2}
+    failure = TaskFailure(number=1, task=0, queue=1, exception=2, id="id-1&x", age=2.0, **details)
+    fleet.report(names=names, failures=(failure, TaskFailure(2, 5, 1, 2, "id-2", 1.0)))
+    with serve_in_thread([fleet.sampler()], "https://sentry.example/?query={id}") as url:
+        browser.reset()
+        browser.open(f"{url}queues/0/default")
+        browser.await_text("default", "Failures")
+        browser.open(f"{url}failures?q=declined+funds")
+        browser.await_text("1 of 2 groups", "no funds <b>")
+        browser.click("shop.pay")
+        browser.await_text("CardDeclined", "no funds <b>", "shop.tasks:pay:41", "after 2 retries", "celery@web1")
+        link = browser.run("const a = document.querySelector('.case-head a'); return [a.href, a.rel, a.target]")
+        assert link == ["https://sentry.example/?query=id-1%26x", "noopener noreferrer", "_blank"]
+        fleet.report(names=names, failures=(TaskFailure(3, 5, 1, 2, "id-3", 0.0),))
+        browser.open(f"{url}failures")
+        browser.click("other")
+        browser.await_text("id-3", "id-2", "neither messages nor tracebacks")
+        assert browser.run("return window.hurt") is None and browser.errors() == []
 
 
 CHART = """

@@ -14,6 +14,7 @@ from celery_gossip.web.operation import JSON, Access, Call, Operation, Parameter
 from celery_gossip.web.parameter import NAME, NAME_IN_QUERY, SOURCE
 from celery_gossip.web.response import Config, Error, QueueList
 from celery_gossip.web.topic import parse_topic
+from celery_gossip.wire.messages import TaskFailure
 from tests.web.served import ANN, Served, base_type
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -26,10 +27,12 @@ EXAMPLES = {
     "/api/tasks": "",
     "/api/balance": "/api/balance",
     "/api/beats": "",
+    "/api/failures": "/api/failures?task=shop.pack",
     "/api/running": "/api/running?queue=mail",
     "/api/queues/{source}/{name}": "/api/queues/0/mail",
     "/api/workers/{source}/{name}": "/api/workers/0/celery@web1",
     "/api/tasks/{source}/{name}": "/api/tasks/0/shop.pack",
+    "/api/failures/{source}/{name}": "/api/failures/0/ffcb633dab593cb4",
     "/api/steps": "/api/steps?of=queue:0/mail&window=60",
     "/api/openapi.json": "",
     "/metrics": "",
@@ -127,6 +130,8 @@ def test_a_dashboard_serves_exactly_the_route_table(served: Served) -> None:
 
 def test_every_documented_operation_responds_as_declared(served: Served) -> None:
     """Served compares each response with its declared type: no field is missing, none is added."""
+    failure = TaskFailure(1, 0, 1, 2, "id-1", 1.0, 0.5, 1, "why", (3,), 0)
+    served.fleet.report("celery@failing", names=("shop.pack", "mail", "KeyError", "m:f:1"), failures=(failure,))
     for template, path in EXAMPLES.items():
         response = served.get(path or template)
         assert response.status_code == 200, template

@@ -9,6 +9,7 @@ const SHORTCUTS = [
   ["g w", "Workers"],
   ["g t", "Tasks"],
   ["g s", "Schedule"],
+  ["g f", "Failures"],
   ["j k", "Next and previous row; also the arrow keys"],
   ["Enter", "Open the row"],
   ["[ ]", "Previous and next page of a table"],

@@ -5,9 +5,16 @@ import { button, h, setAttribute, setText, show, svg } from "./dom.js";
 import { count } from "./format.js";
 import { icon, redraw } from "./icon.js";
 
-const LINKS = { overview: "./", queues: "queues", workers: "workers", tasks: "tasks", schedule: "schedule" };
+const LINKS = {
+  overview: "./",
+  queues: "queues",
+  workers: "workers",
+  tasks: "tasks",
+  failures: "failures",
+  schedule: "schedule",
+};
 /** @type {Partial<Record<Page.Name, string>>} */
-const PARENTS = { queue: "queues", worker: "workers", task: "tasks" };
+const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures" };
 const THEMES = ["auto", "dark", "light"];
 
 /** @param {HTMLElement} place */

@@ -6,6 +6,8 @@ import { h } from "./dom.js";
 import { errorText } from "./format.js";
 import { header } from "./header.js";
 import { listenToKeys } from "./keyboard.js";
+import { failurePage } from "./page_failure.js";
+import { failuresPage } from "./page_failures.js";
 import { overviewPage } from "./page_overview.js";
 import { schedulePage } from "./page_schedule.js";
 import { queuePage } from "./page_queue.js";
@@ -33,6 +35,8 @@ const PAGES = {
   queue: queuePage,
   worker: workerPage,
   task: taskPage,
+  failures: failuresPage,
+  failure: failurePage,
   missing: missingPage,
 };
 const KEPT = ["queues", "workers", "tasks"]; // kept in the store, so that these pages open without a delay
@@ -49,7 +53,7 @@ const notices = banners(byId("banners"));
 const context = { store, router, config: () => config, isStale, announce };
 const CONFIG_INTERVAL = 5000; // milliseconds between two attempts
 /** @type {ReturnType<Page.Context["config"]>} */
-let config = { boot: "", may_control: false, csrf: "" };
+let config = { boot: "", may_control: false, csrf: "", task_url: "" };
 let configError = "";
 let configFetchedAt = 0;
 /** @type {Page.Mounted | null} */

@@ -5,7 +5,7 @@ import { countColumn, linkCell } from "./column.js";
 import { fromRow, h, nameElement, nameLabel, show } from "./dom.js";
 import { count, duration } from "./format.js";
 import { statList } from "./stat_list.js";
-import { subjectHref } from "./router.js";
+import { queryText, subjectHref } from "./router.js";
 import { Table } from "./table.js";
 import { ageLabel } from "./ticker.js";
 import { printable } from "./printable.js";
@@ -25,8 +25,9 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
   const missing = h("p", { class: "quiet", hidden: true }, `This ${kind} is not in the view: it was removed or never reported.`);
   const columns = sections.length > 0 && h("div", { class: "columns" }, sections.map((one) => one.element));
   const body = h("div", { class: "page" }, headline.element, before?.element, charts.element, columns);
+  const failures = h("a", { href: `failures?${queryText({ q: route.name })}` }, "Failures");
   const crumb = h("nav", { class: "crumb", "aria-label": "Breadcrumb" }, h("a", { href: list.toLowerCase() }, list));
-  const head = h("div", { class: "subject-head" }, h("h1", {}, nameElement(route.name)), aside.map((one) => one.element));
+  const head = h("div", { class: "subject-head" }, h("h1", {}, nameElement(route.name)), aside.map((one) => one.element), failures);
   const element = h("div", { class: "page" }, h("div", {}, crumb, head), missing, body);
 
   function update() {

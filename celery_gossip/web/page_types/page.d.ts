@@ -2,8 +2,19 @@
 // Functions in these types are properties, not methods: only then does tsc compare their parameters strictly.
 
 declare namespace Page {
-  type Name = "overview" | "queues" | "workers" | "tasks" | "schedule" | "queue" | "worker" | "task" | "missing";
-  type List = "queues" | "workers" | "tasks";
+  type Name =
+    | "overview"
+    | "queues"
+    | "workers"
+    | "tasks"
+    | "schedule"
+    | "queue"
+    | "worker"
+    | "task"
+    | "failures"
+    | "failure"
+    | "missing";
+  type List = "queues" | "workers" | "tasks" | "failures";
   type Query = Record<string, string>;
 
   /** What an address names. `source` and `name` are those of a subject. */
@@ -19,7 +30,7 @@ declare namespace Page {
   interface Context {
     store: import("../page/store.js").Store;
     router: import("../page/router.js").Router;
-    config: () => Pick<Row.Config, "boot" | "may_control" | "csrf">;
+    config: () => Pick<Row.Config, "boot" | "may_control" | "csrf" | "task_url">;
     isStale: (source: string) => boolean;
     announce: (text: string) => void;
   }
@@ -108,7 +119,7 @@ declare namespace Page {
 
   interface ListOptions<R> extends Pick<TableOptions<R>, "columns" | "defaultSort" | "href" | "isStale"> {
     title: string;
-    topic: "queues" | "workers" | "tasks" | "schedule";
+    topic: List | "schedule";
     noun: string;
     nothing: string;
     states?: string[];

@@ -84,6 +84,44 @@ declare namespace Row {
     readonly reason: string;
   }
 
+  /** A task that failed. */
+  interface Failure {
+    readonly source: string;
+    readonly id: string;
+    readonly hostname: string;
+    readonly queue: string;
+    readonly at: number; // Unix seconds
+    readonly runtime: number | null; // seconds
+    readonly retries: number;
+    readonly message: string | null;
+    readonly traceback: readonly string[];
+  }
+
+  /** Failures with the same task, exception and code line, of those that the server keeps. */
+  interface FailureGroup {
+    readonly source: string;
+    readonly key: string;
+    readonly task: string;
+    readonly exception: string;
+    readonly line: string;
+    readonly message: string | null;
+    readonly count: number;
+    readonly last_hour: number;
+    readonly first_at: number; // Unix seconds
+    readonly last_at: number; // Unix seconds
+    readonly trend: readonly number[];
+    readonly queues: readonly string[];
+    readonly hostnames: readonly string[];
+  }
+
+  /** How complete the failures of one source are. */
+  interface FailureTotals {
+    readonly source: string;
+    readonly kept: number;
+    readonly displaced: number;
+    readonly unlisted: number;
+  }
+
   /** A detected problem, with advice. */
   interface Finding {
     readonly source: string;
@@ -301,6 +339,7 @@ declare namespace Row {
     readonly boot: string;
     readonly may_control: boolean;
     readonly csrf: string;
+    readonly task_url: string;
   }
 
   /** The workers that a command was sent to, and the replies that arrived within two seconds. */
@@ -352,8 +391,12 @@ declare namespace Row {
   interface Tables {
     balance: Balance;
     beats: Beat;
+    cases: Failure;
     checks: Check;
     exact: ExactAge;
+    failure: FailureGroup;
+    failure_totals: FailureTotals;
+    failures: FailureGroup;
     findings: Finding;
     queue: Queue;
     queues: Queue;

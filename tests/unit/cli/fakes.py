@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from celery_gossip.cli import gossip
+from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
@@ -35,6 +36,7 @@ class FakeListener:
         self.queues: tuple[str, ...] = ()  #: that it was asked for
         self.rules: Any = None  #: the same
         self.is_open = False
+        self.failed = FailureView()
         self.balanced: tuple[QueueBalance, ...] = ()
 
     @property
@@ -46,6 +48,9 @@ class FakeListener:
 
     def balance(self) -> tuple[QueueBalance, ...]:
         return self.balanced
+
+    def failures(self) -> FailureView:
+        return self.failed
 
     def throughput(self) -> dict[str, Throughput]:
         return self.pace
