@@ -3,7 +3,8 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 
 from celery_gossip import Listener
 from celery_gossip.console.status import status_text
+from celery_gossip.diagnosis import entry_rules
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.diagnosis.rule_settings import parse_rules
 from celery_gossip.diagnosis.rules import BEAT_KINDS
 from tests.support import brokers
 from tests.support.beats import BeatProject, an_entry
+from tests.support.proxy import proxied
 from tests.support.waiting import eventually
 from tests.support.workers import QUIET, Project
 
@@ -31,12 +34,32 @@ RULES = parse_rules(
 )
 
 
+ON_BOTH_BROKERS = pytest.mark.parametrize(
+    "url",
+    [brokers.REDIS_URL, pytest.param(brokers.RABBITMQ_URL, marks=pytest.mark.rabbitmq)],
+    ids=["redis", "rabbitmq"],
+)
+Made = Callable[..., Project]
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project(brokers.require(brokers.REDIS_URL))
-    project.install = {"interval": 0.2}
-    yield project
-    project.clean()
+def made() -> Iterator[Made]:
+    """Return a function that makes a project at a broker, as Project() does."""
+    projects: list[Project] = []
+
+    def make(url: str, **conf: str) -> Project:
+        projects.append(Project(url, **conf))
+        projects[-1].install = {"interval": 0.2}
+        return projects[-1]
+
+    yield make
+    for project in projects:
+        project.clean()
+
+
+@pytest.fixture
+def project(made: Made) -> Project:
+    return made(brokers.require(brokers.REDIS_URL))
 
 
 @contextmanager
@@ -66,8 +89,19 @@ def await_sends(listener: Listener, hostname: str = "") -> None:
     eventually(has_sent, TIMEOUT)
 
 
-def test_a_beat_that_is_killed_is_missed_and_another_one_ends_the_finding(project: Project, tmp_path: Path) -> None:
-    beats = BeatProject(project, "persistent", tmp_path)
+@pytest.mark.parametrize(
+    ("scheduler", "url"),
+    [
+        pytest.param("persistent", brokers.REDIS_URL, id="persistent-redis"),
+        pytest.param("django", brokers.RABBITMQ_URL, id="django-rabbitmq", marks=pytest.mark.rabbitmq),
+        pytest.param("redbeat", brokers.RABBITMQ_URL, id="redbeat-rabbitmq", marks=pytest.mark.rabbitmq),
+    ],
+)
+def test_a_beat_that_is_killed_is_missed_and_another_one_ends_the_finding(
+    made: Made, tmp_path: Path, scheduler: str, url: str
+) -> None:
+    project = made(brokers.require(url))
+    beats = BeatProject(project, scheduler, tmp_path)
     beats.schedule(often=an_entry(0.5), daily=an_entry(86_400.0))
     with listening(project) as listener, project.worker(*QUIET):
         with beats.beat() as beat:
@@ -78,9 +112,78 @@ def test_a_beat_that_is_killed_is_missed_and_another_one_ends_the_finding(projec
             beat.kill()
             await_kinds(listener, "no_beat")
             (finding,) = of_beat(listener)
-            assert "which sent 3 entries" in finding.text and "daily" in finding.text
+            assert "which sent " in finding.text and "daily" in finding.text
         with beats.beat():
             await_kinds(listener)
+
+
+def test_a_broker_that_hangs_stalls_beat_until_it_answers_again(made: Made, tmp_path: Path) -> None:
+    url = brokers.require(brokers.REDIS_URL)
+    with proxied(url) as proxy:
+        project = made(proxy.url, gossip_broker_url=url)
+        beats = BeatProject(project, "persistent", tmp_path)
+        beats.schedule(often=an_entry(0.5))
+        with listening(project) as listener, beats.beat():
+            await_sends(listener)
+            proxy.swallow()
+            await_kinds(listener, "beat_stalled")
+            (finding,) = of_beat(listener)
+            assert "its scheduler has not ticked in time for" in finding.text
+            proxy.heal()
+            await_kinds(listener)
+            (beat,) = listener.view().beats
+            sends = beat.report.sends
+            eventually(lambda: assert_more_sends(listener, sends), TIMEOUT)
+
+
+def test_a_broker_that_is_gone_for_a_while_leaves_no_finding(made: Made, tmp_path: Path) -> None:
+    url = brokers.require(brokers.RABBITMQ_URL)
+    with proxied(url) as proxy:
+        project = made(proxy.url, gossip_broker_url=url)
+        beats = BeatProject(project, "persistent", tmp_path)
+        beats.schedule(often=an_entry(0.5))
+        with listening(project) as listener, beats.beat():
+            await_sends(listener)
+            proxy.cut()
+            time.sleep(3.0)  # the time for which it is gone
+            proxy.heal()
+            (beat,) = listener.view().beats
+            sends = beat.report.sends
+            eventually(lambda: assert_more_sends(listener, sends + 2), TIMEOUT)
+            await_kinds(listener)
+
+
+def test_entries_that_a_slow_broker_holds_up_are_overdue(made: Made, tmp_path: Path) -> None:
+    url = brokers.require(brokers.REDIS_URL)
+    with proxied(url) as proxy:
+        project = made(proxy.url, gossip_broker_url=url)
+        beats = BeatProject(project, "persistent", tmp_path)
+        beats.schedule(**{f"each{number}": an_entry(2.0) for number in range(20)})
+        with listening(project) as listener, beats.beat():
+            await_sends(listener)
+            assert of_beat(listener) == []
+            proxy.slow(0.5)
+            await_kinds(listener, "entry_overdue")
+            (finding,) = of_beat(listener)
+            assert "although the scheduler ticks" in finding.text and "was sent last" in finding.text
+            proxy.heal()
+            await_kinds(listener)
+
+
+@ON_BOTH_BROKERS
+def test_an_entry_whose_messages_reach_no_queue_is_never_received(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    for name, seconds in (("_STARTUP", 2.0), ("_RECEIPT_DELAY", 2.0), ("_PROVEN_AFTER", 2.0)):
+        monkeypatch.setattr(entry_rules, name, seconds)
+    project = made(brokers.require(url))
+    beats = BeatProject(project, "persistent", tmp_path)
+    nowhere = {"exchange": project.queues[0], "routing_key": "nowhere"}
+    beats.schedule(often=an_entry(0.5), lost=an_entry(0.5, "nap", args=[0.0], options=nowhere))
+    with listening(project) as listener, project.worker(*QUIET), beats.beat():
+        await_kinds(listener, "sent_never_started")
+        (finding,) = of_beat(listener)
+        assert finding.subject == "lost" and "no worker that reports has received its task" in finding.text
 
 
 def test_two_beats_are_reported_until_one_of_them_ends(project: Project, tmp_path: Path) -> None:
@@ -148,6 +251,11 @@ def test_a_health_file_that_cannot_be_written_does_not_stop_beat(project: Projec
             assert "Sending due task often" in beat.output, beat.output
 
         eventually(has_sent, TIMEOUT)
+
+
+def assert_more_sends(listener: Listener, than: int) -> None:
+    assert [beat.state for beat in listener.view().beats] == ["online"]
+    assert listener.view().beats[0].report.sends > than
 
 
 def probe(file: Path) -> tuple[int, str]:
