@@ -1,9 +1,12 @@
 """Every example in Python that README and documents show runs as it is shown, on a broker where a worker reports.
 
+The worker has an embedded beat, and tasks of it have failed.
+
 A block that cannot run has a line `<!-- not run: reason -->` before it.
 """
 
 import asyncio
+import itertools
 import re
 import threading
 from collections import Counter
@@ -11,14 +14,17 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import prometheus_client
 import pytest
 from starlette.applications import Starlette
 
 import celery_gossip
-from celery_gossip import Listener
+from celery_gossip import BeatEntry, Listener
+from celery_gossip.wire.encoding import encode_beat
+from celery_gossip.wire.messages import TaskFailure
 from tests.integration.corner import Corner
-from tests.unit.build import a_check, a_series
+from tests.unit.build import a_beat, a_check, a_series
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "SECURITY.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md"))))
@@ -42,8 +48,13 @@ def reporting_corner(redis_corner: Corner) -> Iterator[Corner]:
 
     def report() -> None:
         checks, series = (a_check("mail", active_count=1),), (a_series(queue="mail", succeeded=3),)
+        names, failures = ("shop.pay", "mail", "CardDeclined"), (TaskFailure(1, 0, 1, 2, "id-1", 1.0),)
+        beat = a_beat(BeatEntry("report", "shop.report", "every 1 h"), hostname="celery@web1", worker="celery@web1")
+        numbers = itertools.count(1)
         while not over.wait(0.4):
-            redis_corner.say(checks=checks, series=series)
+            redis_corner.say(checks=checks, series=series, names=names, failures=failures)
+            with redis_corner.publisher() as publisher:
+                publisher.publish(encode_beat(msgspec.structs.replace(beat, seq=next(numbers))))
 
     thread = threading.Thread(target=report)
     thread.start()
