@@ -21,6 +21,7 @@ __all__ = [
     "has_heap",
     "heap_events",
     "holds_lock",
+    "period_of",
     "put_first",
     "schedule_in_words",
     "scheduler_of",
@@ -139,6 +140,16 @@ def schedule_in_words(schedule: Any) -> str:
         return _words(schedule)
     except Exception:  # a subclass without these attributes
         return type(schedule).__name__
+
+
+def period_of(schedule: Any) -> float | None:
+    """Return the seconds between two runs of a schedule with a fixed interval; None for all others."""
+    kind = type(schedule)
+    if f"{kind.__module__}.{kind.__name__}" == "celery.schedules.schedule":
+        schedule = vars(schedule).get("run_every")
+    if isinstance(schedule, timedelta):
+        return schedule.total_seconds()
+    return float(schedule) if type(schedule) in (int, float) else None
 
 
 def timestamp_of(value: Any) -> float | None:

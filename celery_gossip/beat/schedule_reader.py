@@ -86,10 +86,12 @@ class ScheduleReader:
         runs = clamp_count(runs) if type(runs) is int else 0
         sends, errors = (counts.sends, counts.errors) if counts is not None else (0, 0)
         error_at = None if counts is None else counts.error_at
+        schedule = compat.entry_field(entry, "schedule")
+        period = compat.period_of(schedule)
         return BeatEntry(
             name=sanitize_name(name),
             task=sanitize_name(compat.entry_field(entry, "task", "")),
-            schedule=sanitize_name(compat.schedule_in_words(compat.entry_field(entry, "schedule"))),
+            schedule=sanitize_name(compat.schedule_in_words(schedule)),
             queue=_queue_of(compat.entry_field(entry, "options")),
             due=None if known.due_at is None else clamp_signed(known.due_at - now),
             sent_age=self._sent_age(name, entry, runs, now),
@@ -99,6 +101,7 @@ class ScheduleReader:
             error="" if counts is None else sanitize_name(counts.error),
             error_age=None if error_at is None else clamp_seconds(now - error_at),
             late=None if late is None else clamp_seconds(late),
+            period=None if period is None else clamp_seconds(period),
         )
 
     def _read_heap(self) -> None:

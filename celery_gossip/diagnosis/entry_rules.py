@@ -30,13 +30,18 @@ _Describe = Callable[[BeatView, EntryView], str]
 
 
 def entry_overdue(inputs: RuleInput) -> Iterator[PendingFinding]:
-    """Report entries that their beat process should have sent some time ago. While it does not tick, it is stalled."""
+    """Report entries that their beat process should have sent some time ago, or is going to send much too late.
+
+    While it does not tick, it is stalled.
+    """
     for beat in inputs.view.beats:
         if beat.state in ("online", "conflict") and not beat.is_standby:
-            late = [entry for entry in beat.entries if _is_overdue(inputs, beat, entry)]
+            late = [one for one in beat.entries if _is_overdue(inputs, beat, one)]
+            postponed = [one for one in beat.entries if _is_postponed(inputs, beat, one)]
             age = beat.report.tick_age
-            for_seconds = _OVERDUE_FOR if age is not None and age <= _TICKED else _ASLEEP_FOR
-            yield from _each_or_all("entry_overdue", beat, late, _overdue_text, for_seconds)
+            is_certain = bool(postponed) or (age is not None and age <= _TICKED)
+            for_seconds = _OVERDUE_FOR if is_certain else _ASLEEP_FOR
+            yield from _each_or_all("entry_overdue", beat, [*late, *postponed], _overdue_text, for_seconds)
 
 
 def entry_fails(inputs: RuleInput) -> Iterator[PendingFinding]:
@@ -86,6 +91,17 @@ def _is_overdue(inputs: RuleInput, beat: BeatView, one: EntryView) -> bool:
     limits = inputs.settings.of(one.name).thresholds
     period = 0.0 if one.entry.sent_age is None else one.entry.sent_age + due  # from the last send until it was due
     return -due > max(limits.overdue_seconds, min(limits.overdue_share * period, _MAX_TOLERANCE))
+
+
+def _is_postponed(inputs: RuleInput, beat: BeatView, one: EntryView) -> bool:
+    """Return True if it is due later than a whole interval from now, as after its clock was set back."""
+    entry = one.entry
+    if entry.due is None or entry.period is None or one.reported_at < beat.heard_at:
+        return False
+    if not entry.sends and not entry.runs:  # its first run may be far away: django-celery-beat has a start time
+        return False
+    limits = inputs.settings.of(one.name).thresholds
+    return entry.due > entry.period + max(limits.overdue_seconds, limits.overdue_share * entry.period)
 
 
 def _is_uncertain(inputs: RuleInput) -> bool:
@@ -156,6 +172,14 @@ def _is_younger(queue: QueueView, age: float) -> bool:
 
 
 def _overdue_text(beat: BeatView, one: EntryView) -> str:
+    due, period = one.entry.due or 0.0, one.entry.period
+    if due > 0 and period is not None:
+        return (
+            f"{_entry(beat, one)} is due only in {format_duration(due)}, although its interval is "
+            f"{format_duration(period)}: beat sends it no earlier. The clock of its host was set back, or its last run "
+            "is in the future (time zone, start time). Correct the clock or the time of the last run, which the "
+            "scheduler stores (its schedule file, or its database), and restart beat."
+        )
     return (
         f"{_entry(beat, one)} has been due for {format_duration(-(one.entry.due or 0.0))} and was not sent, although "
         f"the scheduler ticks{_last_sent(beat, one)}. Check the log of beat, whether its scheduler has more to send "

@@ -39,6 +39,7 @@ class BeatEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     error: Name = ""  #: class of the latest of these errors
     error_age: Seconds | None = None  #: seconds since that error; None without one
     late: Seconds | None = None  #: seconds by which the latest send was late; None if unknown
+    period: Seconds | None = None  #: seconds between two sends, of an entry with a fixed interval; None of others
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="beat", tag=1):

@@ -1,5 +1,7 @@
 """Findings, the status report and the health file of real beats."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from tests.support.waiting import eventually
 from tests.support.workers import QUIET, Project
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
+WRONG_CLOCK = Path(__file__).parents[1] / "support" / "wrong_clock"
 TIMEOUT = 40.0
 #: Shorter times, so that a test need not wait for a minute.
 RULES = parse_rules(
@@ -168,6 +171,25 @@ def test_entries_that_a_slow_broker_holds_up_are_overdue(made: Made, tmp_path: P
             assert "although the scheduler ticks" in finding.text and "was sent last" in finding.text
             proxy.heal()
             await_kinds(listener)
+
+
+def test_a_clock_that_is_set_back_holds_entries_up(project: Project, tmp_path: Path) -> None:
+    """Celery sends an entry again when the clock has caught up."""
+    project.extra_environment |= {
+        "PYTHONPATH": os.pathsep.join([str(WRONG_CLOCK), os.environ.get("PYTHONPATH", "")]),
+        "GOSSIP_TEST_CLOCK": json.dumps({"step": -3000.0, "every": 10.0}),  # right, then wrong, then right again
+        "GOSSIP_TEST_IMPORT": "tests.support.own_clock",
+    }
+    beats = BeatProject(project, "persistent", tmp_path)
+    beats.schedule(often=an_entry(1.0), hourly=an_entry(3600.0))
+    with listening(project) as listener, beats.beat() as beat:
+        await_sends(listener)
+        assert of_beat(listener) == []
+        await_kinds(listener, "entry_overdue")
+        (finding,) = of_beat(listener)
+        assert finding.subject == "often" and "The clock of its host was set back" in finding.text
+        await_kinds(listener)
+        assert beat.stop_cleanly()
 
 
 @ON_BOTH_BROKERS

@@ -171,4 +171,5 @@ class Beat:
             error=entry.error if entry.errors else "",
             error_age=None if entry.error_at is None else max(0.0, self.wall - entry.error_at),
             late=entry.late,
+            period=None if entry.schedule else entry.period,
         )

@@ -139,6 +139,25 @@ def an_entry_is_overdue_while_the_scheduler_sleeps_for_long(fleet: Fleet) -> Non
     fleet.run(500)
 
 
+@incident(entry_overdue=45.0)
+def the_clock_of_the_host_of_beat_is_set_back(fleet: Fleet) -> None:
+    """Celery sends an entry again when the clock has caught up."""
+    beat = fleet_with_beat(fleet)
+    fleet.run(150)
+    fleet.begin()
+    beat.skew = -HOUR
+    fleet.run(120)
+    assert "its interval is" in sole_text(fleet) and "The clock of its host was set back" in sole_text(fleet)
+
+
+@healthy
+def the_clock_of_the_host_of_beat_is_set_back_by_seconds(fleet: Fleet) -> None:
+    beat = fleet_with_beat(fleet)
+    fleet.run(150)
+    beat.skew = -5.0
+    fleet.run(300)
+
+
 @incident(entry_fails=75.0)
 def an_entry_cannot_be_sent(fleet: Fleet) -> None:
     beat = fleet_with_beat(fleet)
@@ -288,13 +307,6 @@ def the_clock_of_the_host_of_beat_is_set_forward(fleet: Fleet) -> None:
     beat = fleet_with_beat(fleet, Entry("report", HOUR, "shop.report"), Entry("nightly", DAY))
     fleet.run(60)
     beat.skew = HOUR - 10 * MINUTE
-    fleet.run(900)
-
-
-@healthy
-def the_clock_of_the_host_of_beat_is_set_back(fleet: Fleet) -> None:
-    beat = fleet_with_beat(fleet)
-    beat.skew = -HOUR
     fleet.run(900)
 
 

@@ -10,7 +10,7 @@ from django_celery_beat.clockedschedule import clocked
 from django_celery_beat.tzcrontab import TzAwareCrontab
 from kombu import Queue
 
-from celery_gossip.beat._compat import schedule_in_words, timestamp_of
+from celery_gossip.beat._compat import period_of, schedule_in_words, timestamp_of
 from celery_gossip.beat.observer import MAX_COUNTED, Observer
 from celery_gossip.beat.schedule_reader import ScheduleReader
 from tests.unit.beat.schedulers import LocalScheduler, RedBeatLike, Undelivered, a_scheduler, an_item
@@ -243,6 +243,25 @@ class Secretive:
 )
 def test_a_schedule_is_told_in_words(one: Any, words: str) -> None:
     assert schedule_in_words(one) == words
+
+
+@pytest.mark.parametrize(
+    "one, seconds",
+    [
+        (schedule(0.25), 0.25),
+        (schedule(timedelta(minutes=90)), 5400.0),
+        (30, 30.0),
+        (timedelta(hours=1), 3600.0),
+        (crontab("0"), None),
+        (a_sunset(), None),
+        (clocked(NOON), None),
+        (Secretive(), None),
+        (None, None),
+        (True, None),
+    ],
+)
+def test_only_a_fixed_interval_has_a_period(one: Any, seconds: float | None) -> None:
+    assert period_of(one) == seconds
 
 
 def test_a_crontab_of_another_release_is_told_by_its_class() -> None:

@@ -184,6 +184,25 @@ def test_an_entry_is_overdue_beyond_a_share_of_its_period(entry: EntryView, is_r
     assert ("entry_overdue" in kinds(a_beat("a", entry))) is is_reported
 
 
+@pytest.mark.parametrize(
+    ("entry", "is_reported"),
+    [
+        (an_entry(due=3000.0, period=60.0), True),
+        (an_entry(due=71.0, period=60.0), True),
+        (an_entry(due=69.0, period=60.0), False),
+        (an_entry(due=3900.0, period=3600.0), False),  # within a tenth of its interval
+        (an_entry(due=3000.0, period=None), False),  # a crontab may be due next week
+        (an_entry(due=3000.0, period=60.0, sends=0), False),  # it begins at a later time
+        (an_entry(due=3000.0, period=60.0, sends=0, runs=7), True),
+        (an_entry(due=3000.0, period=60.0, seen=NOW - 5), False),
+    ],
+)
+def test_an_entry_that_is_due_after_more_than_its_interval_is_overdue(entry: EntryView, is_reported: bool) -> None:
+    reported = found(a_beat("a", entry, tick_age=100.0))
+    assert [(one.kind, one.for_seconds) for one in reported] == [("entry_overdue", 30.0)] * is_reported
+    assert all("is due only in" in one.text and "although its interval is 60s" in one.text for one in reported)
+
+
 def test_the_limits_of_an_overdue_entry_can_be_set_for_its_name() -> None:
     beat = a_beat("a", an_entry(due=-20.0, sent_age=80.0))
     assert kinds(beat, rules={"subjects": {"rep*": {"thresholds": {"overdue_seconds": 30}}}}) == []
