@@ -79,7 +79,7 @@ def test_status_exits_with_3_and_says_what_to_do_when_no_worker_reports(redis_pr
         "workers",
         {"state": "unknown", "exit_code": 3},
     )
-    assert shown == {"workers": [], "queues": [], "findings": [], "isolated_for": None}
+    assert shown == {"workers": [], "queues": [], "beats": [], "findings": [], "isolated_for": None}
 
 
 @pytest.mark.parametrize("url", ["redis://:geheim@127.0.0.1:{port}/0", "amqp://guest:geheim@127.0.0.1:{port}//"])

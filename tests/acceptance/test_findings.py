@@ -326,6 +326,7 @@ def test_a_rate_limit_lets_tasks_wait_while_slots_are_free(
 ) -> None:
     monkeypatch.setattr(statistics, "_WINDOWS", ((6.0, 0.0), (60.0, 0.0), (660.0, 60.0)))
     monkeypatch.setattr(rate_rules, "_WAIT_FOR", 3.0)
+    monkeypatch.setattr(rate_rules, "_COMPARED_AFTER", 0.0)
     stamp_tasks()
     with redis_project.worker(*QUIET, pool="threads", concurrency=4) as worker, Ear(redis_project) as ear:
         ear.listener.wait(timeout=5)
