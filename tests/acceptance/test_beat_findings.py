@@ -215,7 +215,7 @@ def test_two_beats_are_reported_until_one_of_them_ends(project: Project, tmp_pat
         await_sends(listener)
         with beats.beat(name="b2") as other:
             await_kinds(listener, "two_beats")
-            assert other.stop() == 0
+            assert other.stop_cleanly()
         await_kinds(listener)
 
 
@@ -258,7 +258,7 @@ def test_the_health_file_is_fresh_while_beat_ticks(project: Project, tmp_path: P
         eventually(lambda: assert_probe(file, 1, "s old; the maximum is 3 s"), TIMEOUT)
         beat.send_signal(signal.SIGCONT)
         eventually(lambda: assert_probe(file, 0, ""), TIMEOUT)
-        assert beat.stop() == 0
+        assert beat.stop_cleanly()
         assert_probe(file, 1, "No such file")
 
 
