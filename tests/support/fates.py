@@ -142,7 +142,7 @@ if os.environ.get("GOSSIP_TEST_REQUEST"):
 def keep_what_the_pool_measures(create: Any) -> Any:
     """In place of Celery's create_request_cls, as another library might put something there.
 
-    What is under test subclasses the class below and reads the clocks by itself. The callbacks of the instance are
+    What is under test subclasses the class below and reads the clocks by itself. The callbacks that a pool is given are
     called before it, the methods of the class after it, so its readings lie between theirs.
     """
 
@@ -151,8 +151,11 @@ def keep_what_the_pool_measures(create: Any) -> Any:
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
                 self.read_before = read_clocks()
-                for name in ("on_accepted", "on_success"):  # what the pool calls
-                    setattr(self, name, self.reading_clocks(getattr(self, name)))
+
+            def __getattribute__(self, name: str) -> Any:
+                # Not stored on the request: that would be a cycle, and Celery lists a request until it is collected.
+                found = super().__getattribute__(name)
+                return self.reading_clocks(found) if name in ("on_accepted", "on_success") else found
 
             def reading_clocks(self, method: Any) -> Any:
                 def read_and_call(*args: Any, **kwargs: Any) -> Any:
