@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ def check_farewell(project: Project, pool: str, celerys_own: float) -> None:
         draining = [gossip for gossip in said if gossip.state == "draining"]
         busy = [gossip for gossip in draining if running(gossip)]
         assert len(busy) >= 3, "a draining worker speaks on, about once per interval"
-        assert {running(gossip) for gossip in busy[:-1]} == {ids}
+        shown = [running(gossip) for gossip in busy]
+        assert shown[0] == ids, "all of its tasks"
+        assert all(set(later) <= set(earlier) for earlier, later in pairwise(shown)), "until each has ended"
         for gossip in busy:
             assert_attributed(gossip, sent)
             assert all(check.shutdown_started_at and not check.paused for check in gossip.checks)
