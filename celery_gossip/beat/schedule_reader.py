@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from celery_gossip.beat import _compat as compat
 from celery_gossip.beat.observer import MAX_COUNTED, Observer
+from celery_gossip.wire.beat import DEFAULT_ENTRY
 from celery_gossip.wire.messages import BeatEntry, clamp_count, clamp_seconds, clamp_signed, sanitize_name
 
 __all__ = ["KnownEntry", "ScheduleReader"]
 
-_DEFAULT_ENTRY = "celery.backend_cleanup"  #: added by Celery to every schedule
 _MAX_DIGEST_AGE = 60.0  #: seconds after which the digest is computed again, even if no change was noticed
 _REMOVED_AFTER = 0.5  #: seconds after which an entry that is due, and was not considered, is gone
 
@@ -162,7 +162,7 @@ class ScheduleReader:
         pairs = sorted(
             f"{name}\0{compat.entry_field(known.entry, 'task', '')}"
             for name, known in entries.items()
-            if name != _DEFAULT_ENTRY
+            if name != DEFAULT_ENTRY
         )
         text = "\1".join(pairs).encode("utf-8", "surrogatepass")
         self.digest = hashlib.sha256(text).hexdigest()[:16] if pairs else ""

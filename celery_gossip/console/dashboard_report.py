@@ -324,11 +324,15 @@ def _queue_row(one: Queue, label: Callable[[str], str]) -> QueueRow:
     )
 
 
+def _age(at: float | None, now: float) -> float | None:
+    return None if at is None else max(0.0, now - at)
+
+
 def _worker_row(one: Worker, now: float, label: Callable[[str], str]) -> WorkerRow:
     return WorkerRow(
         hostname=one.hostname,
         state=one.state,
-        age=None if one.silent_since is None else max(0.0, now - one.silent_since),
+        age=_age(one.silent_since, now),
         interval=one.interval,
         pool=one.pool,
         concurrency=one.concurrency,
@@ -351,13 +355,13 @@ def _beat_row(one: Beat, now: float, label: Callable[[str], str]) -> BeatRow:
         hostname=one.hostname,
         app=one.app,
         state=one.state,
-        age=None if one.silent_since is None else max(0.0, now - one.silent_since),
+        age=_age(one.silent_since, now),
         scheduler=one.scheduler,
         entries=one.entries,
         sends=one.sends,
         errors=one.errors,
         due_in=None if one.due_at is None else one.due_at - now,
-        sent_age=None if one.sent_at is None else max(0.0, now - one.sent_at),
+        sent_age=_age(one.sent_at, now),
         stalled_for=one.stalled_for,
         is_standby=one.is_standby,
         is_verified=one.is_verified,
@@ -373,7 +377,7 @@ def _entry_row(one: Entry, now: float, label: Callable[[str], str]) -> EntryRow:
         state=one.state,
         hostname=one.hostname,
         due_in=None if one.due_at is None else one.due_at - now,
-        sent_age=None if one.sent_at is None else max(0.0, now - one.sent_at),
+        sent_age=_age(one.sent_at, now),
         late=one.late,
         sends=one.sends,
         errors=one.errors,

@@ -143,6 +143,11 @@ def finding_json(finding: Finding, now: float) -> dict[str, Any]:
 
 def tasks_json(rows: Iterable[TaskRow]) -> list[dict[str, Any]]:
     """Return the fields of running tasks; ages are in seconds, and null where a worker does not report them."""
+    return _rows_json(rows)
+
+
+def _rows_json(rows: Iterable[TaskRow | BalanceRow | FailureRow]) -> list[dict[str, Any]]:
+    """Return the fields of rows; the source is left out where there is only one."""
     return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
 
 
@@ -152,12 +157,12 @@ def _fields(struct: Struct) -> dict[str, Any]:
 
 def balance_json(rows: Iterable[BalanceRow]) -> list[dict[str, Any]]:
     """Return the fields of the balance of each queue."""
-    return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
+    return _rows_json(rows)
 
 
 def failures_json(rows: Iterable[FailureRow]) -> list[dict[str, Any]]:
     """Return the fields of the groups of failures; ages are in seconds, and the message null if it is not reported."""
-    return [{name: value for name, value in asdict(row).items() if name != "source" or value} for row in rows]
+    return _rows_json(rows)
 
 
 def _distribution_json(distribution: Distribution) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.diagnosis.inputs import CRITICAL, WARNING, PendingFinding, RuleInput
 from celery_gossip.units import format_duration, join_names
+from celery_gossip.wire.beat import DEFAULT_ENTRY
 from celery_gossip.wire.messages import Beat
 
 __all__ = ["beat_stalled", "no_beat", "two_beats"]
@@ -19,7 +20,6 @@ _TWO_FOR = 60.0  #: seconds; longer than the processes of a rolling deployment o
 _MIN_STALL, _STALLED_INTERVALS = 10.0, 5.0  #: seconds, and intervals, for which a tick is overdue
 _MAX_ENTRIES = 3  #: entries named in one text
 _MAX_HOSTNAMES = 5
-_DEFAULT_ENTRY = "celery.backend_cleanup"  #: added by Celery to every schedule
 _RUNNING = frozenset({"online", "conflict"})
 _CHECK_HOST = (
     "Start it again, and see its log: it was killed (out of memory, `kill -9`), it crashed, or its network is down."
@@ -63,8 +63,7 @@ def two_beats(inputs: RuleInput) -> Iterator[PendingFinding]:
     for (app, _), found in senders.items():
         if len(found) > 1:
             subject = min(report.hostname for _, report in found)
-            for_seconds = _TWO_FOR
-            yield PendingFinding("two_beats", CRITICAL, subject, _two_text(app, found), for_seconds)
+            yield PendingFinding("two_beats", CRITICAL, subject, _two_text(app, found), _TWO_FOR)
 
 
 def beat_stalled(inputs: RuleInput) -> Iterator[PendingFinding]:
@@ -91,7 +90,7 @@ def _runs_schedule_of(other: BeatView, gone: BeatView) -> bool:
         return True
     if not other.is_gone and other.heard_at - other.report.uptime >= gone.heard_at - _TWO_FOR:
         return True  # started when the other one ended: its schedule is the next version
-    names = {entry.name for entry in other.entries if entry.name != _DEFAULT_ENTRY}
+    names = {entry.name for entry in other.entries if entry.name != DEFAULT_ENTRY}
     return any(entry.name in names for entry in gone.entries)
 
 

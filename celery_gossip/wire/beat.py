@@ -11,8 +11,17 @@ import msgspec
 
 from celery_gossip.wire.limits import MAX_INTERVAL, MAX_NAME, Count, Name, Seconds, SignedSeconds
 
-__all__ = ["MAX_BEAT_ENTRIES", "NEAREST_ENTRIES", "Beat", "BeatEntry", "BeatReportState", "is_printable"]
+__all__ = [
+    "DEFAULT_ENTRY",
+    "MAX_BEAT_ENTRIES",
+    "NEAREST_ENTRIES",
+    "Beat",
+    "BeatEntry",
+    "BeatReportState",
+    "is_printable",
+]
 
+DEFAULT_ENTRY = "celery.backend_cleanup"  #: name of an entry that Celery adds to every schedule
 NEAREST_ENTRIES = 50  #: entries of a report that are nearest to due
 MAX_BEAT_ENTRIES = 64  #: entries of a report: with others that were sent lately, and one in rotation
 
@@ -56,8 +65,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     stalled_for: Seconds = 0.0  #: seconds for which the next tick is overdue, or the present one takes too long
     tick_age: Seconds | None = None  #: seconds since the end of the latest tick; None before the first
     scheduler: Name = ""  #: `module:Class`
-    #: Identity of the schedule: a digest of the scheduler's class and the names and tasks of its entries, without
-    #: Celery's own. Empty if unknown.
+    #: Identity of the schedule: a digest of the names and tasks of its entries, without DEFAULT_ENTRY. Of a partial
+    #: schedule, of the entries in `beat_schedule`. Empty if unknown.
     digest: _OptionalId = ""
     #: True while it holds the lock of its scheduler, False while it waits for it; None for a scheduler without a lock.
     holds_lock: bool | None = None
