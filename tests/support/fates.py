@@ -6,9 +6,11 @@ seconds: that is what gossip tells of. What a task measures by itself lies a lit
 """
 
 import os
+import struct
 import time
 from typing import Any, NamedTuple
 
+from billiard.connection import Connection
 from celery.exceptions import Reject
 from celery.worker import strategy
 from celery.worker.request import Request
@@ -195,4 +197,14 @@ def write_interval(name: str, least: float, most: float) -> None:
     write(f"{os.environ['GOSSIP_TEST_RECORD']}.pool", f"{name} {max(0.0, least):.9f} {max(0.0, most):.9f}")
 
 
+def send_in_one_write(connection: Any, message: Any) -> None:
+    """Replace billiard's method, which writes the length of a result above 16 KB, then the result.
+
+    Celery 5.7 forgets the length that it has read when a connection is lost before the rest arrives. It never reads
+    from that pool process again, and the task stays active for ever: see docs/reference/limitations.md.
+    """
+    connection._send(struct.pack("!i", len(message)) + bytes(message))
+
+
+Connection._send_bytes = send_in_one_write
 strategy.create_request_cls = keep_what_the_pool_measures(strategy.create_request_cls)
