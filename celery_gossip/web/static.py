@@ -1,4 +1,4 @@
-"""Assets: the files of the page, read once from the package and served under a path that contains their digest."""
+"""Assets: the files of the page, read and compressed once, and served under a path that contains their digest."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from starlette.responses import Response
 
+from celery_gossip.web.compression import Compressed
 from celery_gossip.web.operation import Call, Refused
 from celery_gossip.web.parameter import FILE, PAGE, STATIC_VERSION
 
@@ -39,7 +40,7 @@ class Assets:
             entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.partition(".")[2] in MEDIA_TYPES
         }
         index = contents.pop(_INDEX).decode()
-        self._contents = contents
+        self._contents = {name: Compressed.of(content) for name, content in contents.items()}
         self._version = _digest(contents)
         self.static = f"static/{self._version}"  #: path of the files, relative to the dashboard's
         modules = sorted(name for name in contents if name.endswith(".js") and name != _CLASSIC_SCRIPT)
@@ -53,14 +54,15 @@ class Assets:
             raise Refused(404, "no such file")
         cache_control = _IMMUTABLE if call[STATIC_VERSION] == self._version else _NO_STORE
         media_type = MEDIA_TYPES[name.rpartition(".")[2]]
-        return Response(self._contents[name], headers={"Cache-Control": cache_control}, media_type=media_type)
+        return self._contents[name].response(call.request.headers, media_type=media_type, cache_control=cache_control)
 
     async def page(self, call: Call) -> Response:
         if call[PAGE].startswith(_RESERVED):
             raise Refused(404, "no such path; see api/openapi.json")
         base = f"{self._prefix or call.request.scope.get('root_path', '')}/"
-        body = self._index.replace("{{base}}", escape(base))
-        return Response(body, headers={"Cache-Control": _NO_STORE}, media_type=MEDIA_TYPES["html"])
+        # It contains no secret; the page requests the token for commands from the API.
+        index = Compressed.of(self._index.replace("{{base}}", escape(base)).encode())
+        return index.response(call.request.headers, media_type=MEDIA_TYPES["html"], cache_control=_NO_STORE)
 
 
 def _digest(contents: Mapping[str, bytes]) -> str:

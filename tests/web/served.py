@@ -23,9 +23,11 @@ from celery_gossip.web.security import REFUSALS
 from celery_gossip.web.static import Assets
 from tests.web.fake_fleet import FakeFleet
 
-__all__ = ["ANN", "HOSTS", "FakeApp", "Served", "stream_events"]
+__all__ = ["ANN", "HOSTS", "MAX_SIZE", "MAX_UNCOMPRESSED_SIZE", "FakeApp", "Served", "stream_events"]
 
 ANN = ("ann", "correct horse")
+MAX_SIZE = 200_000  #: bytes of the page and all its files, as transferred
+MAX_UNCOMPRESSED_SIZE = 400_000  #: bytes of the same, uncompressed
 HOSTS = frozenset({"127.0.0.1", "gossip.example"})
 
 

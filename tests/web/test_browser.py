@@ -19,11 +19,11 @@ from tests.support.workers import QUIET, Project
 from tests.unit.build import a_beat, a_check, a_gossip, a_series
 from tests.web.browser import Browser, browsing
 from tests.web.publishing import gossip_publisher
+from tests.web.served import MAX_SIZE, MAX_UNCOMPRESSED_SIZE
 from tests.web.web_command import RunningDashboard, password_file, running_dashboard
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
 PAGES = ("", "queues", "workers", "tasks", "failures", "schedule")
-MAX_SIZE = 200_000  #: bytes of all files of the page: issue 18 allows that for the pages that replace Flower
 SCRIPT = "<img src=x onerror=window.hurt=1>"
 HOSTILE = (
     SCRIPT,
@@ -254,8 +254,14 @@ def test_the_page_is_small_and_requests_nothing_from_other_hosts(browser: Browse
         requests = browser.requests()
         own = [one for one in requests if one["request"]["url"].startswith("http")]
         assert {urlsplit(one["request"]["url"]).netloc for one in own} == {urlsplit(dashboard.url).netloc}
-        script = "return performance.getEntriesByType('resource').reduce((sum, one) => sum + one.decodedBodySize, 0)"
-        assert 0 < browser.run(script) < MAX_SIZE
+        sizes = [
+            browser.run(
+                "return ['navigation', 'resource'].flatMap((type) => performance.getEntriesByType(type))"
+                f".reduce((sum, one) => sum + one.{size}BodySize, 0)"
+            )
+            for size in ("encoded", "decoded")
+        ]
+        assert 0 < 2 * sizes[0] < sizes[1] < MAX_UNCOMPRESSED_SIZE and sizes[0] < MAX_SIZE
         assert browser.errors() == []
 
 
