@@ -5,6 +5,7 @@ then checks.
 """
 
 from sys import getsizeof
+from typing import Any
 
 import msgspec
 
@@ -21,11 +22,15 @@ _STRING = 57  #: bytes of a string without its characters, with the reference to
 _AGE = 32  #: bytes of an age, with the reference to it
 _TASK = 160  #: bytes of the details of a running task
 _WAITING = 100  #: bytes of a count of waiting tasks
+_WAITING_TASK = 190  #: bytes of a waiting task without its id
 _HELD = 120  #: bytes of a message that is held for long, without its strings
 _SERIES = 1_200  #: bytes of a series without its buckets
 _BUCKET = 140  #: bytes
 #: Bytes of memory per byte of JSON: an empty task id with its details takes 9 there, and _STRING + _TASK here.
 _MAX_PER_JSON_BYTE = 25
+_NO_DETAILS: dict[str, Any] = dict.fromkeys(
+    ("series", "reserved_tasks", "scheduled_tasks", "waiting", "stack", "held", "newest"), ()
+)
 
 
 def memory_size(gossip: Gossip) -> int:
@@ -36,6 +41,8 @@ def memory_size(gossip: Gossip) -> int:
     add(gossip.stack)
     for held in gossip.held:
         add((held.queue, held.task, held.id))
+    if gossip.waiting:
+        add([one.id for one in gossip.waiting])
     for check in gossip.checks:
         add((check.queue, check.uuid))
         if check.active:
@@ -44,6 +51,7 @@ def memory_size(gossip: Gossip) -> int:
     # One getsizeof() of all strings joined is faster than one per string; it takes the widest character for all.
     size = _BASE + _CHECK * len(gossip.checks) + _STRING * len(texts) + getsizeof("".join(texts))
     size += _TASK * details + _WAITING * (len(gossip.reserved_tasks) + len(gossip.scheduled_tasks))
+    size += _WAITING_TASK * len(gossip.waiting)
     size += _HELD * len(gossip.held) + _AGE * len(gossip.newest)
     for one in gossip.series:
         size += _SERIES
@@ -65,8 +73,8 @@ def strip_details(gossip: Gossip, max_ids: int = MAX_RIVAL_IDS) -> Gossip:
     Series and ages were already counted. Waiting tasks, the stack and held messages are those of a worker that is
     current.
     """
-    details = (gossip.series, gossip.reserved_tasks, gossip.scheduled_tasks, gossip.stack, gossip.held, gossip.newest)
-    if not any(details) and _listed(gossip) <= max_ids:
+    waiting = (gossip.reserved_tasks, gossip.scheduled_tasks, gossip.waiting)
+    if not any((gossip.series, *waiting, gossip.stack, gossip.held, gossip.newest)) and _listed(gossip) <= max_ids:
         return gossip
     checks = []
     for check in gossip.checks:
@@ -75,11 +83,7 @@ def strip_details(gossip: Gossip, max_ids: int = MAX_RIVAL_IDS) -> Gossip:
         is_whole = len(active) == len(check.active)
         tasks = check.tasks[: len(active)]
         checks.append(check if is_whole else msgspec.structs.replace(check, active=active, tasks=tasks))
-    return clear_unused_names(
-        msgspec.structs.replace(
-            gossip, checks=tuple(checks), series=(), reserved_tasks=(), scheduled_tasks=(), stack=(), held=(), newest=()
-        )
-    )
+    return clear_unused_names(msgspec.structs.replace(gossip, checks=tuple(checks), **_NO_DETAILS))
 
 
 def shrink_to(gossip: Gossip, size: int) -> Gossip:

@@ -25,10 +25,10 @@ def encode(gossip: Gossip) -> bytes:
 def encode_bounded(gossip: Gossip) -> tuple[Gossip, bytes]:
     """Return the part of the gossip that fits into MAX_BYTES, and its message body.
 
-    Details are removed in this order: running tasks (counts stay exact), those that ran longest last; failures,
-    the oldest first (a later report contains them); the names of waiting tasks; the stack; messages held for long and
-    the software; all series but two, from the last (they are repeated in later reports); the checks of the least busy
-    queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
+    Details are removed in this order: waiting tasks; running tasks, those that ran longest last (counts stay exact);
+    failures, the oldest first (a later report contains them); the names of waiting tasks; the stack; messages held for
+    long and the software; all series but two, from the last (they are repeated in later reports); the checks of the
+    least busy queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
@@ -59,6 +59,8 @@ def clear_unused_names(gossip: Gossip) -> Gossip:
     used = {task.name for check in gossip.checks for task in check.tasks}
     for waiting in (*gossip.reserved_tasks, *gossip.scheduled_tasks):
         used.update((waiting.queue, waiting.task))
+    for one in gossip.waiting:
+        used.update((one.task, one.queue))
     for failure in gossip.failures:
         used.update((failure.task, failure.queue, failure.exception, *failure.frames))
     names = tuple(name if index in used else "" for index, name in enumerate(gossip.names))
@@ -80,8 +82,8 @@ def keep_checks(gossip: Gossip, kept: Sequence[int]) -> Gossip:
 def _reduce(gossip: Gossip, size: int) -> Gossip:
     """Return the gossip with fewer task ids, names, series or checks; `size` is that of its body."""
     longest = max((len(check.active) for check in gossip.checks), default=0)
-    if longest or gossip.failures:
-        return _limit_running(gossip, longest // 2) if longest else _limit_failures(gossip)
+    if gossip.waiting or longest or gossip.failures:
+        return _limit_tasks(gossip, longest)
     if gossip.names:
         return msgspec.structs.replace(gossip, names=(), reserved_tasks=(), scheduled_tasks=())
     if gossip.stack:
@@ -96,6 +98,13 @@ def _reduce(gossip: Gossip, size: int) -> Gossip:
     if not gossip.checks:
         raise OversizedGossip(f"a gossip without checks takes {size} bytes, {MAX_BYTES} allowed")
     return keep_checks(gossip, _busiest(gossip.checks, len(gossip.checks) * MAX_BYTES // size - 1))
+
+
+def _limit_tasks(gossip: Gossip, longest: int) -> Gossip:
+    """Return the gossip with fewer tasks; `longest` is the length of the longest list of running ones."""
+    if gossip.waiting:
+        return clear_unused_names(msgspec.structs.replace(gossip, waiting=()))
+    return _limit_running(gossip, longest // 2) if longest else _limit_failures(gossip)
 
 
 def _limit_running(gossip: Gossip, max_ids: int) -> Gossip:

@@ -51,6 +51,7 @@ from celery_gossip.wire.tasks import (
     TaskCount,
     TaskSeries,
 )
+from celery_gossip.wire.waiting import MAX_WAITING_TASKS, WaitingState, WaitingTask, WaitingTasks, refer_below
 
 __all__ = [
     "CONTENT_TYPE",
@@ -69,6 +70,7 @@ __all__ = [
     "MAX_TRACEBACK_FRAMES",
     "MAX_VERSION",
     "MAX_WAITING",
+    "MAX_WAITING_TASKS",
     "OTHER",
     "REASONS",
     "VERSION",
@@ -91,6 +93,8 @@ __all__ = [
     "TaskCount",
     "TaskFailure",
     "TaskSeries",
+    "WaitingState",
+    "WaitingTask",
     "as_dict",
     "clamp_count",
     "clamp_seconds",
@@ -193,6 +197,8 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     held: Annotated[tuple[HeldMessage, ...], msgspec.Meta(max_length=MAX_HELD)] = ()
     resources: Resources | None = None  #: memory, CPU time and processes; in every fifth report, from the first
     failures: Failures = ()  #: tasks that have failed recently, the newest first; each in three reports
+    #: Tasks that wait now and did in the report before, as far as they fit; the counts above are exact.
+    waiting: WaitingTasks = ()
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -301,6 +307,7 @@ def _has_printable_names(gossip: Gossip) -> bool:
         texts += (held.queue, held.task, held.id)
     for failure in gossip.failures:
         texts += (failure.id, failure.message or "")
+    texts += [one.id for one in gossip.waiting]
     software = gossip.software
     if software is not None:
         texts += (software.release, software.celery, software.kombu, software.python, software.gossip)
@@ -324,4 +331,4 @@ def _has_valid_references(gossip: Gossip) -> bool:
         for one in waiting:
             if one.queue >= end or one.task >= end:
                 return False
-    return not gossip.failures or have_references_below(gossip.failures, end)
+    return refer_below(gossip.waiting, end) and (not gossip.failures or have_references_below(gossip.failures, end))

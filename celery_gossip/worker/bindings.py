@@ -13,12 +13,12 @@ On such transports Kombu routes in the sender, with its own rule for topic excha
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ReferenceType, ref
 
 from celery_gossip.worker import _compat as compat
 
-__all__ = ["Bindings", "QueueCounter"]
+__all__ = ["Bindings", "QueueCounter", "WaitingRequest"]
 
 _CACHE_SIZE = 4096  #: clients choose routing keys: without a limit the cache could grow without end
 
@@ -78,6 +78,15 @@ class _Binding:
         return self.exchange_type == "fanout" or (self.exchange_type == "direct" and self.key == routing_key)
 
 
+class WaitingRequest(NamedTuple):
+    """A request that a QueueCounter has counted before."""
+
+    request: Any
+    queue: str | None  #: None if it is unknown
+    task: str
+    since: float  #: time of the count in which it was first
+
+
 class QueueCounter:
     """Counts requests by queue and task in each report, and looks up those of each request only once.
 
@@ -87,31 +96,64 @@ class QueueCounter:
 
     def __init__(self, queue_of: Callable[[Any], str | None]) -> None:
         self._queue_of = queue_of
-        self._known: dict[ReferenceType[Any], tuple[str | None, str]] = {}
+        #: `{request: ((queue, task name), time of its first count)}`, the earliest first
+        self._known: dict[ReferenceType[Any], tuple[tuple[str | None, str], float]] = {}
+        self._is_stale = False
+        self._counted_at = 0.0
         self._counts: Counter[str | None] = Counter()
         self.by_task: Counter[tuple[str | None, str]] = Counter()  #: `{(queue, task name): requests}` of the last count
 
-    def count(self, requests: Iterable[Any]) -> Counter[str | None]:
+    def count(self, requests: Iterable[Any], now: float = 0.0) -> Counter[str | None]:
         """Return `{queue: requests}` of these requests; the key None stands for an unknown queue."""
+        if self._is_stale:
+            self._look_up_again()
+        self._counted_at = now
         current, known, counts, by_task = set(map(ref, requests)), self._known, self._counts, self.by_task
         for gone in known.keys() - current:
-            key = known.pop(gone)
+            key, _ = known.pop(gone)
             counts[key[0]] -= 1
             by_task[key] -= 1
             if not by_task[key]:
                 del by_task[key]
         for new in current.difference(known):
             request = new()
-            key = known[new] = self._queue_of(request), compat.task_name(request)
+            key = self._queue_of(request), compat.task_name(request)
+            known[new] = key, now
             counts[key[0]] += 1
             by_task[key] += 1
         return +counts
 
     def reset(self) -> None:
         """Look up the queues of all requests again, because the set of queues has changed."""
-        self._known.clear()
+        self._is_stale = True
+
+    @property
+    def has_earlier(self) -> bool:
+        """True if a request of the last count was in an earlier one."""
+        return next((since < self._counted_at for _, since in self._known.values()), False)
+
+    def known_before(self) -> Iterator[WaitingRequest]:
+        """Yield the requests of the last count that were in an earlier one, the earliest first."""
+        for one, ((queue, task), since) in self._known.items():
+            if since >= self._counted_at:
+                return
+            request = one()
+            if request is not None:
+                yield WaitingRequest(request, queue, task, since)
+
+    def _look_up_again(self) -> None:
+        self._is_stale = False
         self._counts.clear()
         self.by_task.clear()
+        for one, (_, since) in list(self._known.items()):
+            request = one()
+            if request is None:
+                del self._known[one]
+                continue
+            key = self._queue_of(request), compat.task_name(request)
+            self._known[one] = key, since
+            self._counts[key[0]] += 1
+            self.by_task[key] += 1
 
 
 def topic_matches(pattern: str, routing_key: str) -> bool:

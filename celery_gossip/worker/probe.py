@@ -6,19 +6,20 @@ nothing and waits for nothing. During a reconnect or a shutdown, parts of the wo
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from celery_gossip.wire.messages import QueueCheck, TaskCount, clamp_seconds, sanitize_name
+from celery_gossip.wire.messages import QueueCheck, TaskCount, WaitingState, WaitingTask, clamp_seconds, sanitize_name
 from celery_gossip.worker import _compat as compat
 from celery_gossip.worker.batches import Batches
 from celery_gossip.worker.bindings import Bindings, QueueCounter
 from celery_gossip.worker.queue_label import assign_labels, is_server_named
 from celery_gossip.worker.task_details import TaskDetails
-from celery_gossip.worker.totals import Attempts, WorkerStats
+from celery_gossip.worker.totals import Attempts, Totals, WorkerStats
+from celery_gossip.worker.waiting_list import list_waiting
 
 __all__ = ["Probe", "Reading"]
 
@@ -44,6 +45,7 @@ class Reading:
     names: tuple[str, ...] = ()  #: that the details of tasks refer to
     reserved_tasks: tuple[TaskCount, ...] = ()
     scheduled_tasks: tuple[TaskCount, ...] = ()
+    waiting: tuple[WaitingTask, ...] = ()  #: those that the reading before found waiting as well, as far as they fit
     failures: tuple[Exception, ...] = ()  #: errors of values that could not be read: checks are missing, totals are 0
 
 
@@ -69,18 +71,26 @@ class _RequestsByQueue:
 class Probe:
     """Reads one `celery.worker.consumer.Consumer`. Remembers its queues, so that paused ones stay in the report.
 
-    `wall` returns Unix seconds.
+    `wall` returns Unix seconds, `clock` monotonic ones.
     """
 
-    def __init__(self, consumer: Any, active_limit: int, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        consumer: Any,
+        active_limit: int,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._consumer = consumer
         self._active_limit = active_limit
         self._wall = wall
+        self._clock = clock
         self._known: dict[str, _KnownQueue] = {}
         self._tags: dict[str, str] = {}
         self._labels: dict[str, str] = {}
         self._bindings = Bindings(())
-        self._reserved, self._scheduled = QueueCounter(self.queue_of), QueueCounter(self.queue_of)
+        states: tuple[WaitingState, ...] = ("reserved", "scheduled", "limited")
+        self._waiting = {state: QueueCounter(self.queue_of) for state in states}
         self._stats = WorkerStats(consumer)
         self._batches = Batches(consumer)
         self._select_active: Callable[[list[Any]], list[Any]] | None = None
@@ -112,8 +122,8 @@ class Probe:
         if self._select_active is not None:
             active = self._select_active(active)
         totals = self._stats.read(attempts, is_draining=shutdown_started_at is not None)
-        by_queue = self._group_by_queue(active, reserved, totals.scheduled)
-        details = TaskDetails(self._wall)
+        details = TaskDetails(self._wall, self._clock)
+        by_queue = self._group_by_queue(active, reserved, totals, details.now)
         checks = self._checks(by_queue, shutdown_started_at, attempts, details)
         listed = [*running, *reserved, *totals.scheduled, *totals.limited]
         return Reading(
@@ -128,8 +138,9 @@ class Probe:
             concurrency=totals.concurrency,
             prefetch_count=totals.prefetch_count,
             batched=attempts.call(partial(self._batches.count, listed), 0),
-            reserved_tasks=details.most_waiting(self._reserved.by_task),
-            scheduled_tasks=details.most_waiting(self._scheduled.by_task),
+            reserved_tasks=details.most_waiting(self._waiting["reserved"].by_task),
+            scheduled_tasks=details.most_waiting(self._waiting["scheduled"].by_task),
+            waiting=attempts.call(lambda: list_waiting(details, self._waiting, self._active_limit), ()),
             names=details.names,
             failures=tuple(attempts.failures),
         )
@@ -205,8 +216,8 @@ class Probe:
             self._drop_earliest_paused()
             self._labels = assign_labels(self._labels, [known.queue for known in self._known.values()])
             self._bindings = Bindings(known.queue for known in self._known.values())
-            self._reserved.reset()
-            self._scheduled.reset()
+            for counter in self._waiting.values():
+                counter.reset()
 
     def _add_consumed(self, name: str, queue: Any) -> bool:
         """Return True if the queue is new, or was paused until now."""
@@ -228,8 +239,12 @@ class Probe:
         for name in {*gone, *paused[: max(0, len(paused) - _MAX_PAUSED)]}:
             del self._known[name]
 
-    def _group_by_queue(self, active: list[Any], reserved: list[Any], scheduled: Sequence[Any]) -> _RequestsByQueue:
-        by_queue = _RequestsByQueue(self._reserved.count(reserved), self._scheduled.count(scheduled))
+    def _group_by_queue(self, active: list[Any], reserved: list[Any], totals: Totals, now: float) -> _RequestsByQueue:
+        waiting = self._waiting
+        by_queue = _RequestsByQueue(
+            waiting["reserved"].count(reserved, now), waiting["scheduled"].count(totals.scheduled, now)
+        )
+        waiting["limited"].count(totals.limited, now)
         for request in active:
             by_queue.active.setdefault(self.queue_of(request), []).append(request)
         return by_queue

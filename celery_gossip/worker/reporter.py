@@ -168,4 +168,5 @@ class Reporter:
             names=reading.names,
             reserved_tasks=reading.reserved_tasks,
             scheduled_tasks=reading.scheduled_tasks,
+            waiting=reading.waiting,
         )

@@ -13,12 +13,15 @@ from celery_gossip.wire.messages import (
     MAX_WAITING,
     RunningTask,
     TaskCount,
+    WaitingState,
+    WaitingTask,
     clamp_count,
     clamp_seconds,
     sanitize_name,
 )
 from celery_gossip.worker import _compat as compat
-from celery_gossip.worker.task_outcome import started_at
+from celery_gossip.worker.bindings import WaitingRequest
+from celery_gossip.worker.task_outcome import received_at, started_at
 
 __all__ = ["TaskDetails"]
 
@@ -36,6 +39,12 @@ class TaskDetails:
         self._wall_now = wall()
         self._now = clock()
         self._indexes: dict[str, int] = {}
+        self.name_bytes = 0  #: approximate length of all names on the wire
+
+    @property
+    def now(self) -> float:
+        """Monotonic time of the report."""
+        return self._now
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,6 +69,28 @@ class TaskDetails:
             ]
         )
 
+    def waiting(self, state: WaitingState, waiting: WaitingRequest) -> WaitingTask | None:
+        """Return the details of a request that waits; None if it cannot be read. Never raises."""
+        try:
+            return self._waiting(state, waiting)
+        except Exception:  # a user's own class
+            return None
+
+    def _waiting(self, state: WaitingState, waiting: WaitingRequest) -> WaitingTask:
+        request, due_in = waiting.request, None
+        received = received_at(request)
+        if state == "scheduled":
+            due_in = round(clamp_seconds(compat.eta(request, self._wall_now) - self._wall_now), 1)
+        return WaitingTask(
+            sanitize_name(request.id),
+            self._index_of(waiting.task),
+            self._index_of(waiting.queue or _UNKNOWN),
+            state,
+            round(clamp_seconds(self._now - (waiting.since if received is None else received)), 1),
+            _as_count(compat.retries(request)),
+            due_in,
+        )
+
     def _running(self, request: Any) -> RunningTask:
         soft_time_limit, time_limit = compat.time_limits(request)
         return RunningTask(
@@ -75,6 +106,7 @@ class TaskDetails:
         index = self._indexes.get(name)
         if index is None:
             index = self._indexes[name] = len(self._indexes)
+            self.name_bytes += len(name) + 3
         return index
 
     def _age_of(self, request: Any) -> float | None:

@@ -15,6 +15,7 @@ from celery_gossip.wire.messages import (
     Settings,
     Software,
     TaskFailure,
+    WaitingTask,
 )
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
 from tests.unit.build import BOOT, OTHER_BOOT, a_check, a_gossip, a_histogram, a_series, wire
@@ -52,6 +53,9 @@ def gossips() -> list[bytes]:
         encode(a_gossip(resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)))),
         encode(a_gossip(resources=Resources())),
         encode(a_gossip(names=("größe", "t", "e", "m:f:1"), failures=(FAILURE, TaskFailure(1, 1, 0, 2, "", 0.0)))),
+        encode(
+            a_gossip(names=("größe", "q"), waiting=(WaitingTask("id", 0, 1, "scheduled", 1.5, 2, 60.0),), scheduled=1)
+        ),
         encode_echo(Echo(echo=BOOT, number=7)),
         encode_echo(
             Echo(

@@ -19,6 +19,7 @@ from celery_gossip.wire.messages import (
     RunningTask,
     Software,
     TaskCount,
+    WaitingTask,
 )
 from tests.unit.build import BOOT, OTHER_BOOT, FakeClock, a_check, a_gossip, a_histogram, a_series
 
@@ -272,6 +273,7 @@ def test_a_budget_that_is_none_is_refused(value: Any) -> None:
         {"checks": (), "resources": Resources(1, 1, 1, 1.0, 1, 1, PoolProcesses(1, 1, 1, 1, 1, 1, 1))},
         {"checks": tuple(a_check("q", uuid="") for _ in range(150)), "newest": (0,) * 150},
         {"checks": (), "names": ("",) * 9, "reserved_tasks": (TaskCount(0, 0, 0),) * 10},
+        {"checks": (), "names": ("",), "waiting": (WaitingTask("", 0, 0, "limited", 0.0),) * 100},
         {"series": tuple(a_series(queue="", task="") for _ in range(300))},
         {"series": (a_series(runtime=Histogram(count=0, total=0.0, buckets=tuple((n, 0, 0) for n in range(100)))),)},
     ],

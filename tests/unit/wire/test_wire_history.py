@@ -25,6 +25,7 @@ from celery_gossip.wire.messages import (
     RunningTask,
     Settings,
     Software,
+    WaitingTask,
     as_dict,
     decode,
 )
@@ -78,7 +79,10 @@ def test_fields_that_are_yet_to_come_are_ignored(path: Path) -> None:
     assert decode(json.dumps(more).encode()) == decode(path.read_bytes())
 
 
-DETAILS = {"resources", "deferred", "newest", "software", "held", "stack", "reserved_tasks", "scheduled_tasks", "names"}
+DETAILS = {
+    *("resources", "deferred", "newest", "software", "held", "stack"),
+    *("reserved_tasks", "scheduled_tasks", "waiting", "names"),
+}
 COUNTS = {"limited", "overflowed", "skewed", "series", "undecodable", "batched"}
 
 
@@ -114,6 +118,7 @@ def test_a_former_listener_understands_all_that_is_said_today_but_what_is_new(co
         stack=("shop.signals:wait:7",),
         reserved_tasks=(TaskCount(0, 0, 2),),
         scheduled_tasks=(TaskCount(0, 0, 3),),
+        waiting=(WaitingTask("three", 0, 0, "scheduled", 7.0, 0, 60.0),),
         series=(a_series(failed={"ValueError": 2}, runtime=a_histogram((3, 1, 1)), wait=a_histogram((4, 1, 0))),),
     )
     told = as_json(as_dict(gossip))
