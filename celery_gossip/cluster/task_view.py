@@ -1,12 +1,12 @@
-"""TaskView: one running task as its worker reports it. Pure; created by View.tasks() and by findings."""
+"""TaskView and WaitingView: one running or waiting task as its worker reports it. Pure; created by a View."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Gossip, WaitingState
 
-__all__ = ["TaskView", "tasks_of"]
+__all__ = ["TaskView", "WaitingView", "tasks_of", "unlisted_tasks", "waiting_of"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,37 @@ def tasks_of(gossip: Gossip, silent_for: float = 0.0, *, text: str = "", queue: 
                     soft_time_limit=details.soft_time_limit,
                     time_limit=details.time_limit,
                 )
+
+
+@dataclass(frozen=True)
+class WaitingView:
+    """A task that waits in a worker: for a slot, for its ETA or for its rate limit."""
+
+    id: str
+    name: str
+    queue: str  #: empty if it is not known
+    hostname: str
+    state: WaitingState
+    age: float  #: seconds for which it has waited in the worker at least, when the snapshot was taken
+    retries: int = 0
+    due_in: float | None = None  #: seconds until its ETA, negative if that has passed; None unless it is scheduled
+
+
+def waiting_of(
+    gossip: Gossip, silent_for: float = 0.0, *, text: str = "", queue: str = "", state: str = ""
+) -> Iterator[WaitingView]:
+    """Yield the waiting tasks that a report lists, by the same arguments as tasks_of(); `state` selects one state."""
+    names, hostname = gossip.names, gossip.hostname
+    for one in gossip.waiting:
+        name = names[one.task]
+        if text in ("", one.id, name) and queue in ("", names[one.queue]) and state in ("", one.state):
+            due_in = None if one.due_in is None else one.due_in - silent_for
+            age = one.age + silent_for
+            yield WaitingView(one.id, name, names[one.queue], hostname, one.state, age, one.retries, due_in)
+
+
+def unlisted_tasks(gossip: Gossip) -> tuple[int, int]:
+    """Return how many running and how many waiting tasks a report counts without listing them."""
+    running = gossip.active - sum([len(check.active) for check in gossip.checks])
+    waiting = gossip.reserved + gossip.scheduled + gossip.limited - len(gossip.waiting)
+    return max(0, running), max(0, waiting)

@@ -15,7 +15,7 @@ import msgspec
 from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
 from celery_gossip.cluster.recording import Recording
-from celery_gossip.cluster.task_view import TaskView, tasks_of
+from celery_gossip.cluster.task_view import TaskView, WaitingView, tasks_of, waiting_of
 from celery_gossip.wire.messages import Gossip, QueueCheck, Resources, Software
 
 __all__ = [
@@ -116,6 +116,12 @@ class WorkerView(msgspec.Struct, frozen=True):
             silent_for = self.age if gossip is self.gossip and not self.is_gone else 0.0
             yield from tasks_of(gossip, silent_for, text=text, queue=queue)
 
+    def waiting(self, text: str = "", *, queue: str = "", state: str = "") -> Iterator[WaitingView]:
+        """Yield the waiting tasks that its reports list, rivals included; see View.waiting()."""
+        for gossip in self.gossips:
+            silent_for = self.age if gossip is self.gossip and not self.is_gone else 0.0
+            yield from waiting_of(gossip, silent_for, text=text, queue=queue, state=state)
+
     @property
     def free_slots(self) -> int:
         """Number of slots without a task, rivals included. All queues of a worker share its slots."""
@@ -192,6 +198,16 @@ class View:
         for worker in self.workers:
             if not worker.is_gone and hostname in ("", worker.gossip.hostname):
                 yield from worker.tasks(text, queue=queue)
+
+    def waiting(self, text: str = "", *, queue: str = "", hostname: str = "", state: str = "") -> Iterator[WaitingView]:
+        """Yield the tasks that wait in workers, as far as these list them: those that waited in the report before.
+
+        An argument that is not empty selects the tasks with this id or this name, of this queue, of this worker, or in
+        this state ("reserved", "scheduled" or "limited").
+        """
+        for worker in self.workers:
+            if not worker.is_gone and hostname in ("", worker.gossip.hostname):
+                yield from worker.waiting(text, queue=queue, state=state)
 
     def checks(self) -> Iterator[tuple[WorkerView, Gossip, QueueCheck]]:
         """Yield each check with its report and its worker, of workers that are neither offline nor lost."""
