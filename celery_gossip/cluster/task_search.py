@@ -45,22 +45,25 @@ def find_tasks(
     text: str,
     failures: FailureView | None = None,
     history: TaskHistory | None = None,
-    limit: int = MAX_FOUND,
+    *,
+    is_exact: bool = False,
 ) -> tuple[Sighting, ...]:
-    """Return what is known about tasks with this id, or whose id begins with it (from MIN_PREFIX characters on).
+    """Return what is known about tasks with this id, or whose id begins with it.
+
+    A beginning needs MIN_PREFIX characters, and does not count with `is_exact`.
 
     Where they are now is first, then how they failed, and where they were seen last. A task that runs on two workers
-    has two results. At most `limit`; pass one more to learn if there are more.
+    has two results. At most MAX_FOUND.
     """
     if not text:
         return ()
-    matches = text.__eq__ if len(text) < MIN_PREFIX else _begins_with(text)
+    matches = text.__eq__ if is_exact or len(text) < MIN_PREFIX else _begins_with(text)
     found = [one for worker in view.workers for one in _of_worker(worker, matches)]
     found += [_of_failure(one, view) for one in (failures or FailureView()).failures if matches(one.id)]
     remembered = history.find(matches) if history is not None else []
     found += _news(remembered, found, view)
     found.sort(key=lambda one: (one.rank, -one.seen_at, one.hostname))
-    return tuple(found[:limit])
+    return tuple(found[:MAX_FOUND])
 
 
 def find_names(view: View, text: str, task_names: Iterable[str] = (), limit: int = MAX_FOUND) -> tuple[FoundName, ...]:

@@ -7,22 +7,21 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from typing import Any, TypeVar
 
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from celery_gossip.hosts import client_group
 from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.control import Control, NoMatchingWorker
+from celery_gossip.web.event_stream import STREAM_HEADERS, EventStream
 from celery_gossip.web.failure_rows import failure_groups, failure_totals
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
@@ -30,16 +29,23 @@ from celery_gossip.web.parameter import (
     CSRF_TOKEN,
     EXACT,
     LAST_EVENT_ID,
+    MIN_AGE,
     NAME,
     NAME_IN_QUERY,
     QUEUE,
+    QUEUE_PART,
+    SEARCH_TEXT,
     SLOTS,
     SOURCE,
+    SOURCE_IN_QUERY,
     TARGET_SECONDS,
     TASK,
+    TASK_PART,
+    TASK_STATE,
     TOPICS,
     WINDOW,
     WORKER,
+    WORKER_PART,
 )
 from celery_gossip.web.resource_rows import recording_rows
 from celery_gossip.web.response import (
@@ -49,10 +55,13 @@ from celery_gossip.web.response import (
     ControlReply,
     FailureDetail,
     FailureList,
+    ListedTasks,
     Overview,
     QueueDetail,
     QueueList,
+    RunDetail,
     RunningTaskList,
+    SearchResult,
     StepList,
     TaskDetail,
     TaskList,
@@ -60,8 +69,11 @@ from celery_gossip.web.response import (
     WorkerList,
 )
 from celery_gossip.web.schema import ExactAge, Queue, Worker
+from celery_gossip.web.search import run_detail, search
+from celery_gossip.web.selection import Selection
 from celery_gossip.web.snapshot import Snapshot, Source
 from celery_gossip.web.subject import MAX_RUNS, build_steps, build_tables
+from celery_gossip.web.task_rows import listed_tasks
 from celery_gossip.web.topic import Row, Subject
 
 __all__ = ["Api"]
@@ -70,8 +82,6 @@ _TABLE_THREADS = 2  #: that build the tables of single requests; the Broadcaster
 _CONTROL_THREADS = 4  #: that wait for the replies of workers
 _EXACT_THREADS = 2  #: that read messages on a broker, for a few seconds if it hangs
 _MAX_EXACT_READS = 8  #: that wait or run at the same time
-#: X-Accel-Buffering keeps nginx from holding events back.
-_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 _T = TypeVar("_T")
 
@@ -137,6 +147,29 @@ class Api:
         runs = await _on(self._table_threads, selected, snapshots)
         return RunningTaskList(now=_now(), total=len(runs), runs=list(islice(runs.values(), MAX_RUNS)))
 
+    async def runs(self, call: Call) -> ListedTasks:
+        selection = Selection(
+            source=call[SOURCE_IN_QUERY],
+            state=call[TASK_STATE],
+            task=call[TASK_PART],
+            queue=call[QUEUE_PART],
+            worker=call[WORKER_PART],
+            min_age=call[MIN_AGE],
+        )
+        snapshots = (await self.broadcaster.snapshots()).values()
+        rows, totals = await _on(self._table_threads, listed_tasks, snapshots, selection)
+        return ListedTasks(now=_now(), list_totals=totals, listed=list(rows.values()))
+
+    async def search(self, call: Call) -> SearchResult:
+        snapshots = list((await self.broadcaster.snapshots()).values())
+        return await _on(self._table_threads, search, snapshots, call[SEARCH_TEXT].strip())
+
+    async def run(self, call: Call) -> RunDetail:
+        snapshot = (await self.broadcaster.snapshots()).get(call[SOURCE])
+        if snapshot is None:
+            raise Refused(404, "source: no watched app has this number")
+        return await _on(self._table_threads, run_detail, snapshot, call[NAME] or call[NAME_IN_QUERY])
+
     async def failures(self, call: Call) -> FailureList:
         snapshots = list((await self.broadcaster.snapshots()).values())
         selected = partial(failure_groups, queue=call[QUEUE], hostname=call[WORKER], task=call[TASK])
@@ -180,7 +213,7 @@ class Api:
 
     async def events(self, call: Call) -> Response:
         if call.request.method == "HEAD":
-            return Response(headers=_STREAM_HEADERS, media_type=EVENT_STREAM)
+            return Response(headers=STREAM_HEADERS, media_type=EVENT_STREAM)
         owner = call.user or client_group(call.client)
         topics = call[TOPICS]
         stream = self.broadcaster.events(topics, call[LAST_EVENT_ID], owner)
@@ -188,7 +221,7 @@ class Api:
             first = await anext(stream)
         except TooManyViewers as exc:
             raise Refused(503, "too many viewers") from exc
-        return _EventStream(first, stream)
+        return EventStream(first, stream)
 
     def require_control(self, call: Call) -> None:
         """Raise Refused unless this call may send commands to workers."""
@@ -251,24 +284,6 @@ def _idle_queue(listener: Source, name: str, backlog: int | None, snapshot: Snap
 
 async def _on(executor: Executor, function: Callable[..., _T], *arguments: Any) -> _T:
     return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
-
-
-class _EventStream(StreamingResponse):
-    """Closes its generator at the end, even if the client stopped reading, so that the viewer's place becomes free."""
-
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(_chain(first, rest), media_type=EVENT_STREAM, headers=_STREAM_HEADERS)
-        self._rest = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._rest):
-            await super().__call__(scope, receive, send)
-
-
-async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    yield first
-    async for event in rest:
-        yield event
 
 
 def _now() -> float:

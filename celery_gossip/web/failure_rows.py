@@ -8,7 +8,7 @@ from celery_gossip.cluster import failures as cluster
 from celery_gossip.web.schema import Failure, FailureGroup, FailureTotals
 from celery_gossip.web.snapshot import Snapshot
 
-__all__ = ["MAX_CASES", "MAX_GROUPS", "failure_cases", "failure_groups", "failure_totals", "single_group"]
+__all__ = ["MAX_CASES", "MAX_GROUPS", "failure_cases", "failure_groups", "failure_totals", "group_key", "single_group"]
 
 MAX_GROUPS = 500  #: groups in one table
 MAX_CASES = 20  #: failures of a group in one table
@@ -74,8 +74,12 @@ def _matches(one: cluster.Failure, queue: str, hostname: str, task: str) -> bool
 
 
 def _key(group: cluster.FailureGroup) -> str:
+    return group_key(group.task, group.exception, group.line)
+
+
+def group_key(task: str, exception: str, line: str) -> str:
     """Return a short name of a group for addresses: names are printable, so none contains the separator."""
-    text = "\n".join((group.task, group.exception, group.line))
+    text = "\n".join((task, exception, line))
     return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 

@@ -1,14 +1,16 @@
 """Parameters of the API's operations. Pure."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from celery_gossip.cluster.scaling import MAX_TARGET
+from celery_gossip.cluster.task_search import MIN_PREFIX
 from celery_gossip.web.broadcaster import MAX_TOPICS
 from celery_gossip.web.operation import Parameter
 from celery_gossip.web.subject import MAX_WINDOW
 from celery_gossip.web.topic import CHART_PATTERN, LISTS, MAX_TOPIC_LENGTH, TOPIC_PATTERN, Subject, parse_topic
+from celery_gossip.wire.messages import MAX_NAME
 
 __all__ = [
     "CHART_SUBJECT",
@@ -17,18 +19,25 @@ __all__ = [
     "FILE",
     "LAST_EVENT_ID",
     "METRICS_SOURCE",
+    "MIN_AGE",
     "NAME",
     "NAME_IN_QUERY",
     "PAGE",
     "QUEUE",
+    "QUEUE_PART",
+    "SEARCH_TEXT",
     "SLOTS",
     "SOURCE",
+    "SOURCE_IN_QUERY",
     "STATIC_VERSION",
     "TARGET_SECONDS",
     "TASK",
+    "TASK_PART",
+    "TASK_STATE",
     "TOPICS",
     "WINDOW",
     "WORKER",
+    "WORKER_PART",
 ]
 
 _CHART_TOPICS = "queue:SOURCE/NAME, worker:SOURCE/NAME, task:SOURCE/NAME, pace:SOURCE, or pace: for all sources"
@@ -55,6 +64,44 @@ NAME_IN_QUERY = Parameter[str](
 TASK = Parameter[str](name="task", location="query", type=str, expected="the id or the name of a task", default="")
 QUEUE = Parameter[str](name="queue", location="query", type=str, expected="the name of a queue", default="")
 WORKER = Parameter[str](name="worker", location="query", type=str, expected="the hostname of a worker", default="")
+_Part = Annotated[str, Meta(max_length=MAX_NAME)]
+SOURCE_IN_QUERY = Parameter[str](
+    name="source", location="query", type=_Part, expected="the number of a watched app; empty for all", default=""
+)
+TASK_STATE = Parameter[str](
+    name="state",
+    location="query",
+    type=Literal["", "running", "reserved", "scheduled", "limited"],
+    expected="running, reserved, scheduled or limited; empty for all",
+    default="",
+)
+TASK_PART = Parameter[str](
+    name="task",
+    location="query",
+    type=_Part,
+    expected=f"a part of the name of a task, or an id, or {MIN_PREFIX} or more characters from its beginning",
+    default="",
+)
+QUEUE_PART = Parameter[str](
+    name="queue", location="query", type=_Part, expected="a part of the name of a queue", default=""
+)
+WORKER_PART = Parameter[str](
+    name="worker", location="query", type=_Part, expected="a part of the hostname of a worker", default=""
+)
+MIN_AGE = Parameter[float](
+    name="min_age",
+    location="query",
+    type=Annotated[float, Meta(ge=0, lt=1e11)],
+    expected="seconds for which a task has run or waited at least",
+    default=0.0,
+)
+SEARCH_TEXT = Parameter[str](
+    name="q",
+    location="query",
+    type=Annotated[str, Meta(min_length=1, max_length=MAX_NAME)],
+    expected=f"1 to {MAX_NAME} characters: the id of a task, {MIN_PREFIX} or more from its beginning, or a part of the "
+    "name of a task, a queue or a worker",
+)
 CHART_SUBJECT = Parameter[Subject](
     name="of",
     location="query",
@@ -95,7 +142,8 @@ TOPICS = Parameter[list[str]](
     name="topic",
     location="query",
     type=Annotated[list[_Topic], Meta(min_length=1, max_length=MAX_TOPICS)],
-    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, failure:SOURCE/KEY, {_CHART_TOPICS}",
+    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, failure:SOURCE/KEY, run:SOURCE/ID, runs:QUERY, "
+    f"{_CHART_TOPICS}",
     convert=_check_topics,
 )
 LAST_EVENT_ID = Parameter[str](

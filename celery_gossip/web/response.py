@@ -9,15 +9,20 @@ from celery_gossip.web.schema import (
     Balance,
     Beat,
     Check,
+    Coverage,
     Entry,
     ExactAge,
     Failure,
     FailureGroup,
     FailureTotals,
     Finding,
+    FoundName,
+    ListedTask,
+    ListTotals,
     Queue,
     RunningTask,
     Sample,
+    Sighting,
     Source,
     Step,
     Task,
@@ -34,10 +39,13 @@ __all__ = [
     "Error",
     "FailureDetail",
     "FailureList",
+    "ListedTasks",
     "Overview",
     "QueueDetail",
     "QueueList",
+    "RunDetail",
     "RunningTaskList",
+    "SearchResult",
     "StepList",
     "TaskDetail",
     "TaskList",
@@ -113,6 +121,31 @@ class RunningTaskList(msgspec.Struct, frozen=True, kw_only=True):
     now: UnixTime
     total: int  #: running tasks that match, of which the response lists 500
     runs: list[RunningTask]
+
+
+class ListedTasks(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks that run, or wait in workers; the longest first."""
+
+    now: UnixTime
+    list_totals: ListTotals
+    listed: list[ListedTask]
+
+
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about a text. At most 50 tasks, and 50 names of each kind and source."""
+
+    now: UnixTime
+    sightings: list[Sighting]  #: of tasks by their id; of each source those that run or wait first, then the latest
+    names: list[FoundName]  #: equal names first, then those that begin with the text
+    coverage: list[Coverage]
+
+
+class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about one task, by its id."""
+
+    now: UnixTime
+    sightings: list[Sighting]  #: where it runs or waits first, then the latest; empty if nothing is known
+    coverage: Coverage
 
 
 class QueueDetail(msgspec.Struct, frozen=True, kw_only=True):

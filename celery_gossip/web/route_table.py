@@ -20,18 +20,25 @@ from celery_gossip.web.parameter import (
     FILE,
     LAST_EVENT_ID,
     METRICS_SOURCE,
+    MIN_AGE,
     NAME,
     NAME_IN_QUERY,
     PAGE,
     QUEUE,
+    QUEUE_PART,
+    SEARCH_TEXT,
     SLOTS,
     SOURCE,
+    SOURCE_IN_QUERY,
     STATIC_VERSION,
     TARGET_SECONDS,
     TASK,
+    TASK_PART,
+    TASK_STATE,
     TOPICS,
     WINDOW,
     WORKER,
+    WORKER_PART,
 )
 from celery_gossip.web.response import (
     BalanceList,
@@ -40,10 +47,13 @@ from celery_gossip.web.response import (
     ControlReply,
     FailureDetail,
     FailureList,
+    ListedTasks,
     Overview,
     QueueDetail,
     QueueList,
+    RunDetail,
     RunningTaskList,
+    SearchResult,
     StepList,
     TaskDetail,
     TaskList,
@@ -156,6 +166,22 @@ def _list_operations(api: Api) -> list[Operation]:
             result=RunningTaskList,
             parameters=(TASK, QUEUE, WORKER),
         ),
+        Operation(
+            method="GET",
+            path="/api/runs",
+            handler=api.runs,
+            summary="Tasks that run, or wait in workers, the longest first",
+            result=ListedTasks,
+            parameters=(SOURCE_IN_QUERY, TASK_STATE, TASK_PART, QUEUE_PART, WORKER_PART, MIN_AGE),
+        ),
+        Operation(
+            method="GET",
+            path="/api/search",
+            handler=api.search,
+            summary="Find a task by its id, and tasks, queues and workers by their names",
+            result=SearchResult,
+            parameters=(SEARCH_TEXT,),
+        ),
     ]
 
 
@@ -165,6 +191,7 @@ def _detail_operations(api: Api) -> list[Operation]:
         ("workers", api.worker, "One worker", WorkerDetail, ()),
         ("tasks", api.task, "All tasks of one name", TaskDetail, ()),
         ("failures", api.failure, "One group of failures, by its key", FailureDetail, ()),
+        ("runs", api.run, "What is known about one task, by its id", RunDetail, ()),
     )
     return [
         Operation(

@@ -12,12 +12,16 @@ __all__ = [
     "Balance",
     "Beat",
     "Check",
+    "Coverage",
     "Entry",
     "ExactAge",
     "Failure",
     "FailureGroup",
     "FailureTotals",
     "Finding",
+    "FoundName",
+    "ListTotals",
+    "ListedTask",
     "PoolProcesses",
     "Queue",
     "Resources",
@@ -25,6 +29,7 @@ __all__ = [
     "Sample",
     "Send",
     "SentTask",
+    "Sighting",
     "Software",
     "Source",
     "Step",
@@ -258,6 +263,74 @@ class RunningTask(msgspec.Struct, frozen=True, kw_only=True):
     is_redelivered: bool | None  #: true if its message was delivered before
     soft_time_limit: Seconds | None  #: null if there is none
     time_limit: Seconds | None  #: null if there is none
+
+
+class ListedTask(RunningTask, frozen=True, kw_only=True):
+    """A task that runs, or waits in a worker.
+
+    Of one that waits, `since` is when its worker received it, at the latest, and the three fields before that `state`
+    are null.
+    """
+
+    state: str  #: "running", "reserved" (waits for a slot), "scheduled" (for its ETA) or "limited" (for its rate limit)
+    due_at: UnixTime | None  #: its ETA; null unless it is scheduled
+
+
+class ListTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of the tasks that a list selects, of which it has 500 rows at most."""
+
+    total: int
+    states: dict[str, int]  #: `{state: tasks}`, whatever state is selected
+    unlisted_running: int  #: tasks that run and that no report lists, whatever is selected
+    unlisted_waiting: int
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about a task on one worker."""
+
+    source: str
+    id: str
+    name: str  #: empty if it is not known
+    hostname: str
+    queue: str  #: empty if it is not known
+    #: "running", "reserved", "scheduled" or "limited" now; "failed"; "lost" or "stopped" with its worker; or "seen"
+    #: last, and not listed any more
+    state: str
+    was: str  #: its state when it was seen last, if `state` is lost, stopped or seen
+    worker_state: str  #: of the worker, now; empty if it is not known any more
+    since: UnixTime | None  #: when it started to run, or since when it waits, at the latest; null if not known
+    due_at: UnixTime | None  #: its ETA, if it was scheduled
+    seen_at: UnixTime  #: time of the last report that listed it; of a failure that of the failure
+    has_ended: bool  #: true if it ran, and its worker has since reported that it runs others only
+    retries: int | None
+    is_redelivered: bool | None
+    soft_time_limit: Seconds | None
+    time_limit: Seconds | None
+    exception: str  #: class of a failure
+    message: str | None  #: of the exception; null unless its worker reports it
+    runtime: Seconds | None  #: of a failure; null if unknown
+    line: str  #: "module:function:line" of a failure, outside of libraries; empty if unknown
+    group: str  #: key of the group of its failure
+    traceback: tuple[str, ...]  #: frames of a failure, outermost first; empty in the results of a search
+    stack: tuple[str, ...]  #: of the event loop of its worker while that is blocked, innermost first; the same
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search of one source can say about a task that it does not find."""
+
+    source: str
+    since: UnixTime | None  #: since when tasks are remembered that are not listed any more; null if they are not
+    unlisted_running: int  #: tasks that run now and that no report lists
+    unlisted_waiting: int  #: tasks that wait in workers now and that no report lists
+    is_frozen: bool  #: true while the listener is isolated
+
+
+class FoundName(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject whose name contains the text of a search."""
+
+    source: str
+    kind: str  #: "task", "queue" or "worker"
+    name: str
 
 
 class FailureGroup(msgspec.Struct, frozen=True, kw_only=True):

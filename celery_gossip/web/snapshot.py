@@ -6,10 +6,9 @@ Sampler is used on one thread at a time, the Broadcaster's. A Source is a Listen
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice, zip_longest
 from threading import Lock
 from typing import NamedTuple, Protocol
 
@@ -17,21 +16,33 @@ from celery_gossip.cluster.failures import FailureView
 from celery_gossip.cluster.queue_balance import QueueBalance
 from celery_gossip.cluster.scaling import QueueDemand
 from celery_gossip.cluster.statistics import GroupBy, TaskStatistics
+from celery_gossip.cluster.task_history import TaskHistory
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View, WorkerView
 from celery_gossip.diagnosis import diagnosis
-from celery_gossip.wire.messages import RunningTask
+from celery_gossip.web.task_tracking import (
+    MAX_FIRST_SEQ,
+    TrackedTask,
+    TrackedWaiting,
+    track_running,
+    track_waiting,
+)
 
-__all__ = ["RATE_WINDOW", "CostLimitedCache", "Sampler", "Snapshot", "Source", "ThroughputByName", "WorkerStart"]
+__all__ = [
+    "RATE_WINDOW",
+    "CostLimitedCache",
+    "Sampler",
+    "Snapshot",
+    "Source",
+    "ThroughputByName",
+    "WorkerStart",
+]
 
 RATE_WINDOW = 60.0  #: seconds over which rates and percentiles are measured
-MAX_TASKS = 50_000  #: running tasks whose start is remembered
 _SPARKLINE_STEP = 10.0  #: seconds
 _SPARKLINE_STEPS = 30
 _MAX_SPARKLINES = 2_000  #: queues that have one
 _MAX_SHARE = 0.05  #: of one thread's time, spent on one kind of throughput
-_MAX_JITTER = 2.0  #: seconds by which the start of a task may seem to move, because messages are delayed
-_MAX_FIRST_SEQ = 3  #: a worker whose first report received has a higher number started earlier
 
 
 ThroughputByName = Mapping[str, Throughput]
@@ -87,13 +98,6 @@ class LatestThroughput(NamedTuple):
     workers: Callable[[], ThroughputByName]  #: counts only
 
 
-class TrackedTask(NamedTuple):
-    """Since when a task runs."""
-
-    since: float  #: monotonic seconds of its start; of the first sample with it if its worker does not report that
-    is_older: bool = False  #: the start is not known, and the task was already running before the first sample
-
-
 @dataclass(frozen=True)
 class WorkerStart:
     """The latest start of a worker, and the number of starts seen before it."""
@@ -126,12 +130,21 @@ class Snapshot:
     balance: Callable[[], tuple[QueueBalance, ...]] = tuple  #: of tasks sent, computed on request
     failures: Callable[[], FailureView] = FailureView  #: the last ones, read on request
     running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
+    waiting: Mapping[tuple[str, str], TrackedWaiting] = field(default_factory=dict)  #: by hostname and task id
+    history: TaskHistory | None = None  #: tasks that are not listed any more
     offset: float = 0.0  #: from monotonic to Unix seconds
 
     @cached_property
     def running_by_name(self) -> Counter[str]:
         """`{task name: running tasks}`, as far as the workers list them."""
         return Counter(gossip.names[task.name] for _, gossip, check in self.view.checks() for task in check.tasks)
+
+    @cached_property
+    def waiting_names(self) -> frozenset[str]:
+        """Names of the tasks that wait in workers, as far as these list them."""
+        workers = (worker for worker in self.view.workers if not worker.is_gone)
+        reports = (gossip for worker in workers for gossip in worker.gossips)
+        return frozenset(gossip.names[one.task] for gossip in reports for one in gossip.waiting)
 
     def unix(self, at: float) -> float:
         """Return Unix seconds, rounded to 0.1 s so that an unchanged time stays equal."""
@@ -157,6 +170,8 @@ class Sampler:
         self._offset = unix_clock() - clock()
         self._starts: dict[str, WorkerStart] = {}
         self._running: dict[tuple[str, str], TrackedTask] = {}
+        self._waiting: dict[tuple[str, str], TrackedWaiting] = {}
+        self._history = TaskHistory()
         self._sparklines: dict[str, deque[float]] = {}
         self._sparkline_due_at = clock() + _SPARKLINE_STEP
         cluster = listener.cluster
@@ -172,6 +187,7 @@ class Sampler:
         now = self._clock()
         if view.isolated_since is None:
             self._track_workers(view, now)
+        self._history.observe(view)
         self._update_sparklines(now)
         error = self.listener.error
         return Snapshot(
@@ -191,6 +207,8 @@ class Sampler:
             failures=self.listener.cluster.failures,
             starts=dict(self._starts),
             running=dict(self._running),
+            waiting=dict(self._waiting),
+            history=self._history,
             offset=self._stable_offset(),
         )
 
@@ -207,19 +225,8 @@ class Sampler:
             worker.gossip.hostname: _next_start(before.get(worker.gossip.hostname), worker, now)
             for worker in view.workers
         }
-        running: dict[tuple[str, str], TrackedTask] = {}
-        for worker, task_id, details in islice(_listed_tasks(view), MAX_TASKS):
-            key = (worker.gossip.hostname, task_id)  # one id may run on two workers
-            known = self._running.get(key)
-            if details is not None and details.age is not None:
-                since = worker.heard_at - details.age
-                if known is None or abs(since - known.since) > _MAX_JITTER:
-                    known = TrackedTask(since)
-            elif known is None:
-                is_older = worker.gossip.hostname not in before and worker.gossip.seq > _MAX_FIRST_SEQ
-                known = TrackedTask(now, is_older)
-            running[key] = known
-        self._running = running
+        self._running = track_running(view, self._running, before, now)
+        self._waiting = track_waiting(view, self._waiting)
 
     def _update_sparklines(self, now: float) -> None:
         if now < self._sparkline_due_at:
@@ -258,16 +265,9 @@ class CostLimitedCache:
             return self._result
 
 
-def _listed_tasks(view: View) -> Iterator[tuple[WorkerView, str, RunningTask | None]]:
-    """Yield `(worker, task id, details)` of the running tasks."""
-    for worker, _, check in view.checks():
-        for task_id, details in zip_longest(check.active, check.tasks):
-            yield worker, task_id, details
-
-
 def _next_start(before: WorkerStart | None, worker: WorkerView, now: float) -> WorkerStart:
     gossip = worker.gossip
     if before is not None and before.boot == gossip.boot:
         return before
-    started_at = now if gossip.seq <= _MAX_FIRST_SEQ or before is not None else None
+    started_at = now if gossip.seq <= MAX_FIRST_SEQ or before is not None else None
     return WorkerStart(gossip.boot, started_at, before.restarts + 1 if before else 0)

@@ -10,7 +10,10 @@ from celery_gossip.cluster.throughput import Throughput, merge_throughputs
 from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.failure_rows import failure_cases, failure_groups, failure_totals, single_group
 from celery_gossip.web.schema import RunningTask, Step
+from celery_gossip.web.search import sightings
+from celery_gossip.web.selection import Selection
 from celery_gossip.web.snapshot import Snapshot, Source
+from celery_gossip.web.task_rows import coverages, listed_tasks
 from celery_gossip.web.topic import Row, Subject, Tables
 
 __all__ = ["MAX_RUNS", "MAX_WINDOW", "STEP_SIZES", "build_steps", "build_tables"]
@@ -90,6 +93,20 @@ def _failure(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tabl
     }
 
 
+def _run(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    snapshot = snapshots.get(subject.source)
+    found = [] if snapshot is None else sightings(snapshot, subject.name)
+    return {
+        "sightings": {f"{one.hostname}/{one.state}/{number}": one for number, one in enumerate(found)},
+        "coverage": {} if snapshot is None else coverages([snapshot]),
+    }
+
+
+def _runs(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    rows, totals = listed_tasks(snapshots.values(), subject.selection or Selection())
+    return {"listed": rows, "list_totals": {"": totals}}
+
+
 def _pace(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
     return {"steps": _all_steps(subject, snapshots, listeners)}
 
@@ -146,6 +163,8 @@ _BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     "schedule": _schedule,
     "failures": _failures,
     "failure": _failure,
+    "run": _run,
+    "runs": _runs,
     "pace": _pace,
     "queue": _with_steps(_queue),
     "worker": _with_steps(_worker),

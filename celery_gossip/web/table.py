@@ -12,7 +12,8 @@ from celery_gossip.units import round_age
 from celery_gossip.web.rates import per_second, rounded_share, step, throughput_fields
 from celery_gossip.web.resource_rows import memory_spark, resource_row
 from celery_gossip.web.schema import Balance, Check, Queue, RunningTask, SentTask, Software, Step, Task, Worker
-from celery_gossip.web.snapshot import Snapshot, ThroughputByName, TrackedTask
+from celery_gossip.web.snapshot import Snapshot, ThroughputByName
+from celery_gossip.web.task_tracking import TrackedTask
 from celery_gossip.wire.messages import Gossip, QueueCheck, settings_of
 
 __all__ = [
@@ -63,12 +64,12 @@ def workers(snapshots: Iterable[Snapshot], *, with_resources: bool = True) -> di
 
 
 def tasks(snapshots: Iterable[Snapshot]) -> dict[str, Task]:
-    """Return `{source/name: row}` of the tasks that run or were counted in the last minute."""
+    """Return `{source/name: row}` of the tasks that run, wait or were counted in the last minute."""
     return {
         f"{snapshot.source}/{name}": _task(snapshot, name, throughput.get(name, _NO_TASKS))
         for snapshot in snapshots
         for throughput in (snapshot.throughput.tasks(),)
-        for name in dict.fromkeys((*throughput, *snapshot.running_by_name))
+        for name in dict.fromkeys((*throughput, *snapshot.running_by_name, *snapshot.waiting_names))
     }
 
 
@@ -116,9 +117,9 @@ def worker(snapshot: Snapshot, hostname: str) -> Worker | None:
 
 
 def task(snapshot: Snapshot, name: str) -> Task | None:
-    """Return the row of one task name; None if no such task runs or was counted in the last minute."""
+    """Return the row of one task name; None if no such task runs, waits or was counted in the last minute."""
     throughput = snapshot.throughput.tasks().get(name)
-    if throughput is None and name not in snapshot.running_by_name:
+    if throughput is None and name not in snapshot.running_by_name and name not in snapshot.waiting_names:
         return None
     return _task(snapshot, name, throughput or _NO_TASKS)
 

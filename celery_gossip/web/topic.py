@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from celery_gossip.web.selection import Selection, parse_selection
+
 __all__ = [
     "CHART_PATTERN",
     "LISTS",
@@ -28,7 +30,8 @@ MAX_TOPIC_LENGTH = 1_024  #: characters
 CHART_PATTERN = (
     r"pace:[^/]*|(queue|worker|task):[^/]+/[\s\S]*"  #: topics with a chart; also a regular expression of JavaScript
 )
-TOPIC_PATTERN = f"{'|'.join(LISTS)}|failure:[^/]+/[\\s\\S]*|{CHART_PATTERN}"
+_RUNS_PATTERN = r"runs:[\w.~%+&=@*-]*"  #: tasks that run or wait, with the query of a Selection
+TOPIC_PATTERN = f"{'|'.join(LISTS)}|(failure|run):[^/]+/[\\s\\S]*|{_RUNS_PATTERN}|{CHART_PATTERN}"
 _KEPT_TICKS = 60  #: whose changes are kept for viewers that reconnect
 
 Row = msgspec.Struct
@@ -40,20 +43,22 @@ _encode = msgspec.json.Encoder().encode
 class Subject:
     """The subject of a topic."""
 
-    kind: str  #: one of LISTS, or queue, worker, task, failure, pace
+    kind: str  #: one of LISTS, or queue, worker, task, run, failure, pace, runs
     source: str = ""  #: empty: all sources
     name: str = ""
+    selection: Selection | None = None  #: of runs
 
 
 def parse_topic(topic: str) -> Subject:
     """Return the subject of a topic. Raises ValueError with the expected form."""
     if len(topic) > MAX_TOPIC_LENGTH or not re.fullmatch(TOPIC_PATTERN, topic):
         raise ValueError(
-            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, failure:SOURCE/KEY, or queue:, worker: or "
-            f"task:SOURCE/NAME, "
-            f"got {topic[:80]!r}"
+            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, failure:SOURCE/KEY, run:SOURCE/ID, runs:QUERY, "
+            f"or queue:, worker: or task:SOURCE/NAME, got {topic[:80]!r}"
         )
     kind, _, rest = topic.partition(":")
+    if kind == "runs":
+        return Subject(kind, selection=parse_selection(rest))
     source, _, name = rest.partition("/")
     return Subject(kind, source, name)
 

@@ -58,6 +58,15 @@ declare namespace Row {
     readonly consuming_since: number; // Unix seconds
   }
 
+  /** What a search of one source can say about a task that it does not find. */
+  interface Coverage {
+    readonly source: string;
+    readonly since: number | null; // Unix seconds
+    readonly unlisted_running: number;
+    readonly unlisted_waiting: number;
+    readonly is_frozen: boolean;
+  }
+
   /** One entry of a schedule. */
   interface Entry {
     readonly source: string;
@@ -131,6 +140,38 @@ declare namespace Row {
     readonly subject_kind: string;
     readonly since: number; // Unix seconds
     readonly text: string;
+  }
+
+  /** A subject whose name contains the text of a search. */
+  interface FoundName {
+    readonly source: string;
+    readonly kind: string;
+    readonly name: string;
+  }
+
+  /** Counts of the tasks that a list selects, of which it has 500 rows at most. */
+  interface ListTotals {
+    readonly total: number;
+    readonly states: Readonly<Record<string, number>>;
+    readonly unlisted_running: number;
+    readonly unlisted_waiting: number;
+  }
+
+  /** A task that runs, or waits in a worker. */
+  interface ListedTask {
+    readonly source: string;
+    readonly id: string;
+    readonly name: string;
+    readonly hostname: string;
+    readonly queue: string;
+    readonly since: number; // Unix seconds
+    readonly is_older: boolean;
+    readonly retries: number | null;
+    readonly is_redelivered: boolean | null;
+    readonly soft_time_limit: number | null; // seconds
+    readonly time_limit: number | null; // seconds
+    readonly state: string;
+    readonly due_at: number | null; // Unix seconds
   }
 
   /** Processes of a prefork pool: those alive, and counts since the start of the worker. */
@@ -219,6 +260,33 @@ declare namespace Row {
   interface SentTask {
     readonly sent: number;
     readonly received: number;
+  }
+
+  /** What is known about a task on one worker. */
+  interface Sighting {
+    readonly source: string;
+    readonly id: string;
+    readonly name: string;
+    readonly hostname: string;
+    readonly queue: string;
+    readonly state: string;
+    readonly was: string;
+    readonly worker_state: string;
+    readonly since: number | null; // Unix seconds
+    readonly due_at: number | null; // Unix seconds
+    readonly seen_at: number; // Unix seconds
+    readonly has_ended: boolean;
+    readonly retries: number | null;
+    readonly is_redelivered: boolean | null;
+    readonly soft_time_limit: number | null; // seconds
+    readonly time_limit: number | null; // seconds
+    readonly exception: string;
+    readonly message: string | null;
+    readonly runtime: number | null; // seconds
+    readonly line: string;
+    readonly group: string;
+    readonly traceback: readonly string[];
+    readonly stack: readonly string[];
   }
 
   /** Release, versions, registered tasks and settings of a worker; an empty text is unknown. */
@@ -393,16 +461,21 @@ declare namespace Row {
     beats: Beat;
     cases: Failure;
     checks: Check;
+    coverage: Coverage;
     exact: ExactAge;
     failure: FailureGroup;
     failure_totals: FailureTotals;
     failures: FailureGroup;
     findings: Finding;
+    list_totals: ListTotals;
+    listed: ListedTask;
+    names: FoundName;
     queue: Queue;
     queues: Queue;
     recording: Sample;
     runs: RunningTask;
     schedule: Entry;
+    sightings: Sighting;
     sources: Source;
     steps: Step;
     task: Task;

@@ -152,10 +152,14 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_long_enough(fleet: Fleet) -> 
     assert [one.id for one in fleet.find("short")] == ["short"]
 
 
+def test_an_exact_search_finds_nothing_by_a_beginning(fleet: Fleet) -> None:
+    fleet.run(ID, f"{ID}-2")
+    assert [one.id for one in find_tasks(fleet.cluster.view(), ID, is_exact=True)] == [ID]
+
+
 def test_the_results_are_limited(fleet: Fleet) -> None:
     fleet.run(*(f"{ID}{number}" for number in range(80)))
     assert len(fleet.find()) == 50
-    assert len(find_tasks(fleet.cluster.view(), ID, limit=51)) == 51
 
 
 def test_a_task_without_details_is_found_too(fleet: Fleet) -> None:

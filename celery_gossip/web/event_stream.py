@@ -1,0 +1,32 @@
+"""EventStream: the response with the events of one viewer. Called on the server's event loop."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from celery_gossip.web.operation import EVENT_STREAM
+
+__all__ = ["STREAM_HEADERS", "EventStream"]
+
+#: X-Accel-Buffering keeps nginx from holding events back.
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class EventStream(StreamingResponse):
+    """Closes its generator at the end, even if the client stopped reading, so that the viewer's place becomes free."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(_chain(first, rest), media_type=EVENT_STREAM, headers=STREAM_HEADERS)
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._rest):
+            await super().__call__(scope, receive, send)
+
+
+async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    yield first
+    async for event in rest:
+        yield event
