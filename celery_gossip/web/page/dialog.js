@@ -3,11 +3,13 @@
 import { button, h } from "./dom.js";
 
 const SHORTCUTS = [
-  ["/", "Search"],
+  ["/", "Find a task, queue or worker"],
+  ["f", "Filter the table"],
   ["g o", "Overview"],
   ["g q", "Queues"],
   ["g w", "Workers"],
   ["g t", "Tasks"],
+  ["g r", "Runs: tasks that run or wait"],
   ["g s", "Schedule"],
   ["g f", "Failures"],
   ["j k", "Next and previous row; also the arrow keys"],

@@ -1,24 +1,26 @@
-// Header: name, navigation, state of the connection, theme and help. Created once.
+// Header: name, navigation, search, state of the connection, theme and help. Created once.
 
 import { openHelp } from "./dialog.js";
 import { button, h, setAttribute, setText, show, svg } from "./dom.js";
 import { count } from "./format.js";
 import { icon, redraw } from "./icon.js";
+import { searchBox } from "./search.js";
 
 const LINKS = {
   overview: "./",
   queues: "queues",
   workers: "workers",
   tasks: "tasks",
+  runs: "runs",
   failures: "failures",
   schedule: "schedule",
 };
 /** @type {Partial<Record<Page.Name, string>>} */
-const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures" };
+const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures", run: "runs" };
 const THEMES = ["auto", "dark", "light"];
 
-/** @param {HTMLElement} place */
-export function header(place) {
+/** @param {HTMLElement} place @param {import("./router.js").Router} router */
+export function header(place, router) {
   const [number, link] = [h("span"), h("span")];
   const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "visually-hidden" }, " critical"));
   const links = Object.entries(LINKS).map(([page, href]) => /** @type {const} */ ([page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]));
@@ -27,7 +29,7 @@ export function header(place) {
   const help = button("?", openHelp, { class: "round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)" });
   const brand = h("a", { class: "brand", href: "./" }, mark(), h("span", {}, "Celery Gossip"));
   const pages = h("nav", { class: "pages", "aria-label": "Pages" }, links.map(([, element]) => element));
-  place.append(brand, pages, h("div", { class: "header-end" }, linkState, themeButton(), help));
+  place.append(brand, pages, searchBox(router).element, h("div", { class: "header-end" }, linkState, themeButton(), help));
 
   /** @param {Page.Route} route */
   function onRoute({ page }) {

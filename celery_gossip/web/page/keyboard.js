@@ -3,11 +3,12 @@
 import { openHelp } from "./dialog.js";
 
 /** @type {Record<string, string>} */
-const PLACES = { o: "./", q: "queues", w: "workers", t: "tasks", f: "failures", s: "schedule" };
+const PLACES = { o: "./", q: "queues", w: "workers", t: "tasks", r: "runs", f: "failures", s: "schedule" };
 const CHORD = 1500; // milliseconds between g and the second key
 /** Return what the key has reached; nothing: the key keeps its meaning. @type {Record<string, (target: Element) => unknown>} */
 const SHORTCUTS = {
-  "/": focusSearch,
+  "/": () => focusField("#top input[type=search]"),
+  f: () => focusField("main input[type=search]"),
   "?": openHelp,
   j: (target) => moveFocus(1, target),
   k: (target) => moveFocus(-1, target),
@@ -35,10 +36,11 @@ export function listenToKeys(router) {
   });
 }
 
-function focusSearch() {
-  const search = /** @type {HTMLInputElement | null} */ (document.querySelector("input[type=search]"));
-  search?.select();
-  return search;
+/** @param {string} selector */
+function focusField(selector) {
+  const field = /** @type {HTMLInputElement | null} */ (document.querySelector(selector));
+  field?.select();
+  return field;
 }
 
 /** @param {Element} target @returns {HTMLElement | null | undefined} */

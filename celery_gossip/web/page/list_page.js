@@ -81,14 +81,14 @@ function searchBox(title, onText) {
   const search = h("input", {
     type: "search",
     class: "search",
-    placeholder: "Search",
-    "aria-label": `Search ${title.toLowerCase()}`,
-    "aria-keyshortcuts": "/",
+    placeholder: "Filter",
+    "aria-label": `Filter ${title.toLowerCase()}`,
+    "aria-keyshortcuts": "f",
     autocomplete: "off",
     spellcheck: "false",
   });
   search.addEventListener("input", () => onText(search.value.trim()));
-  const element = h("span", { class: "search-box" }, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "/"));
+  const element = h("span", { class: "search-box" }, icon("search"), search, h("kbd", { "aria-hidden": "true" }, "f"));
   // Not if the text is the same: the cursor would jump, and a space just typed would be removed.
   /** @param {string} q */
   const onRoute = (q) => search.value.trim() === q || (search.value = q);

@@ -12,6 +12,8 @@ import { overviewPage } from "./page_overview.js";
 import { schedulePage } from "./page_schedule.js";
 import { queuePage } from "./page_queue.js";
 import { queuesPage } from "./page_queues.js";
+import { runPage } from "./page_run.js";
+import { runsPage } from "./page_runs.js";
 import { taskPage } from "./page_task.js";
 import { tasksPage } from "./page_tasks.js";
 import { workerPage } from "./page_worker.js";
@@ -37,6 +39,8 @@ const PAGES = {
   task: taskPage,
   failures: failuresPage,
   failure: failurePage,
+  runs: runsPage,
+  run: runPage,
   missing: missingPage,
 };
 const KEPT = ["queues", "workers", "tasks"]; // kept in the store, so that these pages open without a delay
@@ -48,7 +52,7 @@ const main = byId("main");
 const store = new Store();
 const router = new Router(onRoute);
 const stream = new Stream({ onTables, onState: scheduleRender, isSignedOut });
-const top = header(byId("top"));
+const top = header(byId("top"), router);
 const notices = banners(byId("banners"));
 const context = { store, router, config: () => config, isStale, announce };
 const CONFIG_INTERVAL = 5000; // milliseconds between two attempts
@@ -133,6 +137,7 @@ function onRoute(route) {
   const current = page && !isOther ? page : mount(route);
   mounted = subject;
   current.onRoute(route);
+  watch(current);
   render();
   if (!isOther || isFirst) return;
   main.focus({ preventScroll: true });
@@ -142,11 +147,16 @@ function onRoute(route) {
 /** @param {Page.Route} route */
 function mount(route) {
   page = PAGES[route.page](context, /** @type {Page.SubjectRoute} */ (route));
-  store.keepOnly([...page.topics, ...KEPT]);
-  stream.watch(page.topics);
+  watch(page);
   main.replaceChildren(page.element);
   top.onRoute(route);
   return page;
+}
+
+/** The topics of a page may depend on the query. @param {Page.Mounted} mounted */
+function watch({ topics }) {
+  store.keepOnly([...topics, ...KEPT]);
+  stream.watch(topics);
 }
 
 function missingPage() {

@@ -3,7 +3,7 @@
 
 const DOTS = new Set([".", ".."]);
 /** @type {Record<string, Page.Name>} */
-const SUBJECTS = { queues: "queue", workers: "worker", tasks: "task", failures: "failure" };
+const SUBJECTS = { queues: "queue", workers: "worker", tasks: "task", failures: "failure", runs: "run" };
 
 /** Returns the route of a path below the base. @param {string} path @returns {Page.Route} */
 export function parse(path, search = "") {

@@ -28,6 +28,9 @@ const TONES = {
   overdue: "warn",
   failing: "bad",
   stopped: "bad",
+  reserved: "busy",
+  limited: "warn",
+  failed: "bad",
 };
 /** @type {Record<string, string>} */
 const SYMBOLS = {
@@ -39,6 +42,10 @@ const SYMBOLS = {
   overdue: "suspect",
   failing: "critical",
   stopped: "lost",
+  reserved: "paused",
+  limited: "stalled",
+  failed: "critical",
+  seen: "offline",
 };
 
 /** @param {Row.Queue} queue */

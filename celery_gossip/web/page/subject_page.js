@@ -2,11 +2,12 @@
 
 import { chartSet } from "./chart_set.js";
 import { countColumn, linkCell } from "./column.js";
-import { fromRow, h, nameElement, nameLabel, show } from "./dom.js";
+import { fromRow, h, nameElement, show } from "./dom.js";
 import { count, duration } from "./format.js";
 import { statList } from "./stat_list.js";
 import { queryText, subjectHref } from "./router.js";
 import { Table } from "./table.js";
+import { runHref } from "./sighting.js";
 import { ageLabel } from "./ticker.js";
 import { printable } from "./printable.js";
 
@@ -135,10 +136,10 @@ const taskNameColumn = { id: "name", label: "Task", width: 220, sortKey: (row) =
 export function runsSection(context, topic, names) {
   /** @type {Page.Column<Row.RunningTask>[]} */
   const columns = [
-    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: fromRow(() => nameLabel("code"), (row) => [row.id]) },
+    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: linkCell((row) => row.id, runHref) },
     ...names.map((name) => (name === "name" ? taskNameColumn : linkColumn(name, null, { width: 180, priority: 2 }))),
     ageColumn("since", "Running for", (row) => row.since, (row) => [row.since, { before: row.is_older ? "over " : "" }], { width: 138 }),
     { id: "notes", label: "Notes", width: 190, priority: 3, sortKey: (row) => row.retries, isDescending: true, text: taskNotes },
   ];
-  return tableSection(context, { title: "Running tasks", topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running." });
+  return tableSection(context, { title: "Running tasks", topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running.", href: runHref });
 }

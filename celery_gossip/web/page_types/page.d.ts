@@ -13,8 +13,10 @@ declare namespace Page {
     | "task"
     | "failures"
     | "failure"
+    | "runs"
+    | "run"
     | "missing";
-  type List = "queues" | "workers" | "tasks" | "failures";
+  type List = "queues" | "workers" | "tasks" | "failures" | "runs";
   type Query = Record<string, string>;
 
   /** What an address names. `source` and `name` are those of a subject. */
@@ -161,6 +163,14 @@ declare namespace Page {
     makeValue?: () => Part<[R]>;
     note?: (row: R) => string;
     isWide?: boolean;
+  }
+
+  /** A result of a search; `kind`: run, task, queue, worker, or none for an id that nothing is known about. */
+  interface Found {
+    kind: string;
+    name: string;
+    note: string;
+    href: string;
   }
 
   // Events

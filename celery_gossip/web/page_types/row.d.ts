@@ -421,6 +421,14 @@ declare namespace Row {
     readonly error: string;
   }
 
+  /** What is known about a text. At most 50 tasks, and 50 names of each kind and source. */
+  interface SearchResult {
+    readonly now: number; // Unix seconds
+    readonly sightings: readonly Sighting[];
+    readonly names: readonly FoundName[];
+    readonly coverage: readonly Coverage[];
+  }
+
   /** Stop consuming a queue. */
   interface Pause {
     readonly act: "pause";
