@@ -11,7 +11,7 @@ from uuid import UUID
 
 from celery_gossip.diagnosis.diagnosis import Diagnosis
 from celery_gossip.diagnosis.inputs import RuleInput
-from celery_gossip.wire.messages import Gossip, QueueCheck, RunningTask, Settings, Software
+from celery_gossip.wire.messages import Gossip, QueueCheck, RunningTask, Settings, Software, WaitingState, WaitingTask
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.series import Series
 from tests.unit.build import FakeClock, a_check, a_gossip
@@ -154,6 +154,48 @@ class _Run:
         self.series.count_ended("failed" if self.kind else "succeeded", self.seconds, self.kind)
 
 
+class _Waiting:
+    """Tasks that wait in a worker: those that fill its slots next, and some that are to be sent later."""
+
+    def __init__(self, plan: Plan, clock: FakeClock) -> None:
+        self._clock = clock
+        self._random = Random(plan.hostname)  # of its own, so that all other figures stay as they are
+        self._reserved: list[tuple[str, float]] = []
+        later = 3 if "payments" in plan.queues else 0
+        self._later = [(self._id(), clock.now + PAST + 240.0 + 700.0 * number) for number in range(later)]
+
+    @property
+    def scheduled(self) -> int:
+        return len(self._later)
+
+    def listed(self, jobs: list[Job], reserved: int) -> tuple[WaitingTask, ...]:
+        """Return the tasks that wait while this number is reserved."""
+        now = self._clock.now
+        self._reserved = self._reserved[-reserved:] if reserved else []
+        if len(self._reserved) == reserved and reserved:
+            del self._reserved[: self._random.randrange(3)]
+        self._reserved += [(self._id(), now) for _ in range(reserved - len(self._reserved))]
+        waiting = [
+            self._task(jobs[at % len(jobs)], task_id, "reserved", now - since)
+            for at, (task_id, since) in enumerate(self._reserved)
+            if since < now
+        ]
+        later = [
+            self._task(JOBS[3], task_id, "scheduled", 1500.0 - 100 * at, max(0.0, due_at - now))
+            for at, (task_id, due_at) in enumerate(self._later)
+        ]
+        return (*waiting[:60], *later)
+
+    def _task(
+        self, job: Job, task_id: str, state: WaitingState, age: float, due_in: float | None = None
+    ) -> WaitingTask:
+        at = JOBS.index(job)
+        return WaitingTask(task_id, at, at + len(JOBS), state, age, 0, due_in)
+
+    def _id(self) -> str:
+        return str(UUID(int=self._random.getrandbits(128), version=4))
+
+
 class _Worker:
     """One worker with its own Meter."""
 
@@ -166,6 +208,7 @@ class _Worker:
         self._boot = f"{random.getrandbits(64):016x}"
         self._jobs = [job for job in JOBS if job.queue in plan.queues and job.queue not in plan.paused]
         self._running: list[_Run] = []
+        self._waiting = _Waiting(plan, clock)
         self._seq = self._processed = 0
         self._started_at = clock.now
 
@@ -178,6 +221,8 @@ class _Worker:
         self._meter.commit(len(delta.series))
         self._seq += 1
         checks = tuple(self._check(queue) for queue in self.plan.queues)
+        reserved = sum(check.reserved for check in checks)
+        waiting = self._waiting.listed(self._jobs, reserved)
         return a_gossip(
             hostname=self.plan.hostname,
             boot=self._boot,
@@ -189,10 +234,12 @@ class _Worker:
             stack=STACK if stalled_for >= 5.0 else (),
             loop_lag=0.0004 + 0.002 * self._random.random(),
             active=len(self._running),
-            reserved=sum(check.reserved for check in checks),
+            reserved=reserved,
+            scheduled=self._waiting.scheduled,
+            waiting=waiting,
             processed=self._processed,
             checks=checks,
-            names=tuple(job.name for job in JOBS),
+            names=(*(job.name for job in JOBS), *(job.queue for job in JOBS)),
             series=delta.series,
             software=SOFTWARE,
         )

@@ -22,6 +22,7 @@ PAGES = {
     "worker": "workers/0/orders%40fra-2",
     "tasks": "tasks",
     "task": "tasks/0/shop.payments.charge",
+    "runs": "runs",
 }
 STEP_SIZES = {"wide": (1440, 900), "narrow": (375, 812)}
 SCHEMES = ("light", "dark")

@@ -34,6 +34,7 @@ export function header(place, router) {
   /** @param {Page.Route} route */
   function onRoute({ page }) {
     for (const [name, element] of links) setAttribute(element, "aria-current", name === (PARENTS[page] ?? page) && "page");
+    pages.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   /** `state`: of the stream; `critical`: number of critical findings. @param {{state: string, critical: number}} view */

@@ -27,9 +27,6 @@ function nameLink(list) {
   return { element, update };
 }
 
-/** @param {boolean | null} known */
-const yesNo = (known) => (known === null ? "–" : known ? "yes" : "no");
-
 /** @param {Row.Sighting} row */
 const isListed = (row) => row.state === "running" || row.was === "running" || row.state === "failed";
 
@@ -44,8 +41,7 @@ const STATS = [
   { label: "Since", hint: "Of a task that waits: since its worker has it, at the latest", makeValue: fromRow(ageLabel, (row) => [row.since, { after: " ago" }]), note: (row) => (isListed(row) ? "started" : "received") },
   { label: "ETA", makeValue: fromRow(dueLabel, (row) => [row.due_at]) },
   { label: "Last report", hint: "That listed it; of a failure the failure itself", makeValue: fromRow(ageLabel, (row) => [row.seen_at, { after: " ago" }]) },
-  { label: "Retries", text: (row) => count(row.retries) },
-  { label: "Redelivered", hint: "Its message was delivered before", text: (row) => yesNo(row.is_redelivered) },
+  { label: "Retries", text: (row) => count(row.retries), note: (row) => (row.is_redelivered ? "redelivered" : "") },
   { label: "Time limit", text: limitText },
 ];
 
@@ -71,7 +67,7 @@ function place(context) {
   const traceback = framesPart("Traceback", "module:function:line, outermost call first");
   const stack = framesPart("Its worker is blocked in", "module:function:line of the event loop of the worker, innermost call first. In a solo pool this is the task.");
   const noDetails = h("p", { class: "quiet" }, "Its worker reports neither message nor traceback: see the setting gossip_failure_details.");
-  const head = h("div", { class: "section-head" }, h("h2", { class: "condition" }, label.element, words), group);
+  const head = h("div", { class: "section-head" }, h("h2", {}, label.element, words), group);
   const element = h("section", { class: "panel run" }, head, facts.element, message, traceback.element, noDetails, stack.element);
   /** @param {Row.Sighting} row */
   const update = (row) => {

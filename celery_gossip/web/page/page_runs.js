@@ -54,7 +54,7 @@ const nameCell = (list, field) => () => {
 const columns = (context) => [
   { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: idCell(context) },
   { id: "name", label: "Task", width: 220, priority: 2, sortKey: (row) => row.name, makeCell: nameCell("tasks", "name") },
-  stateColumn((row) => row.state, LISTED_STATES, { width: 104, priority: 1 }),
+  stateColumn((row) => row.state, LISTED_STATES, { width: 114, priority: 1 }),
   { id: "queue", label: "Queue", width: 130, priority: 3, sortKey: (row) => row.queue, makeCell: nameCell("queues", "queue") },
   { id: "hostname", label: "Worker", width: 180, priority: 3, sortKey: (row) => row.hostname, makeCell: nameCell("workers", "hostname") },
   {
@@ -78,7 +78,7 @@ function textFilter(parameter, label, onChange) {
     clearTimeout(timer);
     timer = setTimeout(() => onChange({ [parameter]: input.value.trim() }), PAUSE);
   });
-  const element = h("span", { class: "search-box" }, icon("search"), input);
+  const element = h("span", { class: "search-box part" }, icon("search"), input);
   /** Not while the reader types: the cursor would jump. @param {Page.Query} query */
   const onRoute = (query) => {
     const text = query[parameter] ?? "";
