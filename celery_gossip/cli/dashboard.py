@@ -15,6 +15,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_o
 
 from celery_gossip.cli.secret_file import read_secret_lines
 from celery_gossip.console.dashboard_report import BALANCE, BEATS, FAILURES, PATHS, report_from, running_paths
+from celery_gossip.console.found import search_paths
 from celery_gossip.console.report import Answer, Report, SourceRow
 from celery_gossip.errors import GossipError, InvalidOption
 from celery_gossip.printable import printable
@@ -105,17 +106,18 @@ def ask_dashboard(  # noqa: PLR0913 - one argument for each option of the comman
     *,
     with_balance: bool = False,
     with_failures: bool = False,
+    find: Sequence[str] = (),
 ) -> Answer:
     """Return what a dashboard knows; an error is in the answer's report.
 
     `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none; `with_balance` for
-    what was sent to each queue; `with_failures` for the last failures.
+    what was sent to each queue; `with_failures` for the last failures; `find` for the tasks with these ids.
 
     A dashboard that has listened for less than `wait` seconds (default: 2) is asked again when it has. Blocks for at
     most `timeout` seconds beyond that.
     """
     asked = [path for path, is_asked in ((BALANCE, with_balance), (FAILURES, with_failures)) if is_asked]
-    paths = (*PATHS, *(() if tasks is None else running_paths(tasks)), *asked)
+    paths = (*PATHS, *(() if tasks is None else running_paths(tasks)), *asked, *search_paths(find))
     try:
         report, rows = _with_deadline(timeout, lambda: _report(url, paths, auth, timeout, 0.0))
         needed = LEAST_LISTENED if wait is None else wait

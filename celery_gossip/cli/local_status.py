@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from celery_gossip.cli.listening import open_listener, why_no_report
+from celery_gossip.console.found import find as find_tasks
 from celery_gossip.console.json_object import status_json
 from celery_gossip.console.report import (
     Answer,
@@ -39,11 +40,13 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
     with_exact_age: bool = False,
     with_balance: bool = False,
     with_failures: bool = False,
+    find: Sequence[str] = (),
 ) -> Answer:
     """Return what a listener knows after `wait` seconds, or as soon as its view is complete.
 
     `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none.
     `with_balance` and `with_failures` ask for what was sent to each queue, and for the last failures.
+    `find` names ids of tasks to be found, or beginnings of them.
     `with_exact_age` reads the next message of each queue in which one waits.
     With `needs_backlogs` a backlog that is still unknown then is waited for, for 2.5 s at most.
     """
@@ -57,6 +60,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         findings, throughput = listener.findings, listener.throughput()
         balance = balance_rows(listener.balance()) if with_balance else None
         failures = failure_rows(listener.failures()) if with_failures else None
+        found = find_tasks(listener.view(), listener.failures(), find) if find else None
         no_report = "" if view.workers else why_no_report(listener)  # while it listens
         source = _source(listener, no_report)
         exact = listener.exact_ages(_waiting(view)) if with_exact_age else {}
@@ -68,7 +72,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         errors.append(f"messages refused: {reasons}")
     if no_report:
         errors.append(f"Error: {no_report}")
-    report = replace(report_of(view, findings, throughput, source), balance=balance, failures=failures)
+    report = replace(report_of(view, findings, throughput, source), balance=balance, failures=failures, found=found)
     objects = status_json(view, findings, throughput)
     if with_exact_age:
         ages = {queue: age.age for queue, age in exact.items()}

@@ -40,6 +40,16 @@ __all__ = ["command"]
     help="List the running tasks with this id or this name only; repeatable.",
 )
 @click.option(
+    "--find",
+    "find",
+    type=Name(),
+    multiple=True,
+    metavar="ID",
+    show_default="none",
+    help="Say where the task with this id, or whose id begins with these 8 or more characters, runs or waits, how it "
+    "failed, or with which worker it was lost; repeatable. A dashboard (--server) also remembers where it was last.",
+)
+@click.option(
     "--exact-age",
     "with_exact_age",
     is_flag=True,
@@ -196,6 +206,7 @@ def _listen(
         with_exact_age=given["with_exact_age"],
         with_balance=given["with_balance"],
         with_failures=given["with_failures"],
+        find=given["find"],
     )
 
 
@@ -206,18 +217,21 @@ def _ask(wait: float | None, tasks: "Sequence[str] | None", given: "Mapping[str,
         url, header = checked_url(given["server"]), authorization(given["server_auth"], os.environ)
     except GossipError as exc:
         raise click.UsageError(str(exc)) from exc
-    extras = {name: given[name] for name in ("with_balance", "with_failures")}
+    extras = {name: given[name] for name in ("with_balance", "with_failures", "find")}
     return ask_dashboard(url, header, given["server_timeout"], wait, tasks, **extras)
 
 
 def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> None:
     from celery_gossip.console.check_text import check_json, check_lines
+    from celery_gossip.console.found import found_json
     from celery_gossip.console.json_object import balance_json, failures_json, tasks_json
     from celery_gossip.console.status import report_text
 
     report = answer.report
     if as_json:
         objects = answer.objects if report.tasks is None else {**answer.objects, "tasks": tasks_json(report.tasks)}
+        if report.found is not None:
+            objects = {**objects, "found": found_json(report.found)}
         if report.balance is not None:
             objects = {**objects, "balance": balance_json(report.balance)}
         if report.failures is not None:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from celery_gossip.console.found import found_from
 from celery_gossip.console.report import (
     BalanceRow,
     BeatRow,
@@ -237,16 +238,19 @@ def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Re
         tasks = [_task_row(row, one.now, label) for one in running for row in one.runs]
         omitted = sum(one.total - len(one.runs) for one in running)
         report = replace(report, tasks=tuple(sorted(tasks, key=age_order)), omitted_tasks=omitted)
+    found = found_from(answers, labels)
+    if found is not None:
+        report = replace(report, found=found)
     if BALANCE in answers:
         rows = _decoded(answers, BALANCE, _Balance).balance
         balance = (BalanceRow(**{**msgspec.structs.asdict(row), "source": label(row.source)}) for row in rows)
         report = replace(report, balance=tuple(balance))
     if BEATS in answers:
-        found = _decoded(answers, BEATS, _Beats)
+        known = _decoded(answers, BEATS, _Beats)
         report = replace(
             report,
-            beats=tuple(_beat_row(one, found.now, label) for one in found.beats),
-            entries=tuple(_entry_row(one, found.now, label) for one in found.schedule),
+            beats=tuple(_beat_row(one, known.now, label) for one in known.beats),
+            entries=tuple(_entry_row(one, known.now, label) for one in known.schedule),
         )
     if FAILURES in answers:
         groups = _decoded(answers, FAILURES, _Failures)

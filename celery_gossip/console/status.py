@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
+from celery_gossip.console.found import found_text
 from celery_gossip.console.line import problem_line, state_text
 from celery_gossip.console.report import (
     BalanceRow,
@@ -69,6 +70,8 @@ def report_text(report: Report) -> str:
         omitted = report.omitted_tasks + len(report.tasks) - len(tasks)
         more = f"\nand {omitted} more" if omitted else ""
         parts.append(table((*broker, *_TASK_COLUMNS), tasks) + more if tasks else NO_TASKS)
+    if report.found is not None:
+        parts.append(found_text(report.found, is_labelled=is_labelled))
     if report.balance is not None:
         parts.append(_balance_text(report.balance, is_labelled=is_labelled))
     if report.failures is not None:
