@@ -30,6 +30,8 @@ PAGES = (
     "tasks/0/shop.pack",
     "failures",
     "failures/0/ffcb633dab593cb4",
+    "runs",
+    "runs/0/one",
     "schedule",
 )
 

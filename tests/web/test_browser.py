@@ -23,7 +23,7 @@ from tests.web.served import MAX_SIZE, MAX_UNCOMPRESSED_SIZE
 from tests.web.web_command import RunningDashboard, password_file, running_dashboard
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
-PAGES = ("", "queues", "workers", "tasks", "failures", "schedule")
+PAGES = ("", "queues", "workers", "tasks", "runs", "failures", "schedule")
 SCRIPT = "<img src=x onerror=window.hurt=1>"
 HOSTILE = (
     SCRIPT,
@@ -228,7 +228,7 @@ def test_an_address_keeps_search_and_sort_order(browser: Browser, redis_project:
             "return [...document.querySelectorAll('tbody tr th')].map(one => one.innerText.split('\\n')[0])"
         )
         assert names == ["mail_bulk", "mail"]
-        browser.press("/")
+        browser.press("f")
         browser.run("document.activeElement.value = ''; document.activeElement.dispatchEvent(new Event('input'))")
         browser.await_text("3 queues")
         assert "q=" not in browser.run("return location.search")
