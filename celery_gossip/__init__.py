@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from celery_gossip.cluster.scaling import QueueDemand as QueueDemand
     from celery_gossip.cluster.statistics import GroupBy as GroupBy
     from celery_gossip.cluster.task_view import TaskView as TaskView
+    from celery_gossip.cluster.task_view import WaitingView as WaitingView
     from celery_gossip.cluster.throughput import Throughput as Throughput
     from celery_gossip.cluster.view import Paused as Paused
     from celery_gossip.cluster.view import QueueView as QueueView
@@ -118,6 +119,7 @@ _MODULE_OF = {
     "UnusableURL": "errors",
     "View": "cluster.view",
     "WaitTimeout": "errors",
+    "WaitingView": "cluster.task_view",
     "WorkerEvent": "listener.events",
     "WorkerState": "cluster.view",
     "WorkerView": "cluster.view",
@@ -177,6 +179,7 @@ __all__ = [
     "UnusableURL",
     "View",
     "WaitTimeout",
+    "WaitingView",
     "WorkerEvent",
     "WorkerState",
     "WorkerView",

@@ -122,7 +122,8 @@ def found_text(found: Found, *, is_labelled: bool) -> str:
     if found.tasks:
         cells = [(*((printable(row.source),) if is_labelled else ()), *_cells(row)) for row in found.tasks]
         return table((*broker, *_COLUMNS), cells)
-    known = "in the latest report of any worker" if found.seconds is None else f"in the last {format_wait(found.seconds)}"
+    seconds = found.seconds
+    known = "in the latest report of any worker" if seconds is None else f"in the last {format_wait(seconds)}"
     unlisted = f" {found.unlisted} tasks that run or wait are in no list." if found.unlisted else ""
     return f"No task with this id was seen {known}.{unlisted} {_NOT_FOUND}"
 

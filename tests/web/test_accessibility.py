@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from celery_gossip.wire.encoding import encode, encode_beat
-from celery_gossip.wire.messages import BeatEntry, TaskFailure
+from celery_gossip.wire.messages import BeatEntry, RunningTask, TaskFailure
 from tests.support import eventually
 from tests.support.workers import Project
 from tests.unit.build import a_beat, a_check, a_gossip, a_series
@@ -63,7 +63,8 @@ def test_no_page_has_a_serious_accessibility_violation(
 ) -> None:
     with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
         series = a_series("mail", age=0.001, received=9, succeeded=6, failed={"KeyError": 2})
-        check = a_check("mail", active=("one", "two"), active_count=2, reserved=3)
+        running = (RunningTask(0, 9.0), RunningTask(0, 8.0))
+        check = a_check("mail", active=("one", "two"), tasks=running, active_count=2, reserved=3)
         failed = {
             "names": ("shop.pack", "mail", "KeyError", "m:f:1"),
             "failures": (TaskFailure(1, 0, 1, 2, "id-1", 1.0, 0.5, 1, "why", (3,), 0),),
