@@ -1,6 +1,7 @@
 """TaskHistory: the tasks that workers do not list any more, and where each was seen last. Pure; bounded.
 
-Fed with one view after the other by programs that search later, such as the dashboard; a listener alone has none. Any thread.
+Fed with one view after the other by programs that search later, such as the dashboard. A listener alone has none. Any
+thread.
 """
 
 from collections.abc import Callable, Iterator

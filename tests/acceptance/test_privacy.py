@@ -237,18 +237,20 @@ def environment_values(project: Project) -> set[str]:
     return {value for value in others.values() if len(value) >= 8 and project.prefix not in value}
 
 
-def test_of_a_running_task_its_id_is_told_or_by_option_not_even_that(project: Project) -> None:
+def test_of_a_task_that_runs_or_waits_its_id_is_told_or_by_option_not_even_that(project: Project) -> None:
     for limit, is_told in ((100, True), (0, False)):
         project.install = {"interval": 0.2, "active_limit": limit}
         with project.worker("--without-mingle", pool="threads", name=f"w{limit}"), wire_of(project) as wire:
-            task_id = project.send("nap", 1.5)
+            task_ids = [project.send("nap", 1.5) for _ in range(5)]  # two run, and the others wait
 
-            def is_running(wire: Wire = wire) -> None:
+            def have_waited(wire: Wire = wire) -> None:
                 gossips = [decode(body) for body in wire.bodies if b"hostname" in body]
                 assert any(gossip.active for gossip in gossips)  # type: ignore[union-attr]
+                assert sum(gossip.reserved > 0 for gossip in gossips) > 2  # type: ignore[union-attr]
 
-            eventually(is_running, timeout=10)
-            assert any(task_id.encode() in body for body in wire.bodies) is is_told
+            eventually(have_waited, timeout=10)
+            told = [any(task_id.encode() in body for body in wire.bodies) for task_id in task_ids]
+            assert any(told[:2]) is any(told[2:]) is is_told
 
 
 # Passwords.

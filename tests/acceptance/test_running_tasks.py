@@ -46,6 +46,58 @@ def test_a_running_task_has_its_name_age_and_limits(project: Project, pool: str)
         eventually(partial(tasks_of, listener, 0), 20)
 
 
+def listed(listener: Listener) -> dict[str, str]:
+    """Return `{id: state}` of the waiting tasks."""
+    return {one.id: one.state for one in listener.view().waiting()}
+
+
+def assert_listed(listener: Listener, expected: dict[str, str]) -> None:
+    assert listed(listener) == expected
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "eventlet", "solo"])
+def test_a_waiting_task_is_listed_by_its_id_with_its_eta(project: Project, pool: str) -> None:
+    with project.worker(*QUIET, pool=pool, concurrency=1), project.app() as app, Listener(app) as listener:
+        listener.wait(workers=1, timeout=20)
+        scheduled = project.send("fail", countdown=600)
+        eventually(partial(assert_listed, listener, {scheduled: "scheduled"}), 20)
+        (one,) = listener.view().waiting()
+        assert (one.name, one.queue, one.retries) == (FAIL, project.queues[0], 0)
+        assert one.due_in is not None and 500 < one.due_in < 600
+        running = project.send("nap", LONG)
+        eventually(partial(tasks_of, listener, 1), 20)
+        if pool == "solo":  # it receives nothing while it runs a task
+            return
+        reserved = project.send("nap", LONG)
+        eventually(partial(assert_listed, listener, {scheduled: "scheduled", reserved: "reserved"}), 20)
+        (one,) = listener.view().waiting(reserved)
+        assert (one.name, one.due_in) == (NAP, None) and running not in listed(listener)
+
+        def has_aged() -> None:
+            (later,) = listener.view().waiting(reserved)
+            assert later.age >= one.age + 2
+
+        eventually(has_aged, 20)
+
+
+def test_a_task_that_waits_for_its_rate_limit_is_listed(redis_project: Project) -> None:
+    project = redis_project
+    with (
+        project.worker("--without-mingle", pool="threads", concurrency=4) as worker,
+        project.app() as app,
+        Listener(app) as listener,
+    ):
+        listener.wait(workers=1, timeout=20)
+        project.control("rate_limit", worker.node, task_name=NAP, rate_limit="1/h")
+        sent = {project.send("nap", LONG) for _ in range(3)}
+
+        def are_listed() -> None:
+            (running,) = tasks_of(listener, 1)
+            assert_listed(listener, dict.fromkeys(sent - {running.id}, "limited"))
+
+        eventually(are_listed, 20)
+
+
 def test_waiting_tasks_are_counted_by_queue_and_name(redis_project: Project) -> None:
     project = redis_project
     a, b = project.queues
