@@ -4,6 +4,7 @@ import { fromRow, h, nameElement, setText, show } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 import { printable } from "./printable.js";
 import { subjectHref } from "./router.js";
+import { runHref } from "./sighting.js";
 import { statList } from "./stat_list.js";
 import { ageLabel } from "./ticker.js";
 
@@ -38,7 +39,8 @@ function caseItem(row, line, context) {
   since.update(row.at, AGO);
   const href = taskUrl(context.config().task_url, row.id);
   const id = nameElement(row.id || "–", "code");
-  const link = href ? h("a", { href, target: "_blank", rel: "noopener noreferrer" }, id) : id;
+  const own = row.id ? h("a", { href: runHref(row) }, id) : id;
+  const link = href ? h("a", { href, target: "_blank", rel: "noopener noreferrer" }, id) : own;
   const worker = h("a", { href: subjectHref("workers", row.source, row.hostname) }, nameElement(row.hostname));
   const queue = row.queue !== "" && h("a", { href: subjectHref("queues", row.source, row.queue) }, nameElement(row.queue));
   const head = h("div", { class: "case-head" }, since.element, link, worker, queue, h("span", { class: "summary" }, caseNotes(row)));

@@ -55,9 +55,9 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
  * @param {Page.Context} context @param {Page.SectionOptions<T>} options
  * @returns {Page.Part}
  */
-function tableSection(context, { title, topic, table: name, ...options }) {
+function tableSection(context, { title, more, topic, table: name, ...options }) {
   const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
-  const head = h("div", { class: "section-head" }, h("h2", {}, title), table.sortChoice);
+  const head = h("div", { class: "section-head" }, h("h2", {}, title), more, table.sortChoice);
   const element = h("section", { class: "panel" }, head, table.element);
   return { element, onRoute: (route) => table.onRoute(route), update: () => table.update(context.store.rows(topic, name)) };
 }
@@ -129,6 +129,13 @@ const taskHref = (row) => subjectHref("tasks", row.source, row.name);
 /** @type {Page.Column<Row.RunningTask>} */
 const taskNameColumn = { id: "name", label: "Task", width: 220, sortKey: (row) => row.name, makeCell: linkCell((row) => row.name || "–", taskHref) };
 
+/** Returns a link to all tasks that run or wait there. @param {string} topic "queue:SOURCE/NAME" */
+function moreRuns(topic) {
+  const kind = topic.slice(0, topic.indexOf(":"));
+  const [source, name] = [topic.slice(kind.length + 1, topic.indexOf("/")), topic.slice(topic.indexOf("/") + 1)];
+  return h("a", { href: `runs?${queryText({ source, [kind]: name })}` }, "With those that wait");
+}
+
 /**
  * Makes the table of running tasks with these columns of names: the task's, and links to its worker or its queue.
  * @param {Page.Context} context @param {string} topic @param {("name" | keyof typeof LINKS)[]} names
@@ -141,5 +148,5 @@ export function runsSection(context, topic, names) {
     ageColumn("since", "Running for", (row) => row.since, (row) => [row.since, { before: row.is_older ? "over " : "" }], { width: 138 }),
     { id: "notes", label: "Notes", width: 190, priority: 3, sortKey: (row) => row.retries, isDescending: true, text: taskNotes },
   ];
-  return tableSection(context, { title: "Running tasks", topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running.", href: runHref });
+  return tableSection(context, { title: "Running tasks", more: moreRuns(topic), topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running.", href: runHref });
 }

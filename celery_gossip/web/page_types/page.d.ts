@@ -139,6 +139,7 @@ declare namespace Page {
   interface SectionOptions<T extends keyof Row.Tables>
     extends Pick<TableOptions<Row.Tables[T]>, "columns" | "defaultSort" | "empty" | "href"> {
     title: string;
+    more?: HTMLElement;
     topic: string;
     table: T;
   }
