@@ -23,7 +23,7 @@ SubjectKind = Literal["task", "queue", "worker"]
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What a search can say about a task that it does not find."""
+    """Completeness of a search: the reach of a result that there is no such task."""
 
     #: Seconds for which tasks are remembered that workers do not list any more; None if they are not remembered.
     seconds: float | None

@@ -132,7 +132,7 @@ class ListedTasks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about a text. At most 50 tasks, and 50 names of each kind and source."""
+    """Results of a search. At most 50 tasks, and 50 names of each kind and source."""
 
     now: UnixTime
     sightings: list[Sighting]  #: of tasks by their id; of each source those that run or wait first, then the latest
@@ -141,7 +141,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about one task, by its id."""
+    """One task, by its id: its states on all workers that have it, or had it."""
 
     now: UnixTime
     sightings: list[Sighting]  #: where it runs or waits first, then the latest; empty if nothing is known

@@ -286,7 +286,7 @@ class ListTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about a task on one worker."""
+    """State of a task on one worker, now or when it was seen last."""
 
     source: str
     id: str
@@ -316,7 +316,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a search of one source can say about a task that it does not find."""
+    """Completeness of a search of one source."""
 
     source: str
     since: UnixTime | None  #: since when tasks are remembered that are not listed any more; null if they are not

@@ -58,7 +58,7 @@ declare namespace Row {
     readonly consuming_since: number; // Unix seconds
   }
 
-  /** What a search of one source can say about a task that it does not find. */
+  /** Completeness of a search of one source. */
   interface Coverage {
     readonly source: string;
     readonly since: number | null; // Unix seconds
@@ -262,7 +262,7 @@ declare namespace Row {
     readonly received: number;
   }
 
-  /** What is known about a task on one worker. */
+  /** State of a task on one worker, now or when it was seen last. */
   interface Sighting {
     readonly source: string;
     readonly id: string;
@@ -421,7 +421,7 @@ declare namespace Row {
     readonly error: string;
   }
 
-  /** What is known about a text. At most 50 tasks, and 50 names of each kind and source. */
+  /** Results of a search. At most 50 tasks, and 50 names of each kind and source. */
   interface SearchResult {
     readonly now: number; // Unix seconds
     readonly sightings: readonly Sighting[];
