@@ -20,7 +20,10 @@ _RANKS = {state: rank for rank, state in enumerate(get_args(SightingState))}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sighting:
-    """State of one task on one worker, now or when it was seen last. Times are those of the listener's monotonic clock."""
+    """State of one task on one worker, now or when it was seen last.
+
+    Times are those of the listener's monotonic clock.
+    """
 
     id: str
     name: str  #: empty if its worker does not report it

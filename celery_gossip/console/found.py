@@ -28,7 +28,10 @@ _NOT_FOUND = (
 
 @dataclass(frozen=True, kw_only=True)
 class FoundRow:
-    """State of a task on one worker, now or when it was seen last. Ages are in seconds; empty or None where nothing is known."""
+    """State of a task on one worker, now or when it was seen last.
+
+    Ages are in seconds; empty or None where nothing is known.
+    """
 
     id: str
     state: str  #: running, reserved, limited, scheduled, failed, lost, stopped or seen

@@ -8,10 +8,15 @@ from urllib.parse import parse_qsl
 from celery_gossip.cluster.task_search import MIN_PREFIX
 from celery_gossip.wire.messages import WaitingState
 
-__all__ = ["STATES", "Selection", "parse_selection"]
+__all__ = ["PATTERN", "STATES", "Selection", "parse_selection"]
 
 STATES = ("running", *get_args(WaitingState))  #: of the tasks in a list
 
+_FIELD = (
+    r"((source|task|queue|worker)=[A-Za-z0-9_.~%+@*-]*|state=(running|reserved|scheduled|limited)?"
+    r"|min_age=([0-9]{1,10}(\.[0-9]{1,3})?)?)"
+)
+PATTERN = f"({_FIELD}(&{_FIELD}){{0,11}})?"  #: of the text of a selection; also a regular expression of JavaScript
 _FIELDS = ("source", "state", "task", "queue", "worker", "min_age")
 
 

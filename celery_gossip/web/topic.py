@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from celery_gossip.web.selection import Selection, parse_selection
+from celery_gossip.web.selection import PATTERN, Selection, parse_selection
 
 __all__ = [
     "CHART_PATTERN",
@@ -30,7 +30,7 @@ MAX_TOPIC_LENGTH = 1_024  #: characters
 CHART_PATTERN = (
     r"pace:[^/]*|(queue|worker|task):[^/]+/[\s\S]*"  #: topics with a chart; also a regular expression of JavaScript
 )
-_RUNS_PATTERN = r"runs:[\w.~%+&=@*-]*"  #: tasks that run or wait, with the query of a Selection
+_RUNS_PATTERN = f"runs:{PATTERN}"  #: tasks that run or wait, with the query of a Selection
 TOPIC_PATTERN = f"{'|'.join(LISTS)}|(failure|run):[^/]+/[\\s\\S]*|{_RUNS_PATTERN}|{CHART_PATTERN}"
 _KEPT_TICKS = 60  #: whose changes are kept for viewers that reconnect
 

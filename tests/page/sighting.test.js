@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { topicOf } from "../../celery_gossip/web/page/page_runs.js";
 import { parse } from "../../celery_gossip/web/page/router.js";
-import { foundIn } from "../../celery_gossip/web/page/search.js";
+import { resultsOf } from "../../celery_gossip/web/page/search.js";
 import { coverageText, runHref, stateText, truncatedText, unlistedText } from "../../celery_gossip/web/page/sighting.js";
 
 const NOW = 1000;
@@ -37,20 +37,20 @@ test("a search that finds nothing says what it can vouch for", () => {
 test("the results are tasks, then names, each once and with its address", () => {
   const sightings = [{ ...SIGHTING, state: "running" }, { ...SIGHTING, state: "failed" }, { ...SIGHTING, id: "a/b", state: "reserved" }];
   const names = [{ source: "0", kind: "worker", name: "celery@web1" }, { source: "0", kind: "task", name: "shop.pay" }];
-  const found = foundIn({ now: NOW, sightings, names, coverage: [COVERAGE] }, "id-1");
+  const found = resultsOf({ now: NOW, sightings, names, coverage: [COVERAGE] }, "id-1");
   assert.deepEqual(found.map((one) => [one.kind, one.href]), [["run", "runs/0/id-1"], ["run", "runs/0/a%2Fb"], ["task", "tasks/0/shop.pay"], ["worker", "workers/0/celery%40web1"]]);
   assert.equal(found[0].note, "shop.pay on celery@web1 runs for 1 min 0 s");
 });
 
 test("an id that nothing is known about leads to its page, a short text does not", () => {
   const nothing = { now: NOW, sightings: [], names: [], coverage: [COVERAGE] };
-  assert.deepEqual(foundIn(nothing, "abc"), []);
-  assert.deepEqual(foundIn(nothing, "12345678"), [{ kind: "none", name: "12345678", note: "Not seen in the last 12 min 0 s.", href: "runs/0/12345678" }]);
+  assert.deepEqual(resultsOf(nothing, "abc"), []);
+  assert.deepEqual(resultsOf(nothing, "12345678"), [{ kind: "none", name: "12345678", note: "Not seen in the last 12 min 0 s.", href: "runs/0/12345678" }]);
 });
 
 test("of brokers that are watched together the result names its own", () => {
   const answer = { now: NOW, sightings: [], names: [{ source: "1", kind: "queue", name: "mail" }], coverage: [COVERAGE, { ...COVERAGE, source: "1" }] };
-  assert.equal(foundIn(answer, "mail")[0].note, "queue · broker 1");
+  assert.equal(resultsOf(answer, "mail")[0].note, "queue · broker 1");
 });
 
 test("a list and a task have addresses, and the filters are the topic", () => {
@@ -59,6 +59,8 @@ test("a list and a task have addresses, and the filters are the topic", () => {
   assert.equal(runHref({ source: "0", id: ".." }), "runs/0/?name=..");
   assert.equal(topicOf({}), "runs:");
   assert.equal(topicOf({ task: "a b/ü", state: "running", sort: "id", page: "2", min_age: "60" }), "runs:min_age=60&state=running&task=a+b%2F%C3%BC");
+  assert.equal(topicOf({ state: "lost", min_age: "x", task: "a".repeat(300) }), `runs:task=${"a".repeat(100)}`);
+  assert.equal(topicOf({ state: "running", task: "語".repeat(100), queue: "語".repeat(100) }), "runs:state=running");
 });
 
 test("a list that is cut says so", () => {

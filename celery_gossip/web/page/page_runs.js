@@ -17,8 +17,16 @@ const FILTERS = ["source", "state", "task", "queue", "worker", "min_age"];
 const PAUSE = 300; // milliseconds without a key after which a filter applies
 const AGES = { "": "any age", 10: "over 10 s", 60: "over 1 min", 600: "over 10 min", 3600: "over 1 h", 86400: "over 1 d" };
 
-/** Returns the topic of a query: its filters, without sort order and page. Pure. @param {Page.Query} query */
-export const topicOf = (query) => `runs:${queryText(Object.fromEntries(FILTERS.map((name) => [name, query[name] ?? ""])))}`;
+const MAX_TEXT = 100; // characters of a filter
+const MAX_TOPIC = 1024;
+
+/** Returns the topic of a query: its filters as far as the server accepts them. Pure. @param {Page.Query} query */
+export function topicOf({ source = "", state = "", min_age = "", ...query }) {
+  const choices = { source: source.slice(0, MAX_TEXT), state: LISTED_STATES.includes(state) ? state : "", min_age: /^\d{1,10}(\.\d{1,3})?$/.test(min_age) ? min_age : "" };
+  const texts = Object.fromEntries(["task", "queue", "worker"].map((name) => [name, (query[name] ?? "").slice(0, MAX_TEXT)]));
+  const topic = `runs:${queryText({ ...choices, ...texts })}`;
+  return topic.length <= MAX_TOPIC ? topic : `runs:${queryText(choices)}`;
+}
 
 /** Shows the id with a link and a copy button; below it, on narrow screens, the task. @param {Page.Context} context */
 const idCell = (context) => () => {

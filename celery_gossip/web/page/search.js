@@ -20,7 +20,7 @@ const LISTS = { task: "tasks", queue: "queues", worker: "workers" };
  * Returns `{kind, name, note, href}` of the results, in order. Pure.
  * @param {Row.SearchResult} answer @param {string} text @returns {Page.Found[]}
  */
-export function foundIn(answer, text) {
+export function resultsOf(answer, text) {
   const several = answer.coverage.length > 1;
   /** @param {string} source */
   const label = (source) => (several ? ` · broker ${source}` : "");
@@ -128,7 +128,7 @@ export function searchBox(router) {
     const { signal } = request;
     try {
       const answer = await ask(text, signal);
-      if (!signal.aborted) useAnswer(foundIn(answer, text));
+      if (!signal.aborted) useAnswer(resultsOf(answer, text));
     } catch (error) {
       if (signal.aborted) return;
       asked = "";
