@@ -11,6 +11,7 @@ import click
 from celery_gossip.cli.listening import open_listener
 from celery_gossip.cli.options import bind_option, host_option, port_option, queue_option, rules_option
 from celery_gossip.cli.serving import binding, is_missing, named_options, required_extra
+from celery_gossip.control.command import PERMISSIONS
 from celery_gossip.errors import GossipError
 from celery_gossip.log import logger
 
@@ -51,8 +52,12 @@ _FLAGS = {
 )
 @click.option(
     "--allow-control",
-    is_flag=True,
-    help="Let authenticated users pause and resume queues, and grow and shrink pools; requires --auth.",
+    is_flag=False,
+    flag_value="pause,scale",
+    metavar="[=NAMES]",
+    show_default="none",
+    help=f"Let authenticated users control workers; requires --auth. NAMES are of {', '.join(PERMISSIONS)}, separated "
+    "by commas, or all. Without NAMES: pause,scale.",
 )
 @click.option(
     "--app",
@@ -91,7 +96,8 @@ def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given
         from celery_gossip.web.server import WebServer
     apps, queues, rules = given.pop("apps"), given.pop("queues"), given.pop("rules")
     brokers, broker_file = given.pop("brokers"), given.pop("broker_file")
-    options = _options(auth, prefix, **{**given, "task_url": given["task_url"] or ""})
+    given = {**given, "task_url": given["task_url"] or "", "allow_control": given["allow_control"] or False}
+    options = _options(auth, prefix, **given)
     listeners = [open_listener(app, queues, rules) for app in (ctx.obj.app, *map(_find_app, apps))]
     listeners += _on_other_brokers(ctx.obj.app, brokers, broker_file, queues, rules)
     with binding(options.bind, options.port):

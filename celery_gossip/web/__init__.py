@@ -8,16 +8,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from celery_gossip.control.control import Control, ControlTarget
 from celery_gossip.listener.listener import Listener
 from celery_gossip.transport.broker import open_task_broker
+from celery_gossip.transport.purge import purge_queue
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth, parse_auth
 from celery_gossip.web.broadcaster import Broadcaster
-from celery_gossip.web.control import Control, ControlTarget
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.option import WebOptions
 from celery_gossip.web.route_table import RouteTable
@@ -48,11 +50,10 @@ class Dashboard:
         self._broadcaster: Broadcaster | None = None
         self._api: Api | None = None
         self._monitoring: Monitoring | None = None
-        targets = {
-            source: ControlTarget(listener.app, open_task_broker(listener.app).kombu_connection)
-            for source, listener in self._by_source.items()
-        }
-        self._control = Control(targets) if self.options.allow_control else None
+        self._control: Control | None = None
+        if self.options.permissions:
+            targets = {source: _control_target(listener) for source, listener in self._by_source.items()}
+            self._control = Control(targets, self.options.permissions)
         self._app: Security | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
@@ -115,7 +116,7 @@ class Dashboard:
 
     def _end_threads(self) -> None:
         """End the threads that serve requests. A forked child has none of them."""
-        owners = (self._api, self._monitoring, self._broadcaster)
+        owners = (self._api, self._monitoring, self._broadcaster, self._control)
         self._api = self._monitoring = self._broadcaster = None
         is_forked, self._pid = self._pid != os.getpid(), os.getpid()
         with ExitStack() as stack:
@@ -135,6 +136,17 @@ class Dashboard:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _control_target(listener: Listener) -> ControlTarget:
+    broker = open_task_broker(listener.app)
+    return ControlTarget(
+        app=listener.app,
+        connect=broker.kombu_connection,
+        view=listener.view,
+        knows_queue=listener.knows_queue,
+        purge=partial(purge_queue, broker),
+    )
 
 
 def _with_prefix(prefix: str, scope: Scope) -> Scope:

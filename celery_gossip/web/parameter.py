@@ -20,6 +20,7 @@ __all__ = [
     "NAME",
     "NAME_IN_QUERY",
     "PAGE",
+    "PREVIEW",
     "QUEUE",
     "SLOTS",
     "SOURCE",
@@ -107,6 +108,13 @@ LAST_EVENT_ID = Parameter[str](
 )
 CSRF_TOKEN = Parameter[str](
     name="X-Gossip-CSRF", location="header", type=str, expected="the token that /api/config returns as csrf"
+)
+PREVIEW = Parameter[bool](
+    name="preview",
+    location="query",
+    type=bool,
+    expected="true to learn to which workers the command would be sent, and to send nothing",
+    default=False,
 )
 METRICS_SOURCE = Parameter[str](
     name="source", location="query", type=str, expected="the number of a watched app", default="0"

@@ -90,7 +90,8 @@ def test_a_pause_is_confirmed_by_the_next_report(redis_project: Project, tmp_pat
             assert project.queues[0] in response.json()["answers"][worker.node]
             eventually(partial(assert_paused, client, project.queues[0], state), 10)
         body = {"act": "grow", "source": "0", "hostname": worker.node, "n": 1}
-        assert client.post("api/control", json=body, headers={"X-Gossip-CSRF": csrf}).status_code == 202
+        refused = client.post("api/control", json=body, headers={"X-Gossip-CSRF": csrf})
+        assert (refused.status_code, "its pool, threads, has a fixed size" in refused.text) == (409, True)
         assert "ann requests pause" in dashboard.stop()[1]
 
 

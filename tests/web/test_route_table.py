@@ -29,6 +29,7 @@ EXAMPLES = {
     "/api/beats": "",
     "/api/failures": "/api/failures?task=shop.pack",
     "/api/running": "/api/running?queue=mail",
+    "/api/activity": "",
     "/api/queues/{source}/{name}": "/api/queues/0/mail",
     "/api/workers/{source}/{name}": "/api/workers/0/celery@web1",
     "/api/tasks/{source}/{name}": "/api/tasks/0/shop.pack",
