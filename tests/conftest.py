@@ -25,6 +25,7 @@ MARKED = {
     "workload": "workload",
     "web/test_accessibility.py": "browser",
     "web/test_browser.py": "browser",
+    "web/test_browser_controls.py": "browser",
     "web/test_page.py": "browser",
 }
 

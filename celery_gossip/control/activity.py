@@ -67,10 +67,11 @@ class ActivityLog:
             if activity.id > self._last_id - MAX_ACTIVITIES:
                 self._entries.append(activity)
 
-    def latest(self) -> list[Activity]:
-        """Return all activities, the newest first."""
+    def latest(self, source: str = "") -> list[Activity]:
+        """Return the activities of one source, or of all, the newest first."""
         with self._lock:
-            return sorted(self._entries, key=lambda activity: -activity.id)
+            entries = [activity for activity in self._entries if source in ("", activity.source)]
+        return sorted(entries, key=lambda activity: -activity.id)
 
     def reset_after_fork(self) -> None:
         """Replace the lock, which another thread may have held at the fork."""

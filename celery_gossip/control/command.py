@@ -190,7 +190,7 @@ class Shutdown(NamedCommand, frozen=True, kw_only=True, tag="shutdown"):
 
 
 class PoolRestart(NamedCommand, frozen=True, kw_only=True, tag="pool_restart"):
-    """Replace the processes of pools, each when its task has ended. Needs Celery's `worker_pool_restarts`."""
+    """Replace the processes of pools, each after its next task. Needs Celery's `worker_pool_restarts`."""
 
     permission = "pool_restart"
 

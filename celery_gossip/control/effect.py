@@ -11,7 +11,6 @@ from celery_gossip.control.command import (
     Command,
     Grow,
     Pause,
-    PoolRestart,
     Resume,
     Shrink,
     Shutdown,
@@ -26,8 +25,6 @@ def is_observable(command: Command, before: WorkerView) -> bool:
     """Return True if reports of this worker can show the effect. `before`: the worker when the command was sent."""
     if isinstance(command, Autoscale):
         return not _is_within(command, before.gossip)
-    if isinstance(command, PoolRestart):
-        return before.resources is not None and before.resources.processes is not None
     if isinstance(command, Terminate):
         return can_terminate(before) and bool(_running(command, before.gossip))
     return isinstance(command, Pause | Resume | AddConsumer | Grow | Shrink | Shutdown)
@@ -42,8 +39,6 @@ def is_effective(command: Command, before: WorkerView, now: WorkerView | None) -
         return is_over or (gossip is not None and gossip.state != "online")
     if gossip is None or now is None or gossip.seq <= before.gossip.seq:
         return False
-    if isinstance(command, PoolRestart):
-        return _are_replaced(before, now)
     return _shows(command, before.gossip, gossip)
 
 
@@ -77,12 +72,3 @@ def _running(command: Terminate, gossip: Gossip) -> set[str]:
 
 def _is_within(command: Autoscale, gossip: Gossip) -> bool:
     return command.min <= gossip.concurrency <= command.max
-
-
-def _are_replaced(before: WorkerView, now: WorkerView) -> bool:
-    """Return True if as many processes have ended normally as there were, and others were started."""
-    old, new = before.resources, now.resources
-    if old is None or new is None or old.processes is None or new.processes is None:
-        return False
-    ended = new.processes.exited - old.processes.exited
-    return ended >= max(1, old.processes.alive) and new.processes.alive > new.processes.starting

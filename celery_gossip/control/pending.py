@@ -8,7 +8,7 @@ import msgspec
 
 from celery_gossip.cluster.view import View, WorkerView
 from celery_gossip.control.activity import MAX_LISTED, Activity, Outcome, combine_outcomes
-from celery_gossip.control.command import Command, TimeLimit
+from celery_gossip.control.command import Command, PoolRestart, TimeLimit
 from celery_gossip.control.effect import is_effective, is_observable
 from celery_gossip.control.remote import Answer
 
@@ -18,7 +18,8 @@ CONFIRM_TIMEOUT = 15.0  #: seconds for which reports are awaited, beside some of
 _INTERVALS = 6  #: reports that are awaited beside; every fifth contains the processes of a pool
 _MAX_TIMEOUT = 300.0
 _NOTES: Mapping[type[Command], str] = {
-    TimeLimit: "Celery uses new limits after the worker has reconnected to its broker or restarted its pool.",
+    PoolRestart: "Celery replaces each process after its next task",
+    TimeLimit: "Celery uses new limits after the worker has reconnected to its broker or restarted its pool",
 }
 
 

@@ -82,14 +82,16 @@ class Dashboard:
             await asyncio.to_thread(self._end_threads)
             for listener in self.listeners:
                 await asyncio.to_thread(listener.start)  # blocks while a listener that was just closed ends
-            self._broadcaster = Broadcaster(
-                [
-                    Sampler(source, str(listener.app.main or ""), listener)
-                    for source, listener in self._by_source.items()
-                ]
-            )
+            self._broadcaster = Broadcaster([self._sampler(source) for source in self._by_source])
             self._app = self._build_app(self._broadcaster)
             self._broadcaster.start()
+
+    def _sampler(self, source: str) -> Sampler:
+        listener = self._by_source[source]
+        sampler = Sampler(source, str(listener.app.main or ""), listener)
+        if self._control is not None:
+            sampler.activity = partial(self._control.log.latest, source)
+        return sampler
 
     def _build_app(self, broadcaster: Broadcaster) -> Security:
         self._api = Api(broadcaster, self._control, self.options.task_url)

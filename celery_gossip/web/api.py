@@ -27,6 +27,7 @@ from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.failure_rows import failure_groups, failure_totals
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
+    ACTIVITY,
     CHART_SUBJECT,
     CSRF_TOKEN,
     EXACT,
@@ -105,6 +106,7 @@ class Api:
             version=version("celery-gossip"),
             boot=self.broadcaster.boot,
             may_control=bool(permissions),
+            is_controlled=self.control is not None,
             permissions=permissions,
             csrf=self.csrf if permissions else "",
             task_url=self.task_url,
@@ -215,7 +217,8 @@ class Api:
             raise Refused(502, f"cannot send to the workers: {type(exc).__name__}") from exc
 
     async def activity(self, call: Call) -> ActivityList:
-        return ActivityList(now=_now(), activity=[] if self.control is None else self.control.log.latest())
+        latest = [] if self.control is None else self.control.log.latest()
+        return ActivityList(now=_now(), activity=[one for one in latest if call[ACTIVITY] in (0, one.id)])
 
     def _permissions_of(self, user: str) -> frozenset[str]:
         return self.control.permissions_of(user) if self.control is not None and user else frozenset()

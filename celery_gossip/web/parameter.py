@@ -11,6 +11,7 @@ from celery_gossip.web.subject import MAX_WINDOW
 from celery_gossip.web.topic import CHART_PATTERN, LISTS, MAX_TOPIC_LENGTH, TOPIC_PATTERN, Subject, parse_topic
 
 __all__ = [
+    "ACTIVITY",
     "CHART_SUBJECT",
     "CSRF_TOKEN",
     "EXACT",
@@ -115,6 +116,13 @@ PREVIEW = Parameter[bool](
     type=bool,
     expected="true to learn to which workers the command would be sent, and to send nothing",
     default=False,
+)
+ACTIVITY = Parameter[int](
+    name="number",
+    location="query",
+    type=Annotated[int, Meta(ge=0, le=2**53)],
+    expected="the number of a command, for this one only; 0 for all",
+    default=0,
 )
 METRICS_SOURCE = Parameter[str](
     name="source", location="query", type=str, expected="the number of a watched app", default="0"

@@ -61,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     boot: str  #: changes when the server restarts, as the token does
     may_control: bool  #: the user has at least one of the permissions
+    is_controlled: bool  #: commands can be sent through this server, by this user or others
     permissions: list[str]  #: the user's permissions to control workers, by the names of --allow-control
     csrf: str  #: the token for POST /api/control; empty without the right to control
     task_url: str  #: address of a task elsewhere, with {id} in place of its id; empty if none was given

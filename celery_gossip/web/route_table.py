@@ -14,6 +14,7 @@ from celery_gossip.web.monitoring import METRICS_MEDIA_TYPE, Monitoring
 from celery_gossip.web.openapi import openapi_document
 from celery_gossip.web.operation import EVENT_STREAM, TEXT, Access, Call, Handler, Operation, Parameter
 from celery_gossip.web.parameter import (
+    ACTIVITY,
     CHART_SUBJECT,
     CSRF_TOKEN,
     EXACT,
@@ -170,6 +171,7 @@ def _list_operations(api: Api) -> list[Operation]:
             handler=api.activity,
             summary="Commands that users of this dashboard have sent, with their outcome, the newest first",
             result=ActivityList,
+            parameters=(ACTIVITY,),
         ),
     ]
 

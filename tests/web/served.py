@@ -66,9 +66,12 @@ class Served:
     def __init__(self, *, has_control: bool = False, has_auth: bool = False) -> None:
         self.fleet = FakeFleet()
         self.app = FakeApp()
-        self.broadcaster = Broadcaster([self.fleet.sampler()], clock=self.fleet.clock)
         self.purged: list[str] = []
         control = self.make_control() if has_control else None
+        sampler = self.fleet.sampler()
+        if control is not None:
+            sampler.activity = control.log.latest
+        self.broadcaster = Broadcaster([sampler], clock=self.fleet.clock)
         self.control = control
         self.api = Api(self.broadcaster, control)
         self.monitoring = Monitoring(self.broadcaster, {"0": lambda: b"up 1\n"})

@@ -31,6 +31,7 @@ PAGES = (
     "failures",
     "failures/0/ffcb633dab593cb4",
     "schedule",
+    "activity",
 )
 
 

@@ -12,6 +12,7 @@ const LINKS = {
   tasks: "tasks",
   failures: "failures",
   schedule: "schedule",
+  activity: "activity",
 };
 /** @type {Partial<Record<Page.Name, string>>} */
 const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures" };
@@ -23,6 +24,8 @@ export function header(place) {
   const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "visually-hidden" }, " critical"));
   const links = Object.entries(LINKS).map(([page, href]) => /** @type {const} */ ([page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]));
   links[0][1].append(badge);
+  const activity = links[links.length - 1][1];
+  show(activity, false);
   const linkState = h("span", { class: "link-state", role: "status" }, h("i"), link);
   const help = button("?", openHelp, { class: "round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)" });
   const brand = h("a", { class: "brand", href: "./" }, mark(), h("span", {}, "Celery Gossip"));
@@ -31,11 +34,19 @@ export function header(place) {
 
   /** @param {Page.Route} route */
   function onRoute({ page }) {
-    for (const [name, element] of links) setAttribute(element, "aria-current", name === (PARENTS[page] ?? page) && "page");
+    for (const [name, element] of links) {
+      const isCurrent = name === (PARENTS[page] ?? page);
+      setAttribute(element, "aria-current", isCurrent && "page");
+      if (isCurrent) pages.scrollLeft = element.offsetLeft - pages.offsetLeft - pages.clientWidth / 2; // on narrow screens
+    }
   }
 
-  /** `state`: of the stream; `critical`: number of critical findings. @param {{state: string, critical: number}} view */
-  function update({ state, critical }) {
+  /**
+   * `state`: of the stream; `critical`: number of critical findings; `isControlled`: whether users can send commands.
+   * @param {{state: string, critical: number, isControlled: boolean}} view
+   */
+  function update({ state, critical, isControlled }) {
+    show(activity, isControlled);
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
     show(badge, critical > 0);

@@ -28,6 +28,11 @@ const TONES = {
   overdue: "warn",
   failing: "bad",
   stopped: "bad",
+  confirmed: "good",
+  answered: "good",
+  "waiting for reports": "busy",
+  "not confirmed": "warn",
+  failed: "bad",
 };
 /** @type {Record<string, string>} */
 const SYMBOLS = {
@@ -39,6 +44,11 @@ const SYMBOLS = {
   overdue: "suspect",
   failing: "critical",
   stopped: "lost",
+  confirmed: "good",
+  answered: "online",
+  "waiting for reports": "draining",
+  "not confirmed": "suspect",
+  failed: "lost",
 };
 
 /** @param {Row.Queue} queue */

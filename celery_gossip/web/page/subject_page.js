@@ -2,7 +2,8 @@
 
 import { chartSet } from "./chart_set.js";
 import { countColumn, linkCell } from "./column.js";
-import { fromRow, h, nameElement, nameLabel, show } from "./dom.js";
+import { runControl, runsControl } from "./control.js";
+import { fromRow, h, nameElement, setName, show } from "./dom.js";
 import { count, duration } from "./format.js";
 import { statList } from "./stat_list.js";
 import { queryText, subjectHref } from "./router.js";
@@ -54,10 +55,10 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
  * @param {Page.Context} context @param {Page.SectionOptions<T>} options
  * @returns {Page.Part}
  */
-function tableSection(context, { title, topic, table: name, ...options }) {
+function tableSection(context, { title, topic, table: name, control, isWide, ...options }) {
   const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
-  const head = h("div", { class: "section-head" }, h("h2", {}, title), table.sortChoice);
-  const element = h("section", { class: "panel" }, head, table.element);
+  const head = h("div", { class: "section-head" }, h("h2", {}, title), control, table.sortChoice);
+  const element = h("section", { class: `panel ${isWide ? "wide" : ""}` }, head, table.element);
   return { element, onRoute: (route) => table.onRoute(route), update: () => table.update(context.store.rows(topic, name)) };
 }
 
@@ -126,7 +127,19 @@ export function taskNotes({ retries, is_redelivered, soft_time_limit, time_limit
 const taskHref = (row) => subjectHref("tasks", row.source, row.name);
 
 /** @type {Page.Column<Row.RunningTask>} */
-const taskNameColumn = { id: "name", label: "Task", width: 220, sortKey: (row) => row.name, makeCell: linkCell((row) => row.name || "–", taskHref) };
+const taskNameColumn = { id: "name", label: "Task", width: 260, priority: 2, sortKey: (row) => row.name, makeCell: linkCell((row) => row.name || "–", taskHref) };
+
+/** Shows the name of the task below its id where it has no column. @param {boolean} isNamed */
+function taskIdCell(isNamed) {
+  const [id, name] = [nameElement("", "code"), nameElement()];
+  const element = h("span", {}, id, isNamed && h("span", { class: "below narrow-only" }, name));
+  /** @param {Row.RunningTask} row */
+  const update = (row) => {
+    setName(id, row.id);
+    setName(name, row.name || "–");
+  };
+  return { element, update };
+}
 
 /**
  * Makes the table of running tasks with these columns of names: the task's, and links to its worker or its queue.
@@ -135,10 +148,12 @@ const taskNameColumn = { id: "name", label: "Task", width: 220, sortKey: (row) =
 export function runsSection(context, topic, names) {
   /** @type {Page.Column<Row.RunningTask>[]} */
   const columns = [
-    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: fromRow(() => nameLabel("code"), (row) => [row.id]) },
+    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: () => taskIdCell(names.includes("name")) },
     ...names.map((name) => (name === "name" ? taskNameColumn : linkColumn(name, null, { width: 180, priority: 2 }))),
     ageColumn("since", "Running for", (row) => row.since, (row) => [row.since, { before: row.is_older ? "over " : "" }], { width: 138 }),
     { id: "notes", label: "Notes", width: 190, priority: 3, sortKey: (row) => row.retries, isDescending: true, text: taskNotes },
+    ...runControl(context),
   ];
-  return tableSection(context, { title: "Running tasks", topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running." });
+  const control = runsControl(context, () => context.store.rows(topic, "runs").values());
+  return tableSection(context, { title: "Running tasks", topic, table: "runs", columns, control, isWide: true, defaultSort: "-since", empty: "No task is running." });
 }

@@ -13,6 +13,7 @@ declare namespace Page {
     | "task"
     | "failures"
     | "failure"
+    | "activity"
     | "missing";
   type List = "queues" | "workers" | "tasks" | "failures";
   type Query = Record<string, string>;
@@ -30,7 +31,7 @@ declare namespace Page {
   interface Context {
     store: import("../page/store.js").Store;
     router: import("../page/router.js").Router;
-    config: () => Pick<Row.Config, "boot" | "may_control" | "csrf" | "task_url">;
+    config: () => Pick<Row.Config, "boot" | "permissions" | "is_controlled" | "csrf" | "task_url">;
     isStale: (source: string) => boolean;
     announce: (text: string) => void;
   }
@@ -119,7 +120,7 @@ declare namespace Page {
 
   interface ListOptions<R> extends Pick<TableOptions<R>, "columns" | "defaultSort" | "href" | "isStale"> {
     title: string;
-    topic: List | "schedule";
+    topic: List | "schedule" | "activity";
     noun: string;
     nothing: string;
     states?: string[];
@@ -139,6 +140,8 @@ declare namespace Page {
     title: string;
     topic: string;
     table: T;
+    control?: HTMLElement | null;
+    isWide?: boolean;
   }
   type Linked = Pick<Row.Check, "source" | "hostname" | "queue">;
 
@@ -161,6 +164,15 @@ declare namespace Page {
     makeValue?: () => Part<[R]>;
     note?: (row: R) => string;
     isWide?: boolean;
+  }
+
+  /** A dialog for a command; `build()` returns the command of its fields, null while they are not complete. */
+  interface CommandOptions {
+    title: string;
+    verb: string;
+    text?: string;
+    fields?: HTMLElement[];
+    build: () => Row.Command | null;
   }
 
   // Events

@@ -358,6 +358,7 @@ declare namespace Row {
     readonly version: string;
     readonly boot: string;
     readonly may_control: boolean;
+    readonly is_controlled: boolean;
     readonly permissions: readonly string[];
     readonly csrf: string;
     readonly task_url: string;

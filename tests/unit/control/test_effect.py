@@ -21,22 +21,14 @@ from celery_gossip.control.command import (
     TimeLimit,
 )
 from celery_gossip.control.effect import is_effective, is_observable
-from celery_gossip.wire.messages import Gossip, PoolProcesses, Resources
+from celery_gossip.wire.messages import Gossip
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
 RUNNING = (a_check("mail", active=("t1",), active_count=1),)
 
 
-def seen(*rivals: Gossip, state: Any = "online", resources: Resources | None = None, **fields: Any) -> WorkerView:
-    return WorkerView(a_gossip(hostname="w", **fields), state, 0.0, rivals=rivals, resources=resources)
-
-
-def processes(exited: int, started: int, starting: int = 0) -> Resources:
-    return Resources(
-        processes=PoolProcesses(
-            started=started, exited=exited, recycled=0, terminated=0, lost=0, starting=starting, last_loss=None
-        )
-    )
+def seen(*rivals: Gossip, state: Any = "online", **fields: Any) -> WorkerView:
+    return WorkerView(a_gossip(hostname="w", **fields), state, 0.0, rivals=rivals)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +66,6 @@ def test_a_later_report_shows_the_effect(command: Command, fields: dict[str, Any
 def test_a_report_of_before_the_command_shows_nothing() -> None:
     before = seen(seq=7, checks=(a_check("mail", paused=True),))
     assert not is_effective(Pause(source="0", queue="mail"), before, before)
-
-
-def test_a_pool_is_restarted_when_all_its_processes_were_replaced() -> None:
-    command = PoolRestart(source="0", hostname="w")
-    before = seen(seq=1, resources=processes(exited=1, started=5))
-    assert is_observable(command, before)
-    for exited, started, starting, expected in ((4, 8, 0, False), (5, 9, 4, False), (5, 9, 1, True)):
-        now = seen(seq=2, resources=processes(exited, started, starting))
-        assert is_effective(command, before, now) is expected
-    assert not is_observable(command, seen())
 
 
 def test_a_shutdown_is_confirmed_by_the_end_of_the_instance_but_not_by_its_loss() -> None:
