@@ -11,7 +11,6 @@ import click
 from celery_gossip.cli.listening import open_listener
 from celery_gossip.cli.options import bind_option, host_option, port_option, queue_option, rules_option
 from celery_gossip.cli.serving import binding, is_missing, named_options, required_extra
-from celery_gossip.control.command import PERMISSIONS
 from celery_gossip.errors import GossipError
 from celery_gossip.log import logger
 
@@ -26,6 +25,7 @@ _FLAGS = {
     "allow_control": "--allow-control",
     "auth": "--auth",
     "bind": "--bind",
+    "control_users": "--control-users",
     "hosts": "--allow-host",
     "prefix": "--prefix",
     "task_url": "--task-url",
@@ -56,8 +56,16 @@ _FLAGS = {
     flag_value="pause,scale",
     metavar="[=NAMES]",
     show_default="none",
-    help=f"Let authenticated users control workers; requires --auth. NAMES are of {', '.join(PERMISSIONS)}, separated "
-    "by commas, or all. Without NAMES: pause,scale.",
+    help="Let authenticated users control workers; requires --auth. NAMES are of pause, scale, add_consumer, revoke, "
+    "terminate, rate_limit, time_limit, pool_restart, shutdown and purge, separated by commas, or all. Without NAMES: "
+    "pause,scale.",
+)
+@click.option(
+    "--control-users",
+    type=click.Path(),
+    metavar="FILE",
+    show_default="none",
+    help="Give each user some of these permissions only: lines of user:permission,permission; * for other users.",
 )
 @click.option(
     "--app",
@@ -110,9 +118,14 @@ def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given
 
 def _options(auth: str | None, prefix: str | None, **given: Any) -> "WebOptions":
     from celery_gossip.web import WebOptions, parse_auth
+    from celery_gossip.web.control_users import read_control_users
 
     with named_options(_FLAGS):
-        return WebOptions(auth=None if auth is None else parse_auth(auth), prefix=prefix or "", **given)
+        path = given.pop("control_users")
+        users = None if path is None else read_control_users(path)
+        return WebOptions(
+            auth=None if auth is None else parse_auth(auth), prefix=prefix or "", control_users=users, **given
+        )
 
 
 def _find_app(name: str) -> Any:

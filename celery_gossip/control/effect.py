@@ -39,6 +39,8 @@ def is_effective(command: Command, before: WorkerView, now: WorkerView | None) -
         return is_over or (gossip is not None and gossip.state != "online")
     if gossip is None or now is None or gossip.seq <= before.gossip.seq:
         return False
+    if isinstance(command, Terminate):
+        return _have_ended(command, before, now, gossip)
     return _shows(command, before.gossip, gossip)
 
 
@@ -50,11 +52,26 @@ def _shows(command: Command, before: Gossip, gossip: Gossip) -> bool:
         return gossip.concurrency >= before.concurrency + command.slots
     if isinstance(command, Shrink):
         return gossip.concurrency <= before.concurrency - command.slots
-    if isinstance(command, Autoscale):
-        return _is_within(command, gossip)
+    return isinstance(command, Autoscale) and _is_within(command, gossip)
+
+
+def _have_ended(command: Terminate, before: WorkerView, now: WorkerView, gossip: Gossip) -> bool:
+    """Return True if the tasks that ran are no longer listed, and as many processes of the pool have ended.
+
+    Celery takes a task off its list when it sends the signal, also if the process ignores it.
+    """
+    running = _running(command, before.gossip)
     # A list that is not complete may lack a task that runs.
     is_complete = not gossip.omitted and all(len(check.active) == check.active_count for check in gossip.checks)
-    return isinstance(command, Terminate) and is_complete and not _running(command, gossip) & _running(command, before)
+    ended, ended_before = _ended_processes(now), _ended_processes(before)
+    is_over = ended is None or ended_before is None or ended >= ended_before + len(running)
+    return is_complete and is_over and not running & _running(command, gossip)
+
+
+def _ended_processes(worker: WorkerView) -> int | None:
+    """Return how many processes of the pool have ended; None if that is not known."""
+    processes = None if worker.resources is None else worker.resources.processes
+    return None if processes is None else processes.started - processes.alive
 
 
 def _report_of(boot: str, worker: WorkerView | None) -> Gossip | None:

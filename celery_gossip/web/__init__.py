@@ -53,7 +53,7 @@ class Dashboard:
         self._control: Control | None = None
         if self.options.permissions:
             targets = {source: _control_target(listener) for source, listener in self._by_source.items()}
-            self._control = Control(targets, self.options.permissions)
+            self._control = Control(targets, self.options.permissions, self.options.control_users)
         self._app: Security | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()

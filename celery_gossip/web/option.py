@@ -1,7 +1,7 @@
 """WebOptions: address, authentication and permissions of the dashboard. Checked once, immutable afterwards."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -30,6 +30,8 @@ class WebOptions:
     #: Permissions to control workers, of celery_gossip.control.command.PERMISSIONS, or `all`; only with `auth`. True:
     #: `pause` and `scale`. False: none.
     allow_control: bool | Collection[str] = False
+    #: `{user: permissions}`, of those of `allow_control`; `*` for users who are not listed. None: all have all.
+    control_users: Mapping[str, frozenset[str]] | None = None
 
     def __post_init__(self) -> None:
         if self.auth is None and not is_loopback(self.bind):
@@ -37,8 +39,10 @@ class WebOptions:
                 f"bind: expected a loopback address where there is no auth, got {self.bind!r}: any client "
                 "that can connect could read everything; see --auth"
             )
-        if self.auth is None and self.permissions:
+        if self.permissions and self.auth is None:
             raise InvalidOption("allow_control: expected auth with it: only authenticated users may control workers")
+        if self.control_users is not None and not self.permissions:
+            raise InvalidOption("control_users: expected allow_control with it, of whose permissions users have some")
         validate_hosts(self.hosts)
         if self.prefix and not _PREFIX.match(self.prefix):
             raise InvalidOption(f"prefix: expected a path like '/ops/gossip', got {self.prefix!r}")

@@ -116,9 +116,9 @@ class Served:
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
 
-    def send_command(self, **command: Any) -> httpx.Response:
+    def send_command(self, query: str = "", **command: Any) -> httpx.Response:
         headers = {"X-Gossip-CSRF": self.api.csrf, "Origin": "http://127.0.0.1:5556"}
-        return self.request("POST", "/api/control", json={"source": "0", **command}, headers=headers, auth=ANN)
+        return self.request("POST", f"/api/control{query}", json={"source": "0", **command}, headers=headers, auth=ANN)
 
 
 def assert_declared(table: RouteTable, method: str, response: httpx.Response) -> None:

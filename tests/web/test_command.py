@@ -154,6 +154,8 @@ def test_an_invalid_option_ends_the_command_with_one_line(redis_project: Project
     [
         (("--bind", "0.0.0.0"), "--bind: expected a loopback address where there is no auth, got '0.0.0.0'"),
         (("--allow-control",), "--allow-control: expected auth with it"),
+        (("--allow-control=pause,shutdwn",), "got 'shutdwn': did you mean 'shutdown'?"),
+        (("--control-users", "/no/such/file"), "--control-users: cannot read '/no/such/file'"),
         (("--auth", "magic"), "--auth: expected basic:FILE"),
         (("--auth", "basic:/no/such/file"), "--auth: cannot read '/no/such/file'"),
         (("--prefix", "ops"), "--prefix: expected a path like '/ops/gossip', got 'ops'"),

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from celery_gossip import signals
-from tests.web.served import ANN, Served
+from tests.unit.build import a_check
+from tests.web.served import ANN, Served, stream_events
 
 
 def test_without_control_no_command_is_sent(served: Served) -> None:
@@ -126,3 +127,56 @@ def test_each_command_is_logged_and_signalled(controlled: Served, caplog: pytest
     ]
     assert "ann requests pause 'mail' on celery@web1" in caplog.text
     assert "ann requests grow by 2 on celery@web1" in caplog.text
+
+
+def test_a_preview_names_the_workers_and_sends_nothing(controlled: Served) -> None:
+    controlled.fleet.report("celery@web4", pool="solo", checks=(a_check("mail"),))
+    hosts = ["celery@web1", "celery@web4", "celery@gone"]
+    response = controlled.send_command("?preview=true", act="grow", hostnames=hosts)
+    assert response.status_code == 202
+    assert response.json() == {
+        "asked": ["celery@web1"],
+        "answers": {},
+        "errors": [],
+        "refused": {"celery@gone": "it does not report", "celery@web4": "its pool, solo, has a fixed size"},
+        "activity": None,
+        "detail": "",
+    }
+    assert controlled.app.control.sent == []
+    assert controlled.get("/api/activity", auth=ANN).json()["activity"] == []
+
+
+def test_what_no_worker_can_obey_is_a_conflict(controlled: Served) -> None:
+    controlled.fleet.report("celery@web4", pool="threads")
+    response = controlled.send_command(act="grow", hostname="celery@web4")
+    assert (response.status_code, response.json()["error"]) == (409, "celery@web4: its pool, threads, has a fixed size")
+
+
+def test_the_log_lists_commands_with_their_outcome(controlled: Served) -> None:
+    assert controlled.send_command(act="rate_limit", task="t", rate_limit="5/m").json()["activity"] == 1
+    controlled.app.control.reply = {"error": "unknown task"}
+    assert controlled.send_command(act="rate_limit", task="x", rate_limit="").json()["errors"] == [
+        "celery@web1",
+        "celery@web2",
+        "celery@web3",
+    ]
+    listed = controlled.get("/api/activity", auth=ANN).json()["activity"]
+    assert [(one["id"], one["user"], one["text"], one["outcome"]) for one in listed] == [
+        (2, "ann", "rate_limit 'x' 0", "failed"),
+        (1, "ann", "rate_limit 't' 5/m", "answered"),
+    ]
+    assert listed[0]["counts"] == {"failed": 3}
+    one = controlled.get("/api/activity?number=1", auth=ANN).json()["activity"]
+    assert [activity["id"] for activity in one] == [1]
+    assert controlled.get("/api/activity?number=-1", auth=ANN).status_code == 400
+
+
+def test_the_log_is_a_topic_of_the_event_stream(controlled: Served) -> None:
+    controlled.send_command(act="purge", queue="mail", confirm="mail")
+
+    async def first() -> dict[str, Any]:
+        return await anext(stream_events(controlled.broadcaster, "activity"))
+
+    tables = asyncio.run(first())["topics"]["activity"]["tables"]
+    assert tables["activity"]["set"]["1"]["detail"] == "12 messages deleted"
+    assert controlled.purged == ["mail"]

@@ -32,13 +32,18 @@ export function header(place) {
   const pages = h("nav", { class: "pages", "aria-label": "Pages" }, links.map(([, element]) => element));
   place.append(brand, pages, h("div", { class: "header-end" }, linkState, themeButton(), help));
 
+  let current = links[0][1];
+  /** Scrolls the navigation of narrow screens to the current page. */
+  const reveal = () => (pages.scrollLeft = current.offsetLeft - pages.offsetLeft - pages.clientWidth / 2);
+
   /** @param {Page.Route} route */
   function onRoute({ page }) {
     for (const [name, element] of links) {
       const isCurrent = name === (PARENTS[page] ?? page);
       setAttribute(element, "aria-current", isCurrent && "page");
-      if (isCurrent) pages.scrollLeft = element.offsetLeft - pages.offsetLeft - pages.clientWidth / 2; // on narrow screens
+      if (isCurrent) current = element;
     }
+    reveal();
   }
 
   /**
@@ -46,7 +51,10 @@ export function header(place) {
    * @param {{state: string, critical: number, isControlled: boolean}} view
    */
   function update({ state, critical, isControlled }) {
-    show(activity, isControlled);
+    if (activity.hidden === isControlled) {
+      show(activity, isControlled);
+      reveal();
+    }
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
     show(badge, critical > 0);

@@ -461,7 +461,7 @@ declare namespace Row {
     readonly hostnames?: readonly string[] | null;
   }
 
-  /** Replace the processes of pools, each when its task has ended. Needs Celery's `worker_pool_restarts`. */
+  /** Replace the processes of pools, each after its next task. Needs Celery's `worker_pool_restarts`. */
   interface PoolRestart {
     readonly act: "pool_restart";
     readonly source: string;

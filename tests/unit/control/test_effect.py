@@ -21,14 +21,21 @@ from celery_gossip.control.command import (
     TimeLimit,
 )
 from celery_gossip.control.effect import is_effective, is_observable
-from celery_gossip.wire.messages import Gossip
+from celery_gossip.wire.messages import Gossip, PoolProcesses, Resources
 from tests.unit.build import OTHER_BOOT, a_check, a_gossip
 
 RUNNING = (a_check("mail", active=("t1",), active_count=1),)
 
 
-def seen(*rivals: Gossip, state: Any = "online", **fields: Any) -> WorkerView:
-    return WorkerView(a_gossip(hostname="w", **fields), state, 0.0, rivals=rivals)
+def seen(*rivals: Gossip, state: Any = "online", resources: Resources | None = None, **fields: Any) -> WorkerView:
+    return WorkerView(a_gossip(hostname="w", **fields), state, 0.0, rivals=rivals, resources=resources)
+
+
+def ended(terminated: int) -> Resources:
+    """Return resources of a pool of four processes, of which so many were terminated and replaced."""
+    return Resources(
+        processes=PoolProcesses(started=4 + terminated, exited=0, recycled=0, terminated=terminated, lost=0, starting=0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,6 +73,13 @@ def test_a_later_report_shows_the_effect(command: Command, fields: dict[str, Any
 def test_a_report_of_before_the_command_shows_nothing() -> None:
     before = seen(seq=7, checks=(a_check("mail", paused=True),))
     assert not is_effective(Pause(source="0", queue="mail"), before, before)
+
+
+def test_a_task_is_terminated_when_its_process_has_ended_and_not_when_it_is_no_longer_listed() -> None:
+    command = Terminate(source="0", ids=["t1"])
+    before = seen(seq=1, checks=RUNNING, resources=ended(3))
+    for terminated, checks, expected in ((3, (), False), (4, RUNNING, False), (4, (), True)):
+        assert is_effective(command, before, seen(seq=2, checks=checks, resources=ended(terminated))) is expected
 
 
 def test_a_shutdown_is_confirmed_by_the_end_of_the_instance_but_not_by_its_loss() -> None:
