@@ -39,8 +39,8 @@ MAX_POOL = 10_000  #: slots of one worker
 MAX_IDS = 100  #: tasks that one command revokes
 MAX_LIMIT = 31_536_000.0  #: seconds of a time limit: a year
 
-#: Signals that the processes of a pool do not ignore. Celery lists a task as ended whatever the signal did, so that INT,
-#: for one, would hide a task that runs on.
+#: Signals that the processes of a pool do not ignore. Celery lists a task as ended whatever the signal did: INT, which
+#: they ignore, would hide a task that runs on.
 Signal = Literal["TERM", "KILL", "QUIT", "ABRT"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
