@@ -92,7 +92,7 @@ def check_limits(worker: Worker, desk: Controlled, pool: str) -> None:
     failed = desk.send(RateLimit(source="0", task="shop.unknown", rate_limit="1/s"), "failed")
     assert failed.answers == {worker.node: "unknown task"}
     desk.send(RateLimit(source="0", task=NOTHING, rate_limit=""), "answered")
-    hard, soft = TimeLimit(source="0", task=NOTHING, hard=60), TimeLimit(source="0", task=NOTHING, soft=50, hard=60)
+    hard, soft = TimeLimit(source="0", task=NAP, hard=60), TimeLimit(source="0", task=NAP, soft=50, hard=60)
     if pool in ("threads", "solo", "eventlet"):
         assert_refused(desk, hard, "no time limits")
         return
@@ -113,6 +113,8 @@ def check_terminate(project: Project, desk: Controlled, pool: str) -> None:
     can_terminate = pool not in ("threads", "solo")
     task_id = project.send("nap", 120 if can_terminate else 6)
     assert desk.await_tasks(1) == [task_id]
+    (task,) = desk.listener.view().tasks()  # the new limits are not in force yet, see check_limits
+    assert (task.soft_time_limit, task.time_limit) == (None, None)
     terminate = Terminate(source="0", ids=[task_id], signal="KILL")
     if can_terminate:
         desk.send(terminate, "confirmed")
