@@ -72,4 +72,6 @@ class Pending:
             return "unknown" if answer is None else "answered"
         if view is not None and is_effective(self.command, worker, view.worker(worker.hostname)):
             return "confirmed"
-        return "waiting" if now < self.deadline else "not_confirmed"
+        if now < self.deadline:
+            return "waiting"
+        return "unknown" if view is None or view.isolated_since is not None else "not_confirmed"

@@ -23,6 +23,7 @@ from celery_gossip.control.selection import CommandRefused
 from tests.support.controlled import Controlled
 from tests.support.workers import QUIET, Project, Worker
 
+pytestmark = pytest.mark.timeout(300)
 NAP, NOTHING = "tests.support.project.nap", "tests.support.project.nothing"
 GREEN = ("gevent", "eventlet")
 

@@ -12,7 +12,7 @@ from tests.support.workers import QUIET, Project
 from tests.web.browser import Browser, browsing
 from tests.web.web_command import password_file, running_dashboard
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What a Control sends, and how answers, reports and errors of the broker become the outcome in its log."""
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -97,6 +98,15 @@ def test_an_effect_that_no_report_shows_in_time_is_not_confirmed(desk: Desk) -> 
         "not_confirmed",
         {"celery@web1": "confirmed", "celery@web2": "not_confirmed"},
     )
+
+
+def test_without_reports_from_the_broker_nothing_is_known(desk: Desk) -> None:
+    desk.control.send(MAIL, "ann")
+    view = dataclasses.replace(desk.fleet.view(), isolated_since=1.0)
+    desk.fleet.view = lambda: view  # type: ignore[method-assign]
+    desk.control.targets = {"0": dataclasses.replace(desk.control.targets["0"], view=desk.fleet.view)}
+    desk.advance(30)
+    assert (desk.last.outcome, desk.last.counts) == ("unknown", {"unknown": 2})
 
 
 def test_a_command_that_no_report_can_show_is_answered_and_never_confirmed(desk: Desk) -> None:
