@@ -15,7 +15,9 @@ the listener's thread; a receiver that blocks delays that thread.
   `worker_conflict` | a worker entered this state | `worker` (WorkerView) |
 | `beat_online`, `beat_stalled`, `beat_offline`, `beat_suspect`, `beat_lost`, `beat_conflict` | a beat process entered \
   this state | `beat` (BeatView) |
-| `control_asked` | a user of the dashboard sends a command to workers | `act`, `user`, `hostnames`, `queue` |
+| `control_asked` | a user of a dashboard sends a command to workers | `act`, `user`, `hostnames`, `queue`, \
+  `task_ids`, `activity_id` |
+| `control_settled` | the outcome of that command is known | `activity` (Activity, whose `id` is `activity_id`) |
 | `finding_raised`, `finding_cleared` | a problem was detected, or no longer exists | `finding` (Finding) |
 
 Ported from the telemetry events of
@@ -39,6 +41,7 @@ __all__ = [
     "beat_stalled",
     "beat_suspect",
     "control_asked",
+    "control_settled",
     "emit",
     "finding_cleared",
     "finding_raised",
@@ -67,6 +70,7 @@ gossip_exception = _namespace.signal("gossip_exception")
 gossip_received = _namespace.signal("gossip_received")
 gossip_rejected = _namespace.signal("gossip_rejected")
 control_asked = _namespace.signal("control_asked")
+control_settled = _namespace.signal("control_settled")
 finding_raised = _namespace.signal("finding_raised")
 finding_cleared = _namespace.signal("finding_cleared")
 worker_online = _namespace.signal("worker_online")

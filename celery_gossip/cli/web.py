@@ -25,6 +25,7 @@ _FLAGS = {
     "allow_control": "--allow-control",
     "auth": "--auth",
     "bind": "--bind",
+    "control_users": "--control-users",
     "hosts": "--allow-host",
     "prefix": "--prefix",
     "task_url": "--task-url",
@@ -51,8 +52,20 @@ _FLAGS = {
 )
 @click.option(
     "--allow-control",
-    is_flag=True,
-    help="Let authenticated users pause and resume queues, and grow and shrink pools; requires --auth.",
+    is_flag=False,
+    flag_value="pause,scale",
+    metavar="[=NAMES]",
+    show_default="none",
+    help="Let authenticated users control workers; requires --auth. NAMES are of pause, scale, add_consumer, revoke, "
+    "terminate, rate_limit, time_limit, pool_restart, shutdown and purge, separated by commas, or all. Without NAMES: "
+    "pause,scale.",
+)
+@click.option(
+    "--control-users",
+    type=click.Path(),
+    metavar="FILE",
+    show_default="none",
+    help="Give each user some of these permissions only: lines of user:permission,permission; * for other users.",
 )
 @click.option(
     "--app",
@@ -91,7 +104,8 @@ def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given
         from celery_gossip.web.server import WebServer
     apps, queues, rules = given.pop("apps"), given.pop("queues"), given.pop("rules")
     brokers, broker_file = given.pop("brokers"), given.pop("broker_file")
-    options = _options(auth, prefix, **{**given, "task_url": given["task_url"] or ""})
+    given = {**given, "task_url": given["task_url"] or "", "allow_control": given["allow_control"] or False}
+    options = _options(auth, prefix, **given)
     listeners = [open_listener(app, queues, rules) for app in (ctx.obj.app, *map(_find_app, apps))]
     listeners += _on_other_brokers(ctx.obj.app, brokers, broker_file, queues, rules)
     with binding(options.bind, options.port):
@@ -104,9 +118,14 @@ def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given
 
 def _options(auth: str | None, prefix: str | None, **given: Any) -> "WebOptions":
     from celery_gossip.web import WebOptions, parse_auth
+    from celery_gossip.web.control_users import read_control_users
 
     with named_options(_FLAGS):
-        return WebOptions(auth=None if auth is None else parse_auth(auth), prefix=prefix or "", **given)
+        path = given.pop("control_users")
+        users = None if path is None else read_control_users(path)
+        return WebOptions(
+            auth=None if auth is None else parse_auth(auth), prefix=prefix or "", control_users=users, **given
+        )
 
 
 def _find_app(name: str) -> Any:

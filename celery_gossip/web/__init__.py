@@ -8,16 +8,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from celery_gossip.control.control import Control, ControlTarget
 from celery_gossip.listener.listener import Listener
 from celery_gossip.transport.broker import open_task_broker
+from celery_gossip.transport.purge import purge_queue
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth, parse_auth
 from celery_gossip.web.broadcaster import Broadcaster
-from celery_gossip.web.control import Control, ControlTarget
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.option import WebOptions
 from celery_gossip.web.route_table import RouteTable
@@ -48,11 +50,10 @@ class Dashboard:
         self._broadcaster: Broadcaster | None = None
         self._api: Api | None = None
         self._monitoring: Monitoring | None = None
-        targets = {
-            source: ControlTarget(listener.app, open_task_broker(listener.app).kombu_connection)
-            for source, listener in self._by_source.items()
-        }
-        self._control = Control(targets) if self.options.allow_control else None
+        self._control: Control | None = None
+        if self.options.permissions:
+            targets = {source: _control_target(listener) for source, listener in self._by_source.items()}
+            self._control = Control(targets, self.options.permissions, self.options.control_users)
         self._app: Security | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
@@ -81,14 +82,16 @@ class Dashboard:
             await asyncio.to_thread(self._end_threads)
             for listener in self.listeners:
                 await asyncio.to_thread(listener.start)  # blocks while a listener that was just closed ends
-            self._broadcaster = Broadcaster(
-                [
-                    Sampler(source, str(listener.app.main or ""), listener)
-                    for source, listener in self._by_source.items()
-                ]
-            )
+            self._broadcaster = Broadcaster([self._sampler(source) for source in self._by_source])
             self._app = self._build_app(self._broadcaster)
             self._broadcaster.start()
+
+    def _sampler(self, source: str) -> Sampler:
+        listener = self._by_source[source]
+        sampler = Sampler(source, str(listener.app.main or ""), listener)
+        if self._control is not None:
+            sampler.activity = partial(self._control.log.latest, source)
+        return sampler
 
     def _build_app(self, broadcaster: Broadcaster) -> Security:
         self._api = Api(broadcaster, self._control, self.options.task_url)
@@ -115,7 +118,7 @@ class Dashboard:
 
     def _end_threads(self) -> None:
         """End the threads that serve requests. A forked child has none of them."""
-        owners = (self._api, self._monitoring, self._broadcaster)
+        owners = (self._api, self._monitoring, self._broadcaster, self._control)
         self._api = self._monitoring = self._broadcaster = None
         is_forked, self._pid = self._pid != os.getpid(), os.getpid()
         with ExitStack() as stack:
@@ -135,6 +138,17 @@ class Dashboard:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _control_target(listener: Listener) -> ControlTarget:
+    broker = open_task_broker(listener.app)
+    return ControlTarget(
+        app=listener.app,
+        connect=broker.kombu_connection,
+        view=listener.view,
+        knows_queue=listener.knows_queue,
+        purge=partial(purge_queue, broker),
+    )
 
 
 def _with_prefix(prefix: str, scope: Scope) -> Scope:

@@ -17,14 +17,16 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
+from celery_gossip.control.control import CommandNotAllowed, Control, ControlReply, UnknownSource
+from celery_gossip.control.selection import CommandRefused, NoMatchingWorker
 from celery_gossip.hosts import client_group
 from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
-from celery_gossip.web.control import Control, NoMatchingWorker
 from celery_gossip.web.event_stream import STREAM_HEADERS, EventStream
 from celery_gossip.web.failure_rows import failure_groups, failure_totals
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
+    ACTIVITY,
     CHART_SUBJECT,
     CSRF_TOKEN,
     EXACT,
@@ -32,6 +34,7 @@ from celery_gossip.web.parameter import (
     MIN_AGE,
     NAME,
     NAME_IN_QUERY,
+    PREVIEW,
     QUEUE,
     QUEUE_PART,
     SEARCH_TEXT,
@@ -49,10 +52,10 @@ from celery_gossip.web.parameter import (
 )
 from celery_gossip.web.resource_rows import recording_rows
 from celery_gossip.web.response import (
+    ActivityList,
     BalanceList,
     BeatList,
     Config,
-    ControlReply,
     FailureDetail,
     FailureList,
     ListedTasks,
@@ -108,12 +111,14 @@ class Api:
         self._table_threads.shutdown(cancel_futures=True)
 
     async def config(self, call: Call) -> Config:
-        may_control = self.control is not None and bool(call.user)
+        permissions = sorted(self._permissions_of(call.user))
         return Config(
             version=version("celery-gossip"),
             boot=self.broadcaster.boot,
-            may_control=may_control,
-            csrf=self.csrf if may_control else "",
+            may_control=bool(permissions),
+            is_controlled=self.control is not None,
+            permissions=permissions,
+            csrf=self.csrf if permissions else "",
             task_url=self.task_url,
         )
 
@@ -225,23 +230,31 @@ class Api:
 
     def require_control(self, call: Call) -> None:
         """Raise Refused unless this call may send commands to workers."""
-        if self.control is None or not call.user:
-            raise Refused(403, "control is off: see --allow-control")
+        if not self._permissions_of(call.user):
+            raise Refused(403, "control is off, or not for this user: see --allow-control")
         if not hmac.compare_digest(call.request.headers.get(CSRF_TOKEN.name, "").encode(), self.csrf.encode()):
             raise Refused(403, f"{CSRF_TOKEN.name}: expected {CSRF_TOKEN.expected}")
 
     async def send_command(self, call: Call) -> ControlReply:
         assert self.control is not None  # see require_control
-        command = call.body
-        snapshot = (await self.broadcaster.snapshots()).get(command.source)
-        if snapshot is None:
-            raise Refused(404, "source: no watched app has this number")
+        perform = self.control.preview if call[PREVIEW] else self.control.send
         try:
-            return await _on(self._control_threads, self.control.send, command, snapshot, call.user)
-        except NoMatchingWorker as exc:
+            return await _on(self._control_threads, perform, call.body, call.user)
+        except CommandNotAllowed as exc:
+            raise Refused(403, str(exc)) from exc
+        except (NoMatchingWorker, UnknownSource) as exc:
             raise Refused(404, str(exc)) from exc
+        except CommandRefused as exc:
+            raise Refused(409, str(exc)) from exc
         except Exception as exc:  # any error of the transport
             raise Refused(502, f"cannot send to the workers: {type(exc).__name__}") from exc
+
+    async def activity(self, call: Call) -> ActivityList:
+        latest = [] if self.control is None else self.control.log.latest()
+        return ActivityList(now=_now(), activity=[one for one in latest if call[ACTIVITY] in (0, one.id)])
+
+    def _permissions_of(self, user: str) -> frozenset[str]:
+        return self.control.permissions_of(user) if self.control is not None and user else frozenset()
 
     async def _rows(self, build: Callable[[Any], dict[str, _T]]) -> list[_T]:
         snapshots = (await self.broadcaster.snapshots()).values()

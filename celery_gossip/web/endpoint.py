@@ -20,7 +20,7 @@ from celery_gossip.wire.messages import DECODE_ERRORS
 
 __all__ = ["BODY_ERRORS", "METHOD_ERROR", "PARAMETER_ERROR", "starlette_routes"]
 
-_MAX_BODY = 10_000  #: bytes
+_MAX_BODY = 512 * 1024  #: bytes; a command may name 1,000 workers
 _BODY_TIMEOUT = 10.0  #: seconds
 _NO_STORE = {"Cache-Control": "no-store"}
 METHOD_ERROR = (405, "The path does not support this method; see the header Allow.")
@@ -31,6 +31,7 @@ BODY_ERRORS = {
     408: f"The body did not arrive within {_BODY_TIMEOUT:.0f} s.",
     413: f"The body is longer than {_MAX_BODY:,} bytes.",
     415: f"The body is not {JSON}.",
+    422: "Each field of the body is valid, but not all of them together.",
 }
 
 
@@ -99,7 +100,8 @@ async def _read_body(request: Request, body_type: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=body_type)
     except DECODE_ERRORS as exc:
-        raise Refused(400, f"body: {exc}"[:300]) from exc
+        # The cause is an error of the type's own check of its fields.
+        raise Refused(422 if isinstance(exc.__cause__, ValueError) else 400, f"body: {exc}"[:300]) from exc
 
 
 async def _receive_body(request: Request) -> bytes:

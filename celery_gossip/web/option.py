@@ -1,9 +1,11 @@
 """WebOptions: address, authentication and permissions of the dashboard. Checked once, immutable afterwards."""
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from celery_gossip.control.permission import DEFAULT, require_permissions
 from celery_gossip.errors import InvalidOption
 from celery_gossip.hosts import LOOPBACK_HOSTS, allowed_hosts, is_loopback, validate_hosts
 from celery_gossip.web.auth import Auth
@@ -25,7 +27,11 @@ class WebOptions:
     prefix: str = ""  #: path at which a reverse proxy serves the dashboard, "/ops/gossip"
     #: Address of a task elsewhere (Sentry, logs) with {id} in place of its id: links of failures lead there.
     task_url: str = ""
-    allow_control: bool = False  #: allow pause, resume, grow and shrink; only with `auth`
+    #: Permissions to control workers, of celery_gossip.control.command.PERMISSIONS, or `all`; only with `auth`. True:
+    #: `pause` and `scale`. False: none.
+    allow_control: bool | Collection[str] = False
+    #: `{user: permissions}`, of those of `allow_control`; `*` for users who are not listed. None: all have all.
+    control_users: Mapping[str, frozenset[str]] | None = None
 
     def __post_init__(self) -> None:
         if self.auth is None and not is_loopback(self.bind):
@@ -33,13 +39,23 @@ class WebOptions:
                 f"bind: expected a loopback address where there is no auth, got {self.bind!r}: any client "
                 "that can connect could read everything; see --auth"
             )
-        if self.auth is None and self.allow_control:
+        if self.permissions and self.auth is None:
             raise InvalidOption("allow_control: expected auth with it: only authenticated users may control workers")
+        if self.control_users is not None and not self.permissions:
+            raise InvalidOption("control_users: expected allow_control with it, of whose permissions users have some")
         validate_hosts(self.hosts)
         if self.prefix and not _PREFIX.match(self.prefix):
             raise InvalidOption(f"prefix: expected a path like '/ops/gossip', got {self.prefix!r}")
 
         _require_template(self.task_url)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """Permissions to control workers. Raises InvalidOption for an unknown one."""
+        if isinstance(self.allow_control, bool):
+            return DEFAULT if self.allow_control else frozenset()
+        names = self.allow_control.split(",") if isinstance(self.allow_control, str) else self.allow_control
+        return require_permissions([str(name).strip() for name in names])
 
     @property
     def allowed_hosts(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from celery_gossip.web.topic import CHART_PATTERN, LISTS, MAX_TOPIC_LENGTH, TOPI
 from celery_gossip.wire.messages import MAX_NAME
 
 __all__ = [
+    "ACTIVITY",
     "CHART_SUBJECT",
     "CSRF_TOKEN",
     "EXACT",
@@ -23,6 +24,7 @@ __all__ = [
     "NAME",
     "NAME_IN_QUERY",
     "PAGE",
+    "PREVIEW",
     "QUEUE",
     "QUEUE_PART",
     "SEARCH_TEXT",
@@ -155,6 +157,20 @@ LAST_EVENT_ID = Parameter[str](
 )
 CSRF_TOKEN = Parameter[str](
     name="X-Gossip-CSRF", location="header", type=str, expected="the token that /api/config returns as csrf"
+)
+PREVIEW = Parameter[bool](
+    name="preview",
+    location="query",
+    type=bool,
+    expected="true to learn to which workers the command would be sent, and to send nothing",
+    default=False,
+)
+ACTIVITY = Parameter[int](
+    name="number",
+    location="query",
+    type=Annotated[int, Meta(ge=0, le=2**53)],
+    expected="the number of a command, for this one only; 0 for all",
+    default=0,
 )
 METRICS_SOURCE = Parameter[str](
     name="source", location="query", type=str, expected="the number of a watched app", default="0"

@@ -5,6 +5,8 @@ A response contains `now`, the server's time, because every time in a row is one
 
 import msgspec
 
+from celery_gossip.control.activity import Activity
+from celery_gossip.control.control import ControlReply
 from celery_gossip.web.schema import (
     Balance,
     Beat,
@@ -32,6 +34,7 @@ from celery_gossip.web.schema import (
 )
 
 __all__ = [
+    "ActivityList",
     "BalanceList",
     "BeatList",
     "Config",
@@ -65,7 +68,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     boot: str  #: changes when the server restarts, as the token does
-    may_control: bool
+    may_control: bool  #: the user has at least one of the permissions
+    is_controlled: bool  #: commands can be sent through this server, by this user or others
+    permissions: list[str]  #: the user's permissions to control workers, by the names of --allow-control
     csrf: str  #: the token for POST /api/control; empty without the right to control
     task_url: str  #: address of a task elsewhere, with {id} in place of its id; empty if none was given
 
@@ -206,8 +211,8 @@ class StepList(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[Step]
 
 
-class ControlReply(msgspec.Struct, frozen=True, kw_only=True):
-    """The workers that a command was sent to, and the replies that arrived within two seconds."""
+class ActivityList(msgspec.Struct, frozen=True, kw_only=True):
+    """Commands that users of this dashboard have sent, the newest first; at most 500."""
 
-    asked: list[str]  #: hostnames
-    answers: dict[str, str]  #: `{hostname: reply}`
+    now: UnixTime
+    activity: list[Activity]

@@ -6,14 +6,15 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.responses import Response
 
+from celery_gossip.control.command import Command
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth
-from celery_gossip.web.control import ControlCommand
 from celery_gossip.web.endpoint import starlette_routes
 from celery_gossip.web.monitoring import METRICS_MEDIA_TYPE, Monitoring
 from celery_gossip.web.openapi import openapi_document
 from celery_gossip.web.operation import EVENT_STREAM, TEXT, Access, Call, Handler, Operation, Parameter
 from celery_gossip.web.parameter import (
+    ACTIVITY,
     CHART_SUBJECT,
     CSRF_TOKEN,
     EXACT,
@@ -24,6 +25,7 @@ from celery_gossip.web.parameter import (
     NAME,
     NAME_IN_QUERY,
     PAGE,
+    PREVIEW,
     QUEUE,
     QUEUE_PART,
     SEARCH_TEXT,
@@ -41,6 +43,7 @@ from celery_gossip.web.parameter import (
     WORKER_PART,
 )
 from celery_gossip.web.response import (
+    ActivityList,
     BalanceList,
     BeatList,
     Config,
@@ -70,6 +73,12 @@ _EVENTS = (
     "The data of an event `tables` is `{now, topics: {topic: {full, tables: {table: {set, del}}}}}`. `set` maps keys "
     "to new rows or to the fields that changed, and `del` lists the keys of removed rows; with `full`, the client "
     "discards its previous tables of the topic. The event `over` is sent when the server stops."
+)
+_COMMANDS = (
+    "`act` names the command. It is sent to the live workers that match, or to those of `hostnames` that do. `refused` "
+    "says why a worker was left out. An answer is what the worker replied within two seconds; `errors` lists the "
+    "workers whose answer is an error. Whether the next reports show the effect is in `/api/activity`, under the "
+    "number `activity`."
 )
 
 
@@ -117,7 +126,7 @@ def _list_operations(api: Api) -> list[Operation]:
             method="GET",
             path="/api/config",
             handler=api.config,
-            summary="Version, and whether the user may control workers",
+            summary="Version, and the commands that the user may send to workers",
             result=Config,
         ),
         Operation(
@@ -182,6 +191,14 @@ def _list_operations(api: Api) -> list[Operation]:
             result=SearchResult,
             parameters=(SEARCH_TEXT,),
         ),
+        Operation(
+            method="GET",
+            path="/api/activity",
+            handler=api.activity,
+            summary="Commands that users of this dashboard have sent, with their outcome, the newest first",
+            result=ActivityList,
+            parameters=(ACTIVITY,),
+        ),
     ]
 
 
@@ -232,12 +249,17 @@ def _live_operations(api: Api) -> list[Operation]:
             method="POST",
             path="/api/control",
             handler=api.send_command,
-            summary="Send a command to workers: pause or resume a queue, grow or shrink a pool",
+            summary="Send a command to workers, or purge a queue",
             result=ControlReply,
+            details=_COMMANDS,
             status=202,
-            parameters=(CSRF_TOKEN,),
-            body=ControlCommand,
-            errors={404: "No live worker matches.", 502: "The broker cannot be reached."},
+            parameters=(CSRF_TOKEN, PREVIEW),
+            body=Command,
+            errors={
+                404: "No live worker matches, or the queue is not known.",
+                409: "No worker that matches can obey, because of its pool or its settings.",
+                502: "The broker cannot be reached, or does not answer.",
+            },
             access=Access.CONTROL,
         ),
     ]

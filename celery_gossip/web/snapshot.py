@@ -19,6 +19,7 @@ from celery_gossip.cluster.statistics import GroupBy, TaskStatistics
 from celery_gossip.cluster.task_history import TaskHistory
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View, WorkerView
+from celery_gossip.control.activity import Activity
 from celery_gossip.diagnosis import diagnosis
 from celery_gossip.web.task_tracking import (
     MAX_FIRST_SEQ,
@@ -129,6 +130,7 @@ class Snapshot:
     starts: Mapping[str, WorkerStart] = field(default_factory=dict)  #: by hostname
     balance: Callable[[], tuple[QueueBalance, ...]] = tuple  #: of tasks sent, computed on request
     failures: Callable[[], FailureView] = FailureView  #: the last ones, read on request
+    activity: Callable[[], Iterable[Activity]] = tuple  #: commands that were sent to its workers, the newest first
     running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
     waiting: Mapping[tuple[str, str], TrackedWaiting] = field(default_factory=dict)  #: by hostname and task id
     history: TaskHistory | None = None  #: tasks that are not listed any more
@@ -165,6 +167,7 @@ class Sampler:
         self.source = source
         self.app = app
         self.listener = listener
+        self.activity: Callable[[], Iterable[Activity]] = tuple  #: commands to its workers, the newest first
         self._clock = clock
         self._unix_clock = unix_clock
         self._offset = unix_clock() - clock()
@@ -205,6 +208,7 @@ class Sampler:
             sparklines={name: tuple(steps) for name, steps in self._sparklines.items()},
             balance=self.listener.cluster.balance,
             failures=self.listener.cluster.failures,
+            activity=self.activity,
             starts=dict(self._starts),
             running=dict(self._running),
             waiting=dict(self._waiting),

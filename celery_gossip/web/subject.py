@@ -83,6 +83,10 @@ def _failures(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tab
     return {"failures": failure_groups(every), "failure_totals": failure_totals(every)}
 
 
+def _activity(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    return {"activity": {str(one.id): one for snapshot in snapshots.values() for one in snapshot.activity()}}
+
+
 def _failure(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
     snapshot = snapshots.get(subject.source)
     if snapshot is None:
@@ -165,6 +169,7 @@ _BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     "failure": _failure,
     "run": _run,
     "runs": _runs,
+    "activity": _activity,
     "pace": _pace,
     "queue": _with_steps(_queue),
     "worker": _with_steps(_worker),

@@ -25,7 +25,7 @@ __all__ = [
     "parse_topic",
 ]
 
-LISTS = ("fleet", "queues", "workers", "tasks", "failures", "schedule")
+LISTS = ("fleet", "queues", "workers", "tasks", "failures", "schedule", "activity")
 MAX_TOPIC_LENGTH = 1_024  #: characters
 CHART_PATTERN = (
     r"pace:[^/]*|(queue|worker|task):[^/]+/[\s\S]*"  #: topics with a chart; also a regular expression of JavaScript

@@ -203,7 +203,9 @@ def _replace_request_factory() -> None:
         try:
             owner = _by_pool.get(pool)  # custom pools may be unhashable, custom Request classes may not be subclassed
             is_counted = hasattr(cls, "_gossip_outcome")  # already, beneath another library's class
-            return cls if owner is None or owner.is_closed or is_counted else _counted_cls(cls, owner)
+            if owner is None or owner.is_closed or is_counted:
+                return cls
+            return _counted_cls(cls, owner, (task.soft_time_limit, task.time_limit))
         except Exception as exc:
             if owner is not None:
                 owner.record_error(exc)
@@ -213,10 +215,14 @@ def _replace_request_factory() -> None:
     compat.replace_request_factory(create_counted_cls)
 
 
-def _counted_cls(base: Any, owner: RequestInstrumentation) -> Any:
-    """Return a subclass of `base` that counts each step. It raises only what Celery's own methods raise."""
+def _counted_cls(base: Any, owner: RequestInstrumentation, limits: tuple[Any, Any]) -> Any:
+    """Return a subclass of `base` that counts each step. It raises only what Celery's own methods raise.
+
+    `limits`: soft and hard time limit that Celery has taken from the task when it built `base`.
+    """
 
     class Request(base):  # type: ignore[misc]
+        _gossip_limits = limits
         _gossip_outcome = TaskOutcome(owner)  # used if a custom class announces a step before __init__() returns
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:

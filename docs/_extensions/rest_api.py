@@ -14,7 +14,15 @@ from celery_gossip.web.static import Assets
 
 __all__ = ["openapi_document", "rest_api_page"]
 
-_TYPE_MODULES = ("schema", "response", "control")  #: modules of celery_gossip.web that define the types
+#: Modules of celery_gossip that define the types.
+_TYPE_MODULES = (
+    "web.schema",
+    "web.response",
+    "control.base_command",
+    "control.command",
+    "control.control",
+    "control.activity",
+)
 _TAGS = {"api": "Data and commands", "monitoring": "Monitoring", "page": "The page itself"}
 _JSON_TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}
 
@@ -104,7 +112,7 @@ def _comments() -> dict[tuple[str, str], str]:
     """Return `{(type, field): text of its comment}`."""
     comments = {}
     for module in _TYPE_MODULES:
-        found = ModuleAnalyzer.for_module(f"celery_gossip.web.{module}").find_attr_docs()
+        found = ModuleAnalyzer.for_module(f"celery_gossip.{module}").find_attr_docs()
         comments.update({key: " ".join(lines).strip() for key, lines in found.items()})
     return comments
 

@@ -1,7 +1,7 @@
 // Mistakes that `npm run check` must report. It fails where a line below `@ts-expect-error` has no error.
 
 import { countColumn } from "../../celery_gossip/web/page/column.js";
-import { sendCommand } from "../../celery_gossip/web/page/control.js";
+import { sendCommand } from "../../celery_gossip/web/page/command.js";
 import { setText } from "../../celery_gossip/web/page/dom.js";
 import { duration } from "../../celery_gossip/web/page/format.js";
 import { subjectHref } from "../../celery_gossip/web/page/router.js";

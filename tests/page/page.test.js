@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { conditions } from "../../celery_gossip/web/page/banner.js";
-import { replyText, slotsIn } from "../../celery_gossip/web/page/control.js";
+import { replyText } from "../../celery_gossip/web/page/command.js";
+import { slotsIn } from "../../celery_gossip/web/page/control.js";
 import { ranked } from "../../celery_gossip/web/page/finding.js";
 import { whyUnknown } from "../../celery_gossip/web/page/page_overview.js";
 import { failureText, failuresOf } from "../../celery_gossip/web/page/page_tasks.js";

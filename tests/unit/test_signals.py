@@ -17,7 +17,7 @@ DOCUMENTED = {
     *("gossip_init", "gossip_start", "gossip_stop", "gossip_exception", "gossip_received", "gossip_rejected"),
     *("worker_online", "worker_stalled", "worker_draining", "worker_offline", "worker_suspect", "worker_lost"),
     *("beat_online", "beat_stalled", "beat_offline", "beat_suspect", "beat_lost", "beat_conflict"),
-    *("worker_conflict", "finding_raised", "finding_cleared", "control_asked"),
+    *("worker_conflict", "finding_raised", "finding_cleared", "control_asked", "control_settled"),
 }
 
 

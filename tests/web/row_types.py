@@ -5,23 +5,24 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from celery_gossip.control.activity import Activity
+from celery_gossip.control.command import Command
 from celery_gossip.web import response, schema
-from celery_gossip.web.control import ControlCommand
 
 __all__ = ["row_types"]
 
 _HEAD = """\
 // Rows, commands and responses of the server, for the type check of the page. Not served and not part of the package.
 // Written by `GOSSIP_TEST_ROWS=new python -m pytest tests/web/test_row_types.py` from celery_gossip/web/schema.py,
-// response.py and control.py.
+// response.py and celery_gossip/control.
 """
 _SIMPLE = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 
 
 def row_types() -> str:
     """Return the text of row.d.ts."""
-    rows = [getattr(schema, name) for name in schema.__all__]
-    commands = get_args(ControlCommand)
+    rows = [*(getattr(schema, name) for name in schema.__all__), Activity]
+    commands = get_args(Command)
     sent = [*rows, response.Config, response.ControlReply, response.Error, response.SearchResult]
     _, schemas = msgspec.json.schema_components((*sent, *commands), ref_template="{name}")
     parts = [_interface(schemas[one.__name__], one in commands) for one in (*sent, *commands)]
@@ -66,7 +67,7 @@ def _tables() -> Iterator[str]:
     for name in response.__all__:
         for field, annotation in get_type_hints(getattr(response, name)).items():
             row = next(iter(get_args(annotation)), annotation)
-            if isinstance(row, type) and row.__module__ == schema.__name__:
+            if isinstance(row, type) and row.__module__ in (schema.__name__, Activity.__module__):
                 assert tables.setdefault(field, row.__name__) == row.__name__
     for field, row_name in sorted(tables.items()):
         yield f"    {field}: {row_name};"

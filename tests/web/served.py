@@ -11,10 +11,11 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from celery_gossip.control.command import PERMISSIONS
+from celery_gossip.control.control import Control, ControlTarget
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth, BasicAuth
 from celery_gossip.web.broadcaster import Broadcaster
-from celery_gossip.web.control import Control, ControlTarget
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.operation import JSON, Operation
 from celery_gossip.web.response import Error
@@ -37,14 +38,17 @@ class FakeControl:
     def __init__(self) -> None:
         self.sent: list[tuple[str, Any, list[str]]] = []
         self.error: Exception | None = None
+        self.reply: Any = None  #: in place of "ok"
+        self.is_silent = False  #: no worker replies in time
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def send(argument: Any, *, destination: list[str], **options: Any) -> list[dict[str, Any]]:
+        def send(*, destination: list[str], **options: Any) -> list[dict[str, Any]] | None:
             if self.error is not None:
                 raise self.error
-            self.sent.append((name, argument, destination))
-            assert options["reply"] is True and options["timeout"] <= 2
-            return [{host: {"ok": f"{name} {argument}"}} for host in destination]
+            assert options.pop("timeout") <= 2 and options.pop("connection") is not None
+            is_replied = options.pop("reply") and not self.is_silent
+            self.sent.append((name, options, destination))
+            return [{host: self.reply or {"ok": f"{name} done"}} for host in destination] if is_replied else None
 
         return send
 
@@ -62,8 +66,13 @@ class Served:
     def __init__(self, *, has_control: bool = False, has_auth: bool = False) -> None:
         self.fleet = FakeFleet()
         self.app = FakeApp()
-        self.broadcaster = Broadcaster([self.fleet.sampler()], clock=self.fleet.clock)
-        control = Control({"0": ControlTarget(self.app, lambda: nullcontext(object()))}) if has_control else None
+        self.purged: list[str] = []
+        control = self.make_control() if has_control else None
+        sampler = self.fleet.sampler()
+        if control is not None:
+            sampler.activity = control.log.latest
+        self.broadcaster = Broadcaster([sampler], clock=self.fleet.clock)
+        self.control = control
         self.api = Api(self.broadcaster, control)
         self.monitoring = Monitoring(self.broadcaster, {"0": lambda: b"up 1\n"})
         self.table = RouteTable(self.api, self.monitoring, Assets())
@@ -73,9 +82,26 @@ class Served:
         """Serve with another authentication from now on."""
         self.application = self.table.application(HOSTS, auth)
 
+    def make_control(self) -> Control:
+        def purge(queue: str) -> int:
+            if self.app.control.error is not None:
+                raise self.app.control.error
+            self.purged.append(queue)
+            return 12
+
+        target = ControlTarget(
+            app=self.app,
+            connect=lambda: nullcontext(object()),
+            view=self.fleet.view,
+            knows_queue=self.fleet.knows_queue,
+            purge=purge,
+        )
+        return Control({"0": target}, frozenset(PERMISSIONS), clock=self.fleet.clock)
+
     def close(self) -> None:
-        for owner in (self.api, self.monitoring, self.broadcaster):
-            owner.close()
+        for owner in (self.api, self.monitoring, self.broadcaster, self.control):
+            if owner is not None:
+                owner.close()
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self.request_async(method, path, **options))
@@ -90,9 +116,9 @@ class Served:
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
 
-    def send_command(self, **command: Any) -> httpx.Response:
+    def send_command(self, query: str = "", **command: Any) -> httpx.Response:
         headers = {"X-Gossip-CSRF": self.api.csrf, "Origin": "http://127.0.0.1:5556"}
-        return self.request("POST", "/api/control", json={"source": "0", **command}, headers=headers, auth=ANN)
+        return self.request("POST", f"/api/control{query}", json={"source": "0", **command}, headers=headers, auth=ANN)
 
 
 def assert_declared(table: RouteTable, method: str, response: httpx.Response) -> None:

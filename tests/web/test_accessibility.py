@@ -33,6 +33,7 @@ PAGES = (
     "runs",
     "runs/0/one",
     "schedule",
+    "activity",
 )
 
 

@@ -23,7 +23,7 @@ from tests.web.served import MAX_SIZE, MAX_UNCOMPRESSED_SIZE
 from tests.web.web_command import RunningDashboard, password_file, running_dashboard
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
-PAGES = ("", "queues", "workers", "tasks", "runs", "failures", "schedule")
+PAGES = ("", "queues", "workers", "tasks", "runs", "failures", "schedule", "activity")
 SCRIPT = "<img src=x onerror=window.hurt=1>"
 HOSTILE = (
     SCRIPT,
@@ -75,11 +75,10 @@ def test_a_pause_from_the_page_is_confirmed_by_the_worker(
     with project.worker(*QUIET, pool="threads"), running_dashboard(project, *flags) as dashboard:
         browser.open(dashboard.authenticated_url)
         browser.open(f"{dashboard.url}queues/0/{project.queues[0]}")
-        browser.click("Pause all")
-        browser.click("Pause all")  # in the confirmation dialog
+        confirm(browser, "Pause all")
         browser.await_text("paused", "Resume all")
         assert_is_paused(project, is_paused=True)
-        browser.click("Resume all")
+        confirm(browser, "Resume all")
         browser.await_text("running", "Pause all")
         assert_is_paused(project, is_paused=False)
 
@@ -91,8 +90,7 @@ def test_a_page_that_was_opened_with_a_password_in_its_address_has_controls(
     flags = ("--allow-control", "--auth", f"basic:{password_file(tmp_path)}")
     with project.worker(*QUIET, pool="threads"), running_dashboard(project, *flags) as dashboard:
         browser.open(f"{dashboard.authenticated_url}queues/0/{project.queues[0]}")
-        browser.click("Pause all")
-        browser.click("Pause all")
+        confirm(browser, "Pause all")
         browser.await_text("paused", "Resume all")
         browser.click("Overview")  # navigation works with such an address, too
         browser.await_text("Busiest queues")
@@ -118,6 +116,14 @@ def test_controls_that_cannot_be_loaded_are_announced_and_appear_later(
             browser.await_no_text("Controls cannot be loaded")
         finally:
             browser.on_no_page(script)
+
+
+def confirm(browser: Browser, command: str) -> None:
+    """Open the dialog of this command, confirm it when the workers are listed, and close it."""
+    browser.click(command)
+    browser.await_text("1 worker: ")
+    browser.click(command)
+    browser.click("Close")
 
 
 def assert_is_paused(project: Project, *, is_paused: bool) -> None:

@@ -90,7 +90,8 @@ def test_a_pause_is_confirmed_by_the_next_report(redis_project: Project, tmp_pat
             assert project.queues[0] in response.json()["answers"][worker.node]
             eventually(partial(assert_paused, client, project.queues[0], state), 10)
         body = {"act": "grow", "source": "0", "hostname": worker.node, "n": 1}
-        assert client.post("api/control", json=body, headers={"X-Gossip-CSRF": csrf}).status_code == 202
+        refused = client.post("api/control", json=body, headers={"X-Gossip-CSRF": csrf})
+        assert (refused.status_code, "its pool, threads, has a fixed size" in refused.text) == (409, True)
         assert "ann requests pause" in dashboard.stop()[1]
 
 
@@ -153,6 +154,8 @@ def test_an_invalid_option_ends_the_command_with_one_line(redis_project: Project
     [
         (("--bind", "0.0.0.0"), "--bind: expected a loopback address where there is no auth, got '0.0.0.0'"),
         (("--allow-control",), "--allow-control: expected auth with it"),
+        (("--allow-control=pause,shutdwn",), "got 'shutdwn': did you mean 'shutdown'?"),
+        (("--control-users", "/no/such/file"), "--control-users: cannot read '/no/such/file'"),
         (("--auth", "magic"), "--auth: expected basic:FILE"),
         (("--auth", "basic:/no/such/file"), "--auth: cannot read '/no/such/file'"),
         (("--prefix", "ops"), "--prefix: expected a path like '/ops/gossip', got 'ops'"),

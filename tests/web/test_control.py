@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from celery_gossip import signals
-from tests.web.served import ANN, Served
+from tests.unit.build import a_check
+from tests.web.served import ANN, Served, stream_events
 
 
 def test_without_control_no_command_is_sent(served: Served) -> None:
@@ -22,11 +23,11 @@ def test_a_queue_is_paused_on_the_workers_that_serve_it(controlled: Served) -> N
     response = controlled.send_command(act="pause", queue="mail")
     assert response.status_code == 202
     assert response.json()["asked"] == ["celery@web1", "celery@web2"]
-    assert response.json()["answers"]["celery@web1"] == "cancel_consumer mail"
+    assert response.json()["answers"]["celery@web1"] == "cancel_consumer done"
     assert controlled.send_command(act="resume", queue="mail", hostname="celery@web2").status_code == 202
     assert controlled.app.control.sent == [
-        ("cancel_consumer", "mail", ["celery@web1", "celery@web2"]),
-        ("add_consumer", "mail", ["celery@web2"]),
+        ("cancel_consumer", {"queue": "mail"}, ["celery@web1", "celery@web2"]),
+        ("add_consumer", {"queue": "mail"}, ["celery@web2"]),
     ]
 
 
@@ -35,11 +36,11 @@ def test_a_pool_grows_and_shrinks_on_one_worker(controlled: Served) -> None:
         assert controlled.send_command(act=act, hostname="celery@web3", n=n).status_code == 202
     assert controlled.send_command(act="grow", hostname="celery@web3").status_code == 202
     assert controlled.app.control.sent == [
-        ("pool_grow", 2, ["celery@web3"]),
-        ("pool_shrink", 2, ["celery@web3"]),
-        ("pool_grow", 1, ["celery@web3"]),
+        ("pool_grow", {"n": 2}, ["celery@web3"]),
+        ("pool_shrink", {"n": 2}, ["celery@web3"]),
+        ("pool_grow", {"n": 1}, ["celery@web3"]),
     ]
-    assert all(type(slots) is int for _, slots, _ in controlled.app.control.sent)
+    assert all(type(arguments["n"]) is int for _, arguments, _ in controlled.app.control.sent)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_pool_grows_and_shrinks_on_one_worker(controlled: Served) -> None:
         ({"act": "pause", "queue": ""}, 400),
         ({"act": "pause", "queue": "not served"}, 404),
         ({"act": "pause", "queue": "mail", "hostname": "celery@web3"}, 404),
-        ({"act": "grow"}, 400),
+        ({"act": "grow"}, 422),
         ({"act": "grow", "hostname": "celery@web1", "n": 0}, 400),
         ({"act": "grow", "hostname": "celery@web1", "n": 101}, 400),
         ({"act": "grow", "hostname": "celery@web1", "n": 1.5}, 400),
@@ -82,7 +83,9 @@ def test_a_forged_command_reaches_no_worker(controlled: Served, headers: dict[st
     assert controlled.app.control.sent == []
 
 
-@pytest.mark.parametrize(("content", "status"), [(b"{" * 9_000, 400), (b"[" * 10_001, 413), (b"", 400), (b"\xff", 400)])
+@pytest.mark.parametrize(
+    ("content", "status"), [(b"{" * 9_000, 400), (b"[" * 524_289, 413), (b"", 400), (b"\xff", 400)]
+)
 def test_a_body_that_is_no_command_is_refused(controlled: Served, content: bytes, status: int) -> None:
     headers = {"X-Gossip-CSRF": controlled.api.csrf, "Content-Type": "application/json"}
     response = controlled.request("POST", "/api/control", content=content, headers=headers, auth=ANN)
@@ -117,9 +120,63 @@ def test_each_command_is_logged_and_signalled(controlled: Served, caplog: pytest
     with signals.control_asked.connected_to(on_control), caplog.at_level(logging.INFO):
         controlled.send_command(act="pause", queue="mail", hostname="celery@web1")
         controlled.send_command(act="grow", hostname="celery@web1", n=2)
+    sent = {"user": "ann", "hostnames": ("celery@web1",), "task_ids": ()}
     assert received == [
-        {"act": "pause", "user": "ann", "hostnames": ("celery@web1",), "queue": "mail"},
-        {"act": "grow", "user": "ann", "hostnames": ("celery@web1",), "queue": None},
+        {**sent, "act": "pause", "queue": "mail", "activity_id": 1},
+        {**sent, "act": "grow", "queue": None, "activity_id": 2},
     ]
     assert "ann requests pause 'mail' on celery@web1" in caplog.text
     assert "ann requests grow by 2 on celery@web1" in caplog.text
+
+
+def test_a_preview_names_the_workers_and_sends_nothing(controlled: Served) -> None:
+    controlled.fleet.report("celery@web4", pool="solo", checks=(a_check("mail"),))
+    hosts = ["celery@web1", "celery@web4", "celery@gone"]
+    response = controlled.send_command("?preview=true", act="grow", hostnames=hosts)
+    assert response.status_code == 202
+    assert response.json() == {
+        "asked": ["celery@web1"],
+        "answers": {},
+        "errors": [],
+        "refused": {"celery@gone": "it does not report", "celery@web4": "its pool, solo, has a fixed size"},
+        "activity": None,
+        "detail": "",
+    }
+    assert controlled.app.control.sent == []
+    assert controlled.get("/api/activity", auth=ANN).json()["activity"] == []
+
+
+def test_what_no_worker_can_obey_is_a_conflict(controlled: Served) -> None:
+    controlled.fleet.report("celery@web4", pool="threads")
+    response = controlled.send_command(act="grow", hostname="celery@web4")
+    assert (response.status_code, response.json()["error"]) == (409, "celery@web4: its pool, threads, has a fixed size")
+
+
+def test_the_log_lists_commands_with_their_outcome(controlled: Served) -> None:
+    assert controlled.send_command(act="rate_limit", task="t", rate_limit="5/m").json()["activity"] == 1
+    controlled.app.control.reply = {"error": "unknown task"}
+    assert controlled.send_command(act="rate_limit", task="x", rate_limit="").json()["errors"] == [
+        "celery@web1",
+        "celery@web2",
+        "celery@web3",
+    ]
+    listed = controlled.get("/api/activity", auth=ANN).json()["activity"]
+    assert [(one["id"], one["user"], one["text"], one["outcome"]) for one in listed] == [
+        (2, "ann", "rate_limit 'x' 0", "failed"),
+        (1, "ann", "rate_limit 't' 5/m", "answered"),
+    ]
+    assert listed[0]["counts"] == {"failed": 3}
+    one = controlled.get("/api/activity?number=1", auth=ANN).json()["activity"]
+    assert [activity["id"] for activity in one] == [1]
+    assert controlled.get("/api/activity?number=-1", auth=ANN).status_code == 400
+
+
+def test_the_log_is_a_topic_of_the_event_stream(controlled: Served) -> None:
+    controlled.send_command(act="purge", queue="mail", confirm="mail")
+
+    async def first() -> dict[str, Any]:
+        return await anext(stream_events(controlled.broadcaster, "activity"))
+
+    tables = asyncio.run(first())["topics"]["activity"]["tables"]
+    assert tables["activity"]["set"]["1"]["detail"] == "12 messages deleted"
+    assert controlled.purged == ["mail"]

@@ -32,6 +32,7 @@ EXAMPLES = {
     "/api/runs": "/api/runs?state=running&min_age=1",
     "/api/search": "/api/search?q=mail",
     "/api/runs/{source}/{name}": "/api/runs/0/some-id",
+    "/api/activity": "",
     "/api/queues/{source}/{name}": "/api/queues/0/mail",
     "/api/workers/{source}/{name}": "/api/workers/0/celery@web1",
     "/api/tasks/{source}/{name}": "/api/tasks/0/shop.pack",

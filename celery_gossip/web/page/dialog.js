@@ -1,4 +1,4 @@
-// Dialog: the list of keyboard shortcuts, and confirmations. The native dialog element traps the focus and closes on Escape.
+// Dialog: opens dialogs, and the list of keyboard shortcuts. The native dialog element traps the focus and closes on Escape.
 
 import { button, h } from "./dom.js";
 
@@ -12,16 +12,18 @@ const SHORTCUTS = [
   ["g r", "Runs: tasks that run or wait"],
   ["g s", "Schedule"],
   ["g f", "Failures"],
+  ["g a", "Activity"],
   ["j k", "Next and previous row; also the arrow keys"],
   ["Enter", "Open the row"],
   ["[ ]", "Previous and next page of a table"],
   ["Esc", "Close, or leave the search"],
 ];
 
-/** @param {string} title @param {HTMLElement} content @param {HTMLElement[]} buttons */
-function open(title, content, ...buttons) {
-  const heading = h("h2", { id: "dialog-title" }, title);
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, content, h("p", { class: "dialog-buttons" }, buttons));
+/** Opens a dialog; without `buttons`, the content has its own. @param {string} title @param {HTMLElement} content @param {HTMLElement[]} buttons */
+export function openDialog(title, content, ...buttons) {
+  const heading = h("h2", { id: "dialog-title" }, h("bdi", {}, title));
+  const end = buttons.length > 0 && h("p", { class: "dialog-buttons" }, buttons);
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, content, end);
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.body.append(dialog);
@@ -29,8 +31,8 @@ function open(title, content, ...buttons) {
   return dialog;
 }
 
-/** @param {Event} event */
-function close({ currentTarget }) {
+/** Closes the dialog that the button is in. @param {Event} event */
+export function close({ currentTarget }) {
   const face = /** @type {HTMLButtonElement} */ (currentTarget);
   face.closest("dialog")?.close(face.value);
 }
@@ -39,14 +41,5 @@ export function openHelp() {
   /** @param {string} text */
   const keysOf = (text) => text.split(" ").map((key) => h("kbd", {}, key));
   const terms = SHORTCUTS.map(([keys, effect]) => [h("dt", {}, keysOf(keys)), h("dd", {}, effect)]);
-  return open("Keyboard shortcuts", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
-}
-
-/** Resolves to true if the reader confirms. @param {string} question @param {string} verb @returns {Promise<boolean>} */
-export function confirmed(question, verb) {
-  return new Promise((resolve) => {
-    const yes = button(verb, close, { class: "primary", value: "yes" });
-    const dialog = open(`${verb}?`, h("p", {}, h("bdi", {}, question)), button("Cancel", close), yes);
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"));
-  });
+  return openDialog("Keyboard shortcuts", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
 }

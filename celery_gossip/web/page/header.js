@@ -14,6 +14,7 @@ const LINKS = {
   runs: "runs",
   failures: "failures",
   schedule: "schedule",
+  activity: "activity",
 };
 /** @type {Partial<Record<Page.Name, string>>} */
 const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures", run: "runs" };
@@ -25,20 +26,37 @@ export function header(place, router) {
   const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "visually-hidden" }, " critical"));
   const links = Object.entries(LINKS).map(([page, href]) => /** @type {const} */ ([page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]));
   links[0][1].append(badge);
+  const activity = links[links.length - 1][1];
+  show(activity, false);
   const linkState = h("span", { class: "link-state", role: "status" }, h("i"), link);
   const help = button("?", openHelp, { class: "round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)" });
   const brand = h("a", { class: "brand", href: "./" }, mark(), h("span", {}, "Celery Gossip"));
   const pages = h("nav", { class: "pages", "aria-label": "Pages" }, links.map(([, element]) => element));
   place.append(brand, pages, searchBox(router).element, h("div", { class: "header-end" }, linkState, themeButton(), help));
 
+  let current = links[0][1];
+  /** Scrolls the navigation of narrow screens to the current page. */
+  const reveal = () => (pages.scrollLeft = current.offsetLeft - pages.offsetLeft - pages.clientWidth / 2);
+
   /** @param {Page.Route} route */
   function onRoute({ page }) {
-    for (const [name, element] of links) setAttribute(element, "aria-current", name === (PARENTS[page] ?? page) && "page");
-    pages.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    for (const [name, element] of links) {
+      const isCurrent = name === (PARENTS[page] ?? page);
+      setAttribute(element, "aria-current", isCurrent && "page");
+      if (isCurrent) current = element;
+    }
+    reveal();
   }
 
-  /** `state`: of the stream; `critical`: number of critical findings. @param {{state: string, critical: number}} view */
-  function update({ state, critical }) {
+  /**
+   * `state`: of the stream; `critical`: number of critical findings; `isControlled`: whether users can send commands.
+   * @param {{state: string, critical: number, isControlled: boolean}} view
+   */
+  function update({ state, critical, isControlled }) {
+    if (activity.hidden === isControlled) {
+      show(activity, isControlled);
+      reveal();
+    }
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
     show(badge, critical > 0);

@@ -6,6 +6,7 @@ import { h } from "./dom.js";
 import { errorText } from "./format.js";
 import { header } from "./header.js";
 import { listenToKeys } from "./keyboard.js";
+import { activityPage } from "./page_activity.js";
 import { failurePage } from "./page_failure.js";
 import { failuresPage } from "./page_failures.js";
 import { overviewPage } from "./page_overview.js";
@@ -41,6 +42,7 @@ const PAGES = {
   failure: failurePage,
   runs: runsPage,
   run: runPage,
+  activity: activityPage,
   missing: missingPage,
 };
 const KEPT = ["queues", "workers", "tasks"]; // kept in the store, so that these pages open without a delay
@@ -57,7 +59,7 @@ const notices = banners(byId("banners"));
 const context = { store, router, config: () => config, isStale, announce };
 const CONFIG_INTERVAL = 5000; // milliseconds between two attempts
 /** @type {ReturnType<Page.Context["config"]>} */
-let config = { boot: "", may_control: false, csrf: "", task_url: "" };
+let config = { boot: "", permissions: [], is_controlled: false, csrf: "", task_url: "" };
 let configError = "";
 let configFetchedAt = 0;
 /** @type {Page.Mounted | null} */
@@ -92,7 +94,7 @@ async function fetchConfig() {
 
 /** Mounts the page again if the right to control has changed, because a page is built with or without controls. @param {Row.Config} latest */
 function useConfig(latest) {
-  const hasChanged = latest.may_control !== config.may_control;
+  const hasChanged = String(latest.permissions) !== String(config.permissions);
   config = latest;
   if (!page || !hasChanged) return;
   mount(router.route()).onRoute(router.route());
@@ -123,7 +125,7 @@ function render() {
   const critical = findings.filter((finding) => finding.severity === "critical").length;
   document.documentElement.dataset.link = stream.state;
   document.title = `${critical ? `(${critical}) ` : ""}${page.title} · Celery Gossip`;
-  top.update({ state: stream.state, critical });
+  top.update({ state: stream.state, critical, isControlled: config.is_controlled });
   notices.update({ stream, store, configError });
   page.update();
   writeAges(store.now());

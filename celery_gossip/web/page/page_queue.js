@@ -26,21 +26,20 @@ const checkState = (check) => (check.is_paused && check.state === "online" ? "pa
 /** @param {Page.Context} context @param {Page.SubjectRoute} route */
 export function queuePage(context, route) {
   const topic = `queue:${route.source}/${route.name}`;
-  const isControlled = context.config().may_control;
   const checks = {
     field: /** @type {const} */ ("hostname"),
     title: "Workers",
     empty: "No worker serves this queue.",
     state: stateColumn(checkState, ["online", "paused", ...WORKER_STATES.slice(1)]),
     stateOf: checkState,
-    control: isControlled && checkControl(context),
+    control: checkControl(context),
   };
   return subjectPage(context, route, {
     kind: "queue",
     list: "Queues",
     stats: STATS,
     label: fromRow(stateLabel, (row) => [queueState(row)])(),
-    control: isControlled && queueControl(context),
+    control: queueControl(context),
     sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "hostname"])],
   });
 }

@@ -1,5 +1,6 @@
 // Page of one task run, by its id: where it is or was seen last, its error, and what its worker is blocked in.
 
+import { runsControl } from "./control.js";
 import { copyButton } from "./copy.js";
 import { fromRow, h, nameElement, setAttribute, setName, setText, show } from "./dom.js";
 import { count, duration } from "./format.js";
@@ -96,7 +97,8 @@ export function runPage(context, route) {
   copy.update(route.name);
   const crumb = h("nav", { class: "crumb", "aria-label": "Breadcrumb" }, h("a", { href: "runs" }, "Runs"));
   const elsewhere = h("a", { target: "_blank", rel: "noopener noreferrer" }, "Open elsewhere");
-  const control = h("div", { class: "control" }); // place for commands to this task
+  const revoke = runsControl(context, () => [{ source: route.source, id: route.name }], "Revoke…");
+  const control = h("div", { class: "control" }, revoke);
   const head = h("div", { class: "subject-head" }, h("h1", {}, nameElement(route.name, "code")), copy.element, elsewhere, control);
   const list = h("div", { class: "page" });
   const element = h("div", { class: "page" }, h("div", {}, crumb, head), loading, unknown, list);

@@ -2,6 +2,7 @@
 // fleet has more tasks than a page can hold: it lists those that run or wait for longest.
 
 import { stateColumn } from "./column.js";
+import { runControl, runsControl } from "./control.js";
 import { copyButton } from "./copy.js";
 import { button, fromRow, h, nameElement, nameLabel, setAttribute, setName, setText, show } from "./dom.js";
 import { count, plural } from "./format.js";
@@ -76,6 +77,7 @@ const columns = (context) => [
   },
   { id: "due", label: "ETA", width: 124, priority: 4, isNumber: true, sortKey: (row) => row.due_at, makeCell: fromRow(dueLabel, (row) => [row.due_at]) },
   { id: "notes", label: "Notes", width: 150, priority: 5, sortKey: (row) => row.retries, isDescending: true, makeCell: fromRow(nameLabel, (row) => [taskNotes(row)]) },
+  ...runControl(context),
 ];
 
 /** A field for a part of a name. @param {string} parameter @param {string} label @param {(changes: Page.Query) => void} onChange */
@@ -138,7 +140,7 @@ export function runsPage(context) {
   const group = h("div", { class: "segments", role: "group", "aria-label": "Filter by state" }, states.map((one) => one.element));
   const clear = button("Clear filters", () => onChange(Object.fromEntries(FILTERS.map((name) => [name, ""]))), { class: "plain" });
   const [summary, note] = [h("span", { class: "summary" }), h("p", { class: "quiet" })];
-  const tools = h("div", { class: "tools" }, group, texts.map((one) => one.element), ages.element, sources.element, table.sortChoice, clear, summary);
+  const tools = h("div", { class: "tools" }, group, texts.map((one) => one.element), ages.element, sources.element, table.sortChoice, clear, runsControl(context, () => rows.values()), summary);
   const element = h("div", { class: "page" }, h("h1", {}, "Runs"), tools, table.element, note);
   /** @type {Page.Query} */
   let query = router.route().query;

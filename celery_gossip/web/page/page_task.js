@@ -1,6 +1,7 @@
 // Page of one task name: running tasks, outcomes of the last minute, failures by exception, and charts.
 
 import { LAST_MINUTE } from "./column.js";
+import { taskControl } from "./control.js";
 import { h, nameElement, setName, setText, show } from "./dom.js";
 import { count, duration, percent, rate } from "./format.js";
 import { failuresOf } from "./page_tasks.js";
@@ -63,6 +64,7 @@ export const taskPage = (context, route) =>
     kind: "task",
     list: "Tasks",
     stats: STATS,
+    control: taskControl(context),
     before: failureBars(),
     sections: [runsSection(context, `task:${route.source}/${route.name}`, ["hostname", "queue"])],
   });

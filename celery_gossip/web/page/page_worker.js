@@ -1,7 +1,7 @@
 // Page of one worker: its state with the reason, what blocks it, its pool, its queues, running tasks, and controls.
 
 import { LAST_MINUTE, lagText, stateColumn } from "./column.js";
-import { checkControl, poolControl } from "./control.js";
+import { checkControl, workerControl } from "./control.js";
 import { fromRow, h, setText, show } from "./dom.js";
 import { bytes, count, duration, percent, rate } from "./format.js";
 import { printable } from "./printable.js";
@@ -122,14 +122,13 @@ const checkState = (check) => (check.is_paused ? "paused" : "running");
 /** @param {Page.Context} context @param {Page.SubjectRoute} route */
 export function workerPage(context, route) {
   const topic = `worker:${route.source}/${route.name}`;
-  const isControlled = context.config().may_control;
   const checks = {
     field: /** @type {const} */ ("queue"),
     title: "Queues",
     empty: "This worker consumes no queue.",
     state: stateColumn(checkState, ["running", "paused"]),
     stateOf: checkState,
-    control: isControlled && checkControl(context),
+    control: checkControl(context),
   };
   return subjectPage(context, route, {
     kind: "worker",
@@ -137,7 +136,7 @@ export function workerPage(context, route) {
     stats: STATS,
     label: condition(),
     before: stackPanel(),
-    control: isControlled && poolControl(context),
+    control: workerControl(context),
     sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "queue"]), settingsSection()],
   });
 }

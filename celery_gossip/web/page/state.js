@@ -30,6 +30,10 @@ const TONES = {
   stopped: "bad",
   reserved: "busy",
   limited: "warn",
+  confirmed: "good",
+  answered: "good",
+  "waiting for reports": "busy",
+  "not confirmed": "warn",
   failed: "bad",
 };
 /** @type {Record<string, string>} */
@@ -46,6 +50,10 @@ const SYMBOLS = {
   limited: "stalled",
   failed: "critical",
   seen: "offline",
+  confirmed: "good",
+  answered: "online",
+  "waiting for reports": "draining",
+  "not confirmed": "suspect",
 };
 
 /** @param {Row.Queue} queue */

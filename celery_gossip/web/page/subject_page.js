@@ -2,7 +2,8 @@
 
 import { chartSet } from "./chart_set.js";
 import { countColumn, linkCell } from "./column.js";
-import { fromRow, h, nameElement, show } from "./dom.js";
+import { runControl, runsControl } from "./control.js";
+import { fromRow, h, nameElement, setAttribute, setName, show } from "./dom.js";
 import { count, duration } from "./format.js";
 import { statList } from "./stat_list.js";
 import { queryText, subjectHref } from "./router.js";
@@ -55,10 +56,10 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
  * @param {Page.Context} context @param {Page.SectionOptions<T>} options
  * @returns {Page.Part}
  */
-function tableSection(context, { title, more, topic, table: name, ...options }) {
+function tableSection(context, { title, more, topic, table: name, control, isWide, ...options }) {
   const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
-  const head = h("div", { class: "section-head" }, h("h2", {}, title), more, table.sortChoice);
-  const element = h("section", { class: "panel" }, head, table.element);
+  const head = h("div", { class: "section-head" }, h("h2", {}, title), more, control, table.sortChoice);
+  const element = h("section", { class: `panel ${isWide ? "wide" : ""}` }, head, table.element);
   return { element, onRoute: (route) => table.onRoute(route), update: () => table.update(context.store.rows(topic, name)) };
 }
 
@@ -127,7 +128,21 @@ export function taskNotes({ retries, is_redelivered, soft_time_limit, time_limit
 const taskHref = (row) => subjectHref("tasks", row.source, row.name);
 
 /** @type {Page.Column<Row.RunningTask>} */
-const taskNameColumn = { id: "name", label: "Task", width: 220, sortKey: (row) => row.name, makeCell: linkCell((row) => row.name || "–", taskHref) };
+const taskNameColumn = { id: "name", label: "Task", width: 260, priority: 2, sortKey: (row) => row.name, makeCell: linkCell((row) => row.name || "–", taskHref) };
+
+/** Links the id; shows the name of the task below it where it has no column. @param {boolean} isNamed */
+function taskIdCell(isNamed) {
+  const [id, name] = [nameElement("", "code"), nameElement()];
+  const link = h("a", { class: "open" }, id);
+  const element = h("span", {}, link, isNamed && h("span", { class: "below narrow-only" }, name));
+  /** @param {Row.RunningTask} row */
+  const update = (row) => {
+    setName(id, row.id);
+    setName(name, row.name || "–");
+    setAttribute(link, "href", runHref(row));
+  };
+  return { element, update };
+}
 
 /** Returns a link to all tasks that run or wait there. @param {string} topic "queue:SOURCE/NAME" */
 function moreRuns(topic) {
@@ -143,10 +158,12 @@ function moreRuns(topic) {
 export function runsSection(context, topic, names) {
   /** @type {Page.Column<Row.RunningTask>[]} */
   const columns = [
-    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: linkCell((row) => row.id, runHref) },
+    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: () => taskIdCell(names.includes("name")) },
     ...names.map((name) => (name === "name" ? taskNameColumn : linkColumn(name, null, { width: 180, priority: 2 }))),
     ageColumn("since", "Running for", (row) => row.since, (row) => [row.since, { before: row.is_older ? "over " : "" }], { width: 138 }),
     { id: "notes", label: "Notes", width: 190, priority: 3, sortKey: (row) => row.retries, isDescending: true, text: taskNotes },
+    ...runControl(context),
   ];
-  return tableSection(context, { title: "Running tasks", more: moreRuns(topic), topic, table: "runs", columns, defaultSort: "-since", empty: "No task is running.", href: runHref });
+  const control = runsControl(context, () => context.store.rows(topic, "runs").values());
+  return tableSection(context, { title: "Running tasks", more: moreRuns(topic), topic, table: "runs", columns, control, isWide: true, defaultSort: "-since", empty: "No task is running.", href: runHref });
 }

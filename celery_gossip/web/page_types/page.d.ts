@@ -15,6 +15,7 @@ declare namespace Page {
     | "failure"
     | "runs"
     | "run"
+    | "activity"
     | "missing";
   type List = "queues" | "workers" | "tasks" | "failures" | "runs";
   type Query = Record<string, string>;
@@ -32,7 +33,7 @@ declare namespace Page {
   interface Context {
     store: import("../page/store.js").Store;
     router: import("../page/router.js").Router;
-    config: () => Pick<Row.Config, "boot" | "may_control" | "csrf" | "task_url">;
+    config: () => Pick<Row.Config, "boot" | "permissions" | "is_controlled" | "csrf" | "task_url">;
     isStale: (source: string) => boolean;
     announce: (text: string) => void;
   }
@@ -121,7 +122,7 @@ declare namespace Page {
 
   interface ListOptions<R> extends Pick<TableOptions<R>, "columns" | "defaultSort" | "href" | "isStale"> {
     title: string;
-    topic: List | "schedule";
+    topic: List | "schedule" | "activity";
     noun: string;
     nothing: string;
     states?: string[];
@@ -142,6 +143,8 @@ declare namespace Page {
     more?: HTMLElement;
     topic: string;
     table: T;
+    control?: HTMLElement | null;
+    isWide?: boolean;
   }
   type Linked = Pick<Row.Check, "source" | "hostname" | "queue">;
 
@@ -172,6 +175,15 @@ declare namespace Page {
     name: string;
     note: string;
     href: string;
+  }
+
+  /** A dialog for a command; `build()` returns the command of its fields, null while they are not complete. */
+  interface CommandOptions {
+    title: string;
+    verb: string;
+    text?: string;
+    fields?: HTMLElement[];
+    build: () => Row.Command | null;
   }
 
   // Events

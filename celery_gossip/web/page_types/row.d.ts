@@ -1,6 +1,6 @@
 // Rows, commands and responses of the server, for the type check of the page. Not served and not part of the package.
 // Written by `GOSSIP_TEST_ROWS=new python -m pytest tests/web/test_row_types.py` from celery_gossip/web/schema.py,
-// response.py and control.py.
+// response.py and celery_gossip/control.
 
 declare namespace Row {
   /** Tasks that were sent to one queue by processes that count them, and what became of them. */
@@ -401,11 +401,33 @@ declare namespace Row {
     readonly memory_spark: readonly number[];
   }
 
+  /** A command that a user sent. */
+  interface Activity {
+    readonly id: number;
+    readonly at: number;
+    readonly source: string;
+    readonly user: string;
+    readonly act: string;
+    readonly text: string;
+    readonly task_ids: readonly string[];
+    readonly queue: string | null;
+    readonly workers: number;
+    readonly hostnames: readonly string[];
+    readonly answers: Readonly<Record<string, string>>;
+    readonly outcomes: Readonly<Record<string, "answered" | "confirmed" | "failed" | "not_confirmed" | "unknown" | "waiting">>;
+    readonly counts: Readonly<Record<string, number>>;
+    readonly outcome: "answered" | "confirmed" | "failed" | "not_confirmed" | "unknown" | "waiting";
+    readonly detail: string;
+    readonly seconds: number | null;
+  }
+
   /** Settings that the page reads when it is opened. */
   interface Config {
     readonly version: string;
     readonly boot: string;
     readonly may_control: boolean;
+    readonly is_controlled: boolean;
+    readonly permissions: readonly string[];
     readonly csrf: string;
     readonly task_url: string;
   }
@@ -414,6 +436,10 @@ declare namespace Row {
   interface ControlReply {
     readonly asked: readonly string[];
     readonly answers: Readonly<Record<string, string>>;
+    readonly errors: readonly string[];
+    readonly refused: Readonly<Record<string, string>>;
+    readonly activity: number | null;
+    readonly detail: string;
   }
 
   /** A refused request. */
@@ -432,39 +458,127 @@ declare namespace Row {
   /** Stop consuming a queue. */
   interface Pause {
     readonly act: "pause";
-    readonly queue: string;
-    readonly hostname?: string | null;
     readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly queue: string;
   }
 
   /** Consume a paused queue again. */
   interface Resume {
     readonly act: "resume";
-    readonly queue: string;
-    readonly hostname?: string | null;
     readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly queue: string;
   }
 
-  /** Add slots to the pool of one worker. */
+  /** Consume a queue that the workers do not serve yet. */
+  interface AddConsumer {
+    readonly act: "add_consumer";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly queue: string;
+  }
+
+  /** Add slots to pools. */
   interface Grow {
     readonly act: "grow";
-    readonly hostname: string;
-    readonly n?: number;
     readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly n?: number;
   }
 
-  /** Remove slots from the pool of one worker. */
+  /** Remove slots from pools. */
   interface Shrink {
     readonly act: "shrink";
-    readonly hostname: string;
-    readonly n?: number;
     readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly n?: number;
   }
 
-  type Command = Pause | Resume | Grow | Shrink;
+  /** Change the limits of workers that run with --autoscale. */
+  interface Autoscale {
+    readonly act: "autoscale";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly max: number;
+    readonly min: number;
+  }
+
+  /** Do not start these tasks. Those that run continue. */
+  interface Revoke {
+    readonly act: "revoke";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly ids: readonly string[];
+  }
+
+  /** Do not start these tasks, and end those that run. */
+  interface Terminate {
+    readonly act: "terminate";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly ids: readonly string[];
+    readonly signal?: "ABRT" | "KILL" | "QUIT" | "TERM";
+  }
+
+  /** Shut workers down warm: they finish the tasks that run. */
+  interface Shutdown {
+    readonly act: "shutdown";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+  }
+
+  /** Replace the processes of pools, each after its next task. Needs Celery's `worker_pool_restarts`. */
+  interface PoolRestart {
+    readonly act: "pool_restart";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+  }
+
+  /** Limit how many tasks of a name each worker starts. */
+  interface RateLimit {
+    readonly act: "rate_limit";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly task: string;
+    readonly rate_limit: string;
+  }
+
+  /** Set the time limits of the tasks of a name, in seconds. Null: that of the worker's pool, if it has one. */
+  interface TimeLimit {
+    readonly act: "time_limit";
+    readonly source: string;
+    readonly hostname?: string | null;
+    readonly hostnames?: readonly string[] | null;
+    readonly task: string;
+    readonly soft?: number | null;
+    readonly hard?: number | null;
+  }
+
+  /** Delete the messages that wait in a queue on the broker. Those that workers have reserved remain. */
+  interface Purge {
+    readonly act: "purge";
+    readonly source: string;
+    readonly queue: string;
+    readonly confirm: string;
+  }
+
+  type Command = Pause | Resume | AddConsumer | Grow | Shrink | Autoscale | Revoke | Terminate | Shutdown | PoolRestart | RateLimit | TimeLimit | Purge;
 
   /** Name of a table → its row. */
   interface Tables {
+    activity: Activity;
     balance: Balance;
     beats: Beat;
     cases: Failure;

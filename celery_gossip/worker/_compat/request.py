@@ -64,10 +64,15 @@ def is_redelivered(request: Any) -> bool:
 
 
 def time_limits(request: Any) -> tuple[Any, Any]:
-    """Return the soft and the hard time limit in seconds, as the pool gets them; a message may name any value."""
+    """Return the soft and the hard time limit in seconds, as the pool gets them; a message may name any value.
+
+    Celery reads those of the task when it builds the request's class: `control time_limit` has no effect until then.
+    """
     try:
         hard, soft = request.time_limits
-        return soft or request.task.soft_time_limit, hard or request.task.time_limit
+        task = getattr(request, "_gossip_limits", None)
+        of_task = (request.task.soft_time_limit, request.task.time_limit) if task is None else task
+        return soft or of_task[0], hard or of_task[1]
     except Exception:  # a user's own class, or limits that are no pair
         return None, None
 
