@@ -24,6 +24,7 @@ from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.control import Control, NoMatchingWorker
 from celery_gossip.web.failure_rows import failure_groups, failure_totals
+from celery_gossip.web.login.session import Session
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
     CHART_SUBJECT,
@@ -50,6 +51,7 @@ from celery_gossip.web.response import (
     FailureDetail,
     FailureList,
     Overview,
+    OwnSession,
     QueueDetail,
     QueueList,
     RunningTaskList,
@@ -105,6 +107,8 @@ class Api:
             may_control=may_control,
             csrf=self.csrf if may_control else "",
             task_url=self.task_url,
+            user=call.user,
+            session=_own_session(call.session),
         )
 
     async def overview(self, call: Call) -> Overview:
@@ -188,7 +192,7 @@ class Api:
             first = await anext(stream)
         except TooManyViewers as exc:
             raise Refused(503, "too many viewers") from exc
-        return _EventStream(first, stream)
+        return _EventStream(first, stream, call.is_admitted)
 
     def require_control(self, call: Call) -> None:
         """Raise Refused unless this call may send commands to workers."""
@@ -256,8 +260,8 @@ async def _on(executor: Executor, function: Callable[..., _T], *arguments: Any) 
 class _EventStream(StreamingResponse):
     """Closes its generator at the end, even if the client stopped reading, so that the viewer's place becomes free."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(_chain(first, rest), media_type=EVENT_STREAM, headers=_STREAM_HEADERS)
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], is_admitted: Callable[[], bool]) -> None:
+        super().__init__(_chain(first, rest, is_admitted), media_type=EVENT_STREAM, headers=_STREAM_HEADERS)
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -265,10 +269,21 @@ class _EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+async def _chain(
+    first: bytes, rest: AsyncGenerator[bytes, None], is_admitted: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Yield the events until the user's session ends: there is one at every tick, also without a change."""
     yield first
     async for event in rest:
+        if not is_admitted():
+            return
         yield event
+
+
+def _own_session(session: Session | None) -> OwnSession | None:
+    if session is None:
+        return None
+    return OwnSession(id=session.id, csrf=session.csrf, is_admin=session.user.is_admin)
 
 
 def _now() -> float:

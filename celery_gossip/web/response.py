@@ -35,9 +35,13 @@ __all__ = [
     "FailureDetail",
     "FailureList",
     "Overview",
+    "OwnSession",
     "QueueDetail",
     "QueueList",
     "RunningTaskList",
+    "SessionCommand",
+    "SessionList",
+    "SessionRow",
     "StepList",
     "TaskDetail",
     "TaskList",
@@ -52,6 +56,14 @@ class Error(msgspec.Struct, frozen=True):
     error: str  #: what was expected, in one sentence
 
 
+class OwnSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The session in which the page was opened."""
+
+    id: str
+    csrf: str  #: the token for POST /api/logout and /api/sessions/end
+    is_admin: bool  #: may see and end the sessions of others
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that the page reads when it is opened."""
 
@@ -60,6 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     may_control: bool
     csrf: str  #: the token for POST /api/control; empty without the right to control
     task_url: str  #: address of a task elsewhere, with {id} in place of its id; empty if none was given
+    user: str  #: who is authenticated; empty if authentication is off
+    session: OwnSession | None  #: null unless the user logged in by OpenID Connect
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,3 +192,30 @@ class ControlReply(msgspec.Struct, frozen=True, kw_only=True):
 
     asked: list[str]  #: hostnames
     answers: dict[str, str]  #: `{hostname: reply}`
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser in which a user has logged in."""
+
+    id: str  #: to end it; gives no access
+    user: str
+    is_own: bool  #: it is the session of this request
+    is_admin: bool
+    client: str  #: address at the login; a reverse proxy's if one is used
+    browser: str  #: its User-Agent at the login
+    started_at: UnixTime
+    used_at: UnixTime  #: last request or event
+    ends_at: UnixTime
+
+
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """The sessions of the user, for an admin those of all users; newest first."""
+
+    now: UnixTime
+    sessions: list[SessionRow]
+
+
+class SessionCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A session to end."""
+
+    id: str

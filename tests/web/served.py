@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from typing import Any
@@ -12,9 +13,11 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from celery_gossip.web.api import Api
-from celery_gossip.web.auth import Auth, BasicAuth
+from celery_gossip.web.auth import Auth, AuthChain, BasicAuth, OidcAuth
 from celery_gossip.web.broadcaster import Broadcaster
 from celery_gossip.web.control import Control, ControlTarget
+from celery_gossip.web.login.handler import Login
+from celery_gossip.web.login.option import OidcOptions
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.operation import JSON, Operation
 from celery_gossip.web.response import Error
@@ -66,12 +69,19 @@ class Served:
         control = Control({"0": ControlTarget(self.app, lambda: nullcontext(object()))}) if has_control else None
         self.api = Api(self.broadcaster, control)
         self.monitoring = Monitoring(self.broadcaster, {"0": lambda: b"up 1\n"})
+        self.login = Login()
         self.table = RouteTable(self.api, self.monitoring, Assets())
         self.serve(BasicAuth(dict([ANN])) if has_auth or has_control else None)
 
     def serve(self, auth: Auth | None) -> None:
         """Serve with another authentication from now on."""
         self.application = self.table.application(HOSTS, auth)
+
+    def serve_logins(self, options: OidcOptions, *others: Auth, clock: Callable[[], float] = time.monotonic) -> None:
+        """Serve with logins, beside other authentication, from now on."""
+        self.login = Login(options, clock)
+        self.table = RouteTable(self.api, self.monitoring, Assets(), self.login)
+        self.application = self.table.application(HOSTS, AuthChain((OidcAuth(options), *others)))
 
     def close(self) -> None:
         for owner in (self.api, self.monitoring, self.broadcaster):
