@@ -22,7 +22,15 @@ def row_types() -> str:
     """Return the text of row.d.ts."""
     rows = [getattr(schema, name) for name in schema.__all__]
     commands = get_args(ControlCommand)
-    sent = [*rows, response.Config, response.ControlReply, response.Error]
+    sent = [
+        *rows,
+        response.OwnSession,
+        response.Config,
+        response.ControlReply,
+        response.SessionRow,
+        response.SessionList,
+        response.Error,
+    ]
     _, schemas = msgspec.json.schema_components((*sent, *commands), ref_template="{name}")
     parts = [_interface(schemas[one.__name__], one in commands) for one in (*sent, *commands)]
     parts.append(f"  type Command = {' | '.join(one.__name__ for one in commands)};")

@@ -17,7 +17,7 @@ const SHORTCUTS = [
 ];
 
 /** @param {string} title @param {HTMLElement} content @param {HTMLElement[]} buttons */
-function open(title, content, ...buttons) {
+export function openDialog(title, content, ...buttons) {
   const heading = h("h2", { id: "dialog-title" }, title);
   const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, content, h("p", { class: "dialog-buttons" }, buttons));
   dialog.addEventListener("close", () => dialog.remove());
@@ -28,7 +28,7 @@ function open(title, content, ...buttons) {
 }
 
 /** @param {Event} event */
-function close({ currentTarget }) {
+export function close({ currentTarget }) {
   const face = /** @type {HTMLButtonElement} */ (currentTarget);
   face.closest("dialog")?.close(face.value);
 }
@@ -37,14 +37,14 @@ export function openHelp() {
   /** @param {string} text */
   const keysOf = (text) => text.split(" ").map((key) => h("kbd", {}, key));
   const terms = SHORTCUTS.map(([keys, effect]) => [h("dt", {}, keysOf(keys)), h("dd", {}, effect)]);
-  return open("Keyboard shortcuts", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
+  return openDialog("Keyboard shortcuts", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
 }
 
 /** Resolves to true if the reader confirms. @param {string} question @param {string} verb @returns {Promise<boolean>} */
 export function confirmed(question, verb) {
   return new Promise((resolve) => {
     const yes = button(verb, close, { class: "primary", value: "yes" });
-    const dialog = open(`${verb}?`, h("p", {}, h("bdi", {}, question)), button("Cancel", close), yes);
+    const dialog = openDialog(`${verb}?`, h("p", {}, h("bdi", {}, question)), button("Cancel", close), yes);
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"));
   });
 }

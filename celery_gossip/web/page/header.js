@@ -1,7 +1,7 @@
 // Header: name, navigation, state of the connection, theme and help. Created once.
 
 import { openHelp } from "./dialog.js";
-import { button, h, setAttribute, setText, show, svg } from "./dom.js";
+import { button, h, nameLabel, setAttribute, setText, show, svg } from "./dom.js";
 import { count } from "./format.js";
 import { icon, redraw } from "./icon.js";
 
@@ -17,25 +17,32 @@ const LINKS = {
 const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures" };
 const THEMES = ["auto", "dark", "light"];
 
-/** @param {HTMLElement} place */
-export function header(place) {
+/** @param {HTMLElement} place @param {() => void} onAccount */
+export function header(place, onAccount) {
   const [number, link] = [h("span"), h("span")];
   const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "visually-hidden" }, " critical"));
   const links = Object.entries(LINKS).map(([page, href]) => /** @type {const} */ ([page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]));
   links[0][1].append(badge);
   const linkState = h("span", { class: "link-state", role: "status" }, h("i"), link);
   const help = button("?", openHelp, { class: "round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)" });
+  const user = nameLabel();
+  const account = button(user.element, onAccount, { class: "account", hidden: true });
   const brand = h("a", { class: "brand", href: "./" }, mark(), h("span", {}, "Celery Gossip"));
   const pages = h("nav", { class: "pages", "aria-label": "Pages" }, links.map(([, element]) => element));
-  place.append(brand, pages, h("div", { class: "header-end" }, linkState, themeButton(), help));
+  place.append(brand, pages, h("div", { class: "header-end" }, linkState, account, themeButton(), help));
 
   /** @param {Page.Route} route */
   function onRoute({ page }) {
     for (const [name, element] of links) setAttribute(element, "aria-current", name === (PARENTS[page] ?? page) && "page");
   }
 
-  /** `state`: of the stream; `critical`: number of critical findings. @param {{state: string, critical: number}} view */
-  function update({ state, critical }) {
+  /**
+   * `state`: of the stream; `critical`: number of critical findings; `userName`: of the session, empty without one.
+   * @param {{state: string, critical: number, userName: string}} view
+   */
+  function update({ state, critical, userName }) {
+    show(account, userName !== "");
+    user.update(userName);
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
     show(badge, critical > 0);

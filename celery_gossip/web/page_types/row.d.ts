@@ -333,6 +333,13 @@ declare namespace Row {
     readonly memory_spark: readonly number[];
   }
 
+  /** The session in which the page was opened. */
+  interface OwnSession {
+    readonly id: string;
+    readonly csrf: string;
+    readonly is_admin: boolean;
+  }
+
   /** Settings that the page reads when it is opened. */
   interface Config {
     readonly version: string;
@@ -340,12 +347,33 @@ declare namespace Row {
     readonly may_control: boolean;
     readonly csrf: string;
     readonly task_url: string;
+    readonly user: string;
+    readonly session: OwnSession | null;
   }
 
   /** The workers that a command was sent to, and the replies that arrived within two seconds. */
   interface ControlReply {
     readonly asked: readonly string[];
     readonly answers: Readonly<Record<string, string>>;
+  }
+
+  /** A browser in which a user has logged in. */
+  interface SessionRow {
+    readonly id: string;
+    readonly user: string;
+    readonly is_own: boolean;
+    readonly is_admin: boolean;
+    readonly client: string;
+    readonly browser: string;
+    readonly started_at: number; // Unix seconds
+    readonly used_at: number; // Unix seconds
+    readonly ends_at: number; // Unix seconds
+  }
+
+  /** The sessions of the user, for an admin those of all users; newest first. */
+  interface SessionList {
+    readonly now: number; // Unix seconds
+    readonly sessions: readonly SessionRow[];
   }
 
   /** A refused request. */

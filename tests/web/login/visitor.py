@@ -1,6 +1,8 @@
 """A browser without a window: keeps the dashboard's cookies and follows its redirects to the provider and back."""
 
+import json
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from celery_gossip.web.login.option import OidcOptions
 from tests.support.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider
 from tests.web.served import Served
 
-__all__ = ["URL", "Visitor", "oidc_config"]
+__all__ = ["URL", "Visitor", "oidc_config", "oidc_file"]
 
 URL = "http://127.0.0.1:5556/"
 NAVIGATION = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}
@@ -27,6 +29,17 @@ def oidc_config(provider: OidcProvider, **options: Any) -> OidcOptions:
         "admins": ["ann@example.com"],
     }
     return msgspec.convert({**required, **options}, OidcOptions)
+
+
+def oidc_file(folder: Path, provider: OidcProvider, **options: Any) -> Path:
+    """Write a file for `--auth oidc:FILE`."""
+    config = msgspec.to_builtins(oidc_config(provider, **options))
+    path = folder / "oidc.toml"
+    path.write_text(
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in config.items() if value not in ({}, ""))
+    )
+    path.chmod(0o600)
+    return path
 
 
 class Visitor:
