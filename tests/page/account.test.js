@@ -18,6 +18,6 @@ test("a browser is a few words", () => {
 
 test("a session says when it was used and when it ends", () => {
   const row = { id: "1", user: "ann", is_own: false, is_admin: false, client: "10.0.0.1", browser: "", started_at: 900, used_at: 940, ends_at: 4600 };
-  assert.equal(useText(row, 1000), "used 1 min ago · from 10.0.0.1 · ends in 1 h at the latest");
+  assert.equal(useText(row, 1000), "used 1 min 0 s ago · from 10.0.0.1 · ends in 1 h at the latest");
   assert.equal(useText({ ...row, is_own: true, client: "" }, 1000), "this browser · ends in 1 h at the latest");
 });

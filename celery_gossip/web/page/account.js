@@ -2,7 +2,7 @@
 
 import { close, openDialog } from "./dialog.js";
 import { button, h, nameElement, setText } from "./dom.js";
-import { duration, errorText } from "./format.js";
+import { age, duration, errorText } from "./format.js";
 import { serverUrl } from "./url.js";
 
 const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
@@ -17,7 +17,7 @@ export function browserName(text) {
 
 /** Returns when a session was used, and when it ends. Pure. @param {Row.SessionRow} row @param {number} now */
 export function useText(row, now) {
-  const used = row.is_own ? "this browser" : `used ${duration(Math.max(0, now - row.used_at))} ago`;
+  const used = row.is_own ? "this browser" : `used ${age(Math.max(0, now - row.used_at))} ago`;
   return [used, row.client && `from ${row.client}`, `ends in ${duration(Math.max(0, row.ends_at - now))} at the latest`].filter(Boolean).join(" · ");
 }
 

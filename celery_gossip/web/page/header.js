@@ -43,6 +43,7 @@ export function header(place, onAccount) {
   function update({ state, critical, userName }) {
     show(account, userName !== "");
     user.update(userName);
+    setAttribute(account, "aria-label", `Account: ${userName}`);
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
     show(badge, critical > 0);

@@ -61,7 +61,7 @@ def test_a_user_logs_in_works_and_logs_out(browser: Browser, scene: Scene) -> No
     assert browser.driver.current_url == f"{scene.url}queues?q=mail"
     browser.click("Workers")
     browser.await_text("no worker")
-    browser.click("ann@example.com")
+    browser.click("Account: ann@example.com")
     browser.await_text("Logged in as ann@example.com", "this browser", "Chrome")
     browser.click("Log out")
     browser.await_text("Logged out", "may still be logged in at your provider")
@@ -84,7 +84,7 @@ def test_an_admin_ends_the_session_of_another_user(browser: Browser, scene: Scen
     with scene.logged_in_as("bob") as bob:
         assert bob.get(f"{scene.url}api/config").json()["user"] == "bob@example.com"
         browser.open(scene.url)
-        browser.click("ann@example.com")
+        browser.click("Account: ann@example.com")
         browser.await_text("Sessions of all users", "bob@example.com · Firefox on Linux", "from 127.0.0.1")
         browser.click("End the session of bob@example.com in Firefox on Linux")
         browser.await_text("The session of bob@example.com has ended.")
