@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 
 
 class Login:
-    """Logs users in and out. Without options, nobody can log in."""
+    """Logs users in and out. Without options, no user can log in."""
 
     def __init__(
         self,
