@@ -15,7 +15,12 @@ from celery_gossip.web.static import Assets
 __all__ = ["openapi_document", "rest_api_page"]
 
 _TYPE_MODULES = ("schema", "response", "control")  #: modules of celery_gossip.web that define the types
-_TAGS = {"api": "Data and commands", "monitoring": "Monitoring", "login": "Logins and sessions", "page": "The page itself"}
+_TAGS = {
+    "api": "Data and commands",
+    "monitoring": "Monitoring",
+    "login": "Logins and sessions",
+    "page": "The page itself",
+}
 _JSON_TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}
 
 _Operation = dict[str, Any]

@@ -6,7 +6,6 @@ Owned by Login, on the server's event loop. A restart of the server ends all ses
 import hashlib
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -68,16 +67,16 @@ class Sessions:
         self._idle = idle
         self._lifetime = lifetime
         self._clock = clock
-        self._by_hash: OrderedDict[bytes, Session] = OrderedDict()  #: the one that was used last is last
+        self._by_hash: dict[bytes, Session] = {}
 
     def start(self, user: User, client: str, browser: str) -> tuple[str, Session]:
         """Return a new session and its token, which is not kept."""
         self._remove_invalid()
         own = [session for session in self._by_hash.values() if session.user.name == user.name]
         if len(own) >= MAX_SESSIONS_OF_USER:
-            self.end(own[0])
+            self.end(min(own, key=_used_at))
         elif len(self._by_hash) >= MAX_SESSIONS:
-            self.end(next(iter(self._by_hash.values())))
+            self.end(min(self._by_hash.values(), key=_used_at))
         shown = "".join(char for char in browser if char.isprintable())[:_MAX_TEXT]
         session = Session(user, client, shown, self._idle, self._lifetime, self._clock)
         token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -86,15 +85,8 @@ class Sessions:
 
     def find(self, token: str) -> Session | None:
         """Return the valid session of this token, and count this as a use."""
-        key = _hash(token)
-        session = self._by_hash.get(key)
-        if session is None:
-            return None
-        if not session.use():
-            del self._by_hash[key]
-            return None
-        self._by_hash.move_to_end(key)
-        return session
+        session = self._by_hash.get(_hash(token))
+        return session if session is not None and session.use() else None
 
     def end(self, session: Session) -> None:
         """End a session; its event streams end with the next event."""
@@ -113,6 +105,10 @@ class Sessions:
             if not session.is_valid():
                 session.is_ended = True
                 del self._by_hash[key]
+
+
+def _used_at(session: Session) -> float:
+    return session.used_at
 
 
 def _hash(token: str) -> bytes:
