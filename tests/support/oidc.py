@@ -28,7 +28,6 @@ __all__ = ["CLIENT_ID", "CLIENT_SECRET", "OidcProvider", "serve_provider"]
 CLIENT_ID, CLIENT_SECRET = "gossip client", "s3cret:with/odd%characters"
 _KEY, _OTHER_KEY = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}, private=True) for kid in ("one", "other"))
 _TURN = 0.05  #: seconds
-_SLOW = 5.0  #: seconds
 
 
 class OidcProvider:
@@ -71,8 +70,8 @@ class OidcProvider:
 
     async def _fault(self, request: Request) -> Response | None:
         self.paths.append(request.url.path.rpartition("/")[2])
-        if "slow" in self.faults:
-            await asyncio.sleep(_SLOW)
+        while "held" in self.faults:  # until the test takes it away
+            await asyncio.sleep(_TURN)
         if "down" in self.faults:
             return Response("maintenance", 503)
         if "huge" in self.faults:

@@ -18,6 +18,7 @@ from celery_gossip.web.broadcaster import Broadcaster
 from celery_gossip.web.control import Control, ControlTarget
 from celery_gossip.web.login.handler import Login
 from celery_gossip.web.login.option import OidcOptions
+from celery_gossip.web.login.provider import Provider
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.operation import JSON, Operation
 from celery_gossip.web.response import Error
@@ -79,7 +80,7 @@ class Served:
 
     def serve_logins(self, options: OidcOptions, *others: Auth, clock: Callable[[], float] = time.monotonic) -> None:
         """Serve with logins, beside other authentication, from now on."""
-        self.login = Login(options, clock)
+        self.login = Login(options, clock, Provider(options, timeout=60.0))
         self.table = RouteTable(self.api, self.monitoring, Assets(), self.login)
         self.application = self.table.application(HOSTS, AuthChain((OidcAuth(options), *others)))
 
