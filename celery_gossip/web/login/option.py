@@ -92,7 +92,9 @@ class OidcOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         names = {self.user_claim.partition(".")[0], *self.require}
         if self.groups or self.admin_groups:
             names.add(self.groups_claim.partition(".")[0])
-        return frozenset(names | {"email"} if self.domains else names)
+        if "email" in names or self.domains:
+            names |= {"email"} if self.trust_unverified_email else {"email", "email_verified"}
+        return frozenset(names)
 
     def _name_in(self, claims: Mapping[str, Any]) -> str:
         name = _claim(claims, self.user_claim)

@@ -112,7 +112,7 @@ class Provider:
                 raise ProviderDown(f"the token endpoint responded with no token: {exc}") from exc
             claims = await self._id_token_claims(token, attempt, metadata)
             if not self._options.deciding_claims <= claims.keys() and metadata.userinfo_endpoint:
-                claims = {**await self._userinfo(client, metadata, token, claims["sub"]), **claims}
+                claims = _merged(claims, await self._userinfo(client, metadata, token, claims["sub"]))
         return claims
 
     async def _id_token_claims(self, token: Mapping[str, Any], attempt: Attempt, metadata: _Metadata) -> dict[str, Any]:
@@ -255,6 +255,14 @@ def _usable_keys(found: Mapping[str, Any]) -> KeySet:
     if not keys:
         raise ProviderDown("jwks_uri: expected at least one RSA or EC key for signatures")
     return KeySet(keys)
+
+
+def _merged(claims: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, Any]:
+    """Return all claims; those of the ID token are signed and come first."""
+    merged = {**userinfo, **claims}
+    if "email_verified" not in claims and merged.get("email") != userinfo.get("email"):
+        merged.pop("email_verified", None)  # it is about another address
+    return merged
 
 
 def _auth_method(supported: Any, secret: str) -> str:

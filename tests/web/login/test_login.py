@@ -244,6 +244,8 @@ def test_claims_that_the_id_token_lacks_are_read_from_the_userinfo_endpoint(
     provider.claims = {"sub": "bob-1"}
     provider.userinfo = {"sub": "bob-1", "email": "bob@example.com", "email_verified": True}
     assert visitor.log_in().status_code == 303 and visitor.config()["user"] == "bob@example.com"
+    provider.claims["email"] = "eve@example.com"
+    assert visitor.log_in().status_code == 403, "another address than the verified one"
     provider.userinfo["sub"] = "eve-1"
     assert visitor.log_in().status_code == 400
 
