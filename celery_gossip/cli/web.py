@@ -37,10 +37,11 @@ _FLAGS = {
 @port_option(5556)
 @click.option(
     "--auth",
+    multiple=True,
     metavar="KIND",
     show_default="none",
-    help="Authenticate users by basic:FILE, bearer:FILE or header:NAME@PROXY; required on another address than "
-    "loopback's.",
+    help="Authenticate users by basic:FILE, bearer:FILE, oidc:FILE or header:NAME@PROXY; repeatable with other kinds; "
+    "required on another address than loopback's.",
 )
 @host_option
 @click.option("--prefix", metavar="PATH", show_default="none", help="Path of a reverse proxy, such as /ops/gossip.")
@@ -94,7 +95,7 @@ _FLAGS = {
 @queue_option
 @rules_option
 @click.pass_context
-def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given: Any) -> None:
+def command(ctx: click.Context, /, auth: Sequence[str], prefix: str | None, **given: Any) -> None:
     """Serve a dashboard to browsers until SIGINT or SIGTERM.
 
     Needs the extra: celery-gossip[web].
@@ -116,16 +117,14 @@ def command(ctx: click.Context, /, auth: str | None, prefix: str | None, **given
     server.run()
 
 
-def _options(auth: str | None, prefix: str | None, **given: Any) -> "WebOptions":
+def _options(auth: Sequence[str], prefix: str | None, **given: Any) -> "WebOptions":
     from celery_gossip.web import WebOptions, parse_auth
     from celery_gossip.web.control_users import read_control_users
 
     with named_options(_FLAGS):
         path = given.pop("control_users")
         users = None if path is None else read_control_users(path)
-        return WebOptions(
-            auth=None if auth is None else parse_auth(auth), prefix=prefix or "", control_users=users, **given
-        )
+        return WebOptions(auth=parse_auth(*auth) if auth else None, prefix=prefix or "", control_users=users, **given)
 
 
 def _find_app(name: str) -> Any:

@@ -18,8 +18,9 @@ from celery_gossip.listener.listener import Listener
 from celery_gossip.transport.broker import open_task_broker
 from celery_gossip.transport.purge import purge_queue
 from celery_gossip.web.api import Api
-from celery_gossip.web.auth import Auth, parse_auth
+from celery_gossip.web.auth import Auth, oidc_options, parse_auth
 from celery_gossip.web.broadcaster import Broadcaster
+from celery_gossip.web.login.handler import Login
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.option import WebOptions
 from celery_gossip.web.route_table import RouteTable
@@ -54,6 +55,7 @@ class Dashboard:
         if self.options.permissions:
             targets = {source: _control_target(listener) for source, listener in self._by_source.items()}
             self._control = Control(targets, self.options.permissions, self.options.control_users)
+        self._login = Login(oidc_options(self.options.auth))
         self._app: Security | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
@@ -96,7 +98,7 @@ class Dashboard:
     def _build_app(self, broadcaster: Broadcaster) -> Security:
         self._api = Api(broadcaster, self._control, self.options.task_url)
         self._monitoring = Monitoring(broadcaster, self.metrics)
-        table = RouteTable(self._api, self._monitoring, Assets(self.options.prefix))
+        table = RouteTable(self._api, self._monitoring, Assets(self.options.prefix), self._login)
         return table.application(self.options.allowed_hosts, self.options.auth)
 
     async def end_streams(self) -> None:

@@ -24,6 +24,7 @@ from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.event_stream import STREAM_HEADERS, EventStream
 from celery_gossip.web.failure_rows import failure_groups, failure_totals
+from celery_gossip.web.login.session import Session
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
     ACTIVITY,
@@ -60,6 +61,7 @@ from celery_gossip.web.response import (
     FailureList,
     ListedTasks,
     Overview,
+    OwnSession,
     QueueDetail,
     QueueList,
     RunDetail,
@@ -120,6 +122,8 @@ class Api:
             permissions=permissions,
             csrf=self.csrf if permissions else "",
             task_url=self.task_url,
+            user=call.user,
+            session=_own_session(call.session),
         )
 
     async def overview(self, call: Call) -> Overview:
@@ -226,7 +230,7 @@ class Api:
             first = await anext(stream)
         except TooManyViewers as exc:
             raise Refused(503, "too many viewers") from exc
-        return EventStream(first, stream)
+        return EventStream(first, stream, call.is_admitted)
 
     def require_control(self, call: Call) -> None:
         """Raise Refused unless this call may send commands to workers."""
@@ -297,6 +301,12 @@ def _idle_queue(listener: Source, name: str, backlog: int | None, snapshot: Snap
 
 async def _on(executor: Executor, function: Callable[..., _T], *arguments: Any) -> _T:
     return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
+
+
+def _own_session(session: Session | None) -> OwnSession | None:
+    if session is None:
+        return None
+    return OwnSession(id=session.id, csrf=session.csrf, is_admin=session.user.is_admin)
 
 
 def _now() -> float:

@@ -13,9 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from celery_gossip.web.login.page import HTML, message_page
 from celery_gossip.web.operation import JSON, Access, Call, Operation, Refused
 from celery_gossip.web.response import Error
-from celery_gossip.web.security import USER
+from celery_gossip.web.security import LOGIN_URL, SESSION, USER
 from celery_gossip.wire.messages import DECODE_ERRORS
 
 __all__ = ["BODY_ERRORS", "METHOD_ERROR", "PARAMETER_ERROR", "starlette_routes"]
@@ -70,21 +71,21 @@ class _Endpoint:
         operation = self._by_method.get("GET" if request.method == "HEAD" else request.method)  # type: ignore[call-overload]
         if operation is None:
             return _error(
-                self._error_media_type, Refused(METHOD_ERROR[0], f"expected {self._allow}", Allow=self._allow)
+                request, self._error_media_type, Refused(METHOD_ERROR[0], f"expected {self._allow}", Allow=self._allow)
             )
         try:
             result = await operation.handler(await self._call(operation, request))
         except Refused as refused:
-            return _error(operation.error_media_type, refused)
+            return _error(request, operation.error_media_type, refused)
         return result if isinstance(result, Response) else _json(operation.status, result)
 
     async def _call(self, operation: Operation, request: Request) -> Call:
-        user = request.scope[USER]
+        user, session = request.scope[USER], request.scope[SESSION]
         if operation.access is Access.CONTROL:
-            self._require_control(Call(request, user))
+            self._require_control(Call(request, user, session=session))
         arguments = {parameter: parameter.read(request) for parameter in operation.parameters}
         body = None if operation.body is None else await _read_body(request, operation.body)
-        return Call(request, user, arguments, body)
+        return Call(request, user, arguments, body, session)
 
 
 async def _read_body(request: Request, body_type: Any) -> Any:
@@ -118,9 +119,11 @@ def _json(status: int, value: Any) -> Response:
     return Response(msgspec.json.encode(value), status, headers=_NO_STORE, media_type=JSON)
 
 
-def _error(media_type: str, refused: Refused) -> Response:
+def _error(request: Request, media_type: str, refused: Refused) -> Response:
     if media_type == JSON:
         response = _json(refused.status, Error(refused.text))
+    elif media_type == HTML:
+        response = message_page(refused.status, refused.text, request.scope[LOGIN_URL])
     else:
         response = PlainTextResponse(f"{refused.text}\n", refused.status, headers=_NO_STORE)
     response.headers.update(refused.headers)

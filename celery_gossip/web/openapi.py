@@ -19,7 +19,7 @@ _DESCRIPTION = """What the workers of one or more Celery apps report, and contro
 
 Times are Unix seconds of the server's clock, durations are seconds. `source` is the number of a watched app.
 Every GET also answers HEAD. The server's option --auth decides which credentials it needs."""
-_RESPONSE_HEADERS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After"}
+_RESPONSE_HEADERS = {303: "Location", 401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After"}
 
 
 def openapi_document(operations: Iterable[Operation]) -> dict[str, Any]:

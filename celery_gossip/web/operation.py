@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from celery_gossip.web.login.session import Session
 from celery_gossip.wire.messages import DECODE_ERRORS
 
 __all__ = ["EVENT_STREAM", "JSON", "TEXT", "Access", "Call", "Handler", "Operation", "Parameter", "Refused"]
@@ -96,6 +97,7 @@ class Call:
     user: str  #: empty if authentication is off, or the operation is public
     arguments: Mapping[Parameter[Any], Any] = field(default_factory=dict)
     body: Any = None  #: of the type that the operation declares
+    session: Session | None = None  #: in which the user has logged in; None for other ways to authenticate
 
     def __getitem__(self, parameter: Parameter[T]) -> T:
         value: T = self.arguments[parameter]
@@ -105,6 +107,10 @@ class Call:
     def client(self) -> str:
         """Return the address of the client; empty if the server does not know it."""
         return self.request.client.host if self.request.client else ""
+
+    def is_admitted(self) -> bool:
+        """Return whether the user still has access, and count this as a use of the session."""
+        return self.session is None or self.session.use()
 
 
 Handler = Callable[[Call], Awaitable[Any]]

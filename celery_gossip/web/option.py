@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from celery_gossip.control.permission import DEFAULT, require_permissions
 from celery_gossip.errors import InvalidOption
 from celery_gossip.hosts import LOOPBACK_HOSTS, allowed_hosts, is_loopback, validate_hosts
-from celery_gossip.web.auth import Auth
+from celery_gossip.web.auth import Auth, oidc_options
 
 __all__ = ["LOOPBACK_HOSTS", "WebOptions"]
 
@@ -22,7 +22,7 @@ class WebOptions:
 
     bind: str = "127.0.0.1"  #: address or host name; other than loopback only with `auth`
     port: int = 5556  #: 0: any free port
-    hosts: tuple[str, ...] = ()  #: additional allowed Host headers, beside loopback's and `bind`
+    hosts: tuple[str, ...] = ()  #: additional allowed Host headers, beside loopback's, `bind` and the one of logins
     auth: Auth | None = None  #: None: any client that can connect is admitted
     prefix: str = ""  #: path at which a reverse proxy serves the dashboard, "/ops/gossip"
     #: Address of a task elsewhere (Sentry, logs) with {id} in place of its id: links of failures lead there.
@@ -46,7 +46,10 @@ class WebOptions:
         validate_hosts(self.hosts)
         if self.prefix and not _PREFIX.match(self.prefix):
             raise InvalidOption(f"prefix: expected a path like '/ops/gossip', got {self.prefix!r}")
-
+        if (oidc := oidc_options(self.auth)) is not None and self.prefix and oidc.base_path != self.prefix:
+            raise InvalidOption(
+                f"prefix: expected the path of url in the file of oidc, {oidc.base_path!r}, got {self.prefix!r}"
+            )
         _require_template(self.task_url)
 
     @property
@@ -60,7 +63,8 @@ class WebOptions:
     @property
     def allowed_hosts(self) -> frozenset[str]:
         """Allowed Host headers, in lower case and without brackets."""
-        return allowed_hosts(self.bind, self.hosts)
+        oidc = oidc_options(self.auth)
+        return allowed_hosts(self.bind, self.hosts if oidc is None else (*self.hosts, oidc.host))
 
 
 def _require_template(text: str) -> None:

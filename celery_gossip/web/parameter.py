@@ -19,6 +19,11 @@ __all__ = [
     "EXACT",
     "FILE",
     "LAST_EVENT_ID",
+    "LOGIN_CODE",
+    "LOGIN_ERROR",
+    "LOGIN_ISSUER",
+    "LOGIN_STATE",
+    "LOGIN_TARGET",
     "METRICS_SOURCE",
     "MIN_AGE",
     "NAME",
@@ -28,6 +33,7 @@ __all__ = [
     "QUEUE",
     "QUEUE_PART",
     "SEARCH_TEXT",
+    "SESSION_TOKEN",
     "SLOTS",
     "SOURCE",
     "SOURCE_IN_QUERY",
@@ -44,6 +50,7 @@ __all__ = [
 
 _CHART_TOPICS = "queue:SOURCE/NAME, worker:SOURCE/NAME, task:SOURCE/NAME, pace:SOURCE, or pace: for all sources"
 _ChartTopic = Annotated[str, Meta(max_length=MAX_TOPIC_LENGTH, pattern=f"^({CHART_PATTERN})$")]
+_ProviderText = Annotated[str, Meta(max_length=4_096)]
 _Topic = Annotated[str, Meta(max_length=MAX_TOPIC_LENGTH, pattern=f"^({TOPIC_PATTERN})$")]
 
 
@@ -180,3 +187,28 @@ STATIC_VERSION = Parameter[str](
     name="version", location="path", type=str, expected="a digest of all files; another one is served, but not cached"
 )
 FILE = Parameter[str](name="name", location="path", type=str, expected="the name of a file of the page")
+LOGIN_TARGET = Parameter[str](
+    name="next",
+    location="query",
+    type=str,
+    expected="an address relative to the dashboard, for after the login; another one leads to the overview",
+    default="",
+)
+LOGIN_CODE = Parameter[str](
+    name="code", location="query", type=_ProviderText, expected="the code of the provider", default=""
+)
+LOGIN_STATE = Parameter[str](
+    name="state", location="query", type=_ProviderText, expected="the state of the login", default=""
+)
+LOGIN_ISSUER = Parameter[str](
+    name="iss", location="query", type=_ProviderText, expected="the issuer (RFC 9207)", default=""
+)
+LOGIN_ERROR = Parameter[str](
+    name="error", location="query", type=_ProviderText, expected="why the provider refused the login", default=""
+)
+SESSION_TOKEN = Parameter[str](
+    name="X-Gossip-CSRF",
+    location="header",
+    type=str,
+    expected="the token that /api/config returns as session.csrf",
+)

@@ -44,11 +44,15 @@ __all__ = [
     "FailureList",
     "ListedTasks",
     "Overview",
+    "OwnSession",
     "QueueDetail",
     "QueueList",
     "RunDetail",
     "RunningTaskList",
     "SearchResult",
+    "SessionCommand",
+    "SessionList",
+    "SessionRow",
     "StepList",
     "TaskDetail",
     "TaskList",
@@ -63,6 +67,14 @@ class Error(msgspec.Struct, frozen=True):
     error: str  #: what was expected, in one sentence
 
 
+class OwnSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The session in which the page was opened."""
+
+    id: str
+    csrf: str  #: the token for POST /api/logout and /api/sessions/end
+    is_admin: bool  #: may see and end the sessions of others
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that the page reads when it is opened."""
 
@@ -73,6 +85,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     permissions: list[str]  #: the user's permissions to control workers, by the names of --allow-control
     csrf: str  #: the token for POST /api/control; empty without the right to control
     task_url: str  #: address of a task elsewhere, with {id} in place of its id; empty if none was given
+    user: str  #: who is authenticated; empty if authentication is off
+    session: OwnSession | None  #: null unless the user logged in by OpenID Connect
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,3 +230,30 @@ class ActivityList(msgspec.Struct, frozen=True, kw_only=True):
 
     now: UnixTime
     activity: list[Activity]
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser in which a user has logged in."""
+
+    id: str  #: to end it; gives no access
+    user: str
+    is_own: bool  #: it is the session of this request
+    is_admin: bool
+    client: str  #: address at the login; a reverse proxy's if one is used
+    browser: str  #: its User-Agent at the login
+    started_at: UnixTime
+    used_at: UnixTime  #: last request or event
+    ends_at: UnixTime
+
+
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """The sessions of the user, for an admin those of all users; newest first."""
+
+    now: UnixTime
+    sessions: list[SessionRow]
+
+
+class SessionCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A session to end."""
+
+    id: str

@@ -10,6 +10,8 @@ from celery_gossip.control.command import Command
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth
 from celery_gossip.web.endpoint import starlette_routes
+from celery_gossip.web.login.handler import Login
+from celery_gossip.web.login.route import login_operations
 from celery_gossip.web.monitoring import METRICS_MEDIA_TYPE, Monitoring
 from celery_gossip.web.openapi import openapi_document
 from celery_gossip.web.operation import EVENT_STREAM, TEXT, Access, Call, Handler, Operation, Parameter
@@ -85,14 +87,16 @@ _COMMANDS = (
 class RouteTable:
     """The operations of a dashboard, in the order in which their paths are matched."""
 
-    def __init__(self, api: Api, monitoring: Monitoring, assets: Assets) -> None:
+    def __init__(self, api: Api, monitoring: Monitoring, assets: Assets, login: Login | None = None) -> None:
         self._api = api
+        self._login = login or Login()
         self.operations = (
             *_list_operations(api),
             *_detail_operations(api),
             *_live_operations(api),
             self._document_operation(),
             *_monitoring_operations(monitoring),
+            *login_operations(self._login, assets),
             *_page_operations(assets),
         )
 
@@ -105,7 +109,7 @@ class RouteTable:
         """Return the ASGI application that serves these operations and no others."""
         routes = starlette_routes(self.operations, self._api.require_control)
         public = frozenset(operation.path for operation in self.operations if operation.access is Access.PUBLIC)
-        return Security(Starlette(routes=routes), hosts, auth, public)
+        return Security(Starlette(routes=routes), hosts, auth, public, self._login)
 
     async def _serve_document(self, call: Call) -> dict[str, Any]:
         return self.document

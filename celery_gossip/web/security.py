@@ -9,27 +9,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from celery_gossip.hosts import parse_host_header
-from celery_gossip.web.auth import Auth
+from celery_gossip.web.auth import Auth, user_headers
 from celery_gossip.web.connection import ABORT
+from celery_gossip.web.login.handler import Login
+from celery_gossip.web.login.navigation import login_url
 from celery_gossip.web.login_throttle import LoginThrottle
 from celery_gossip.web.origin import is_own_origin, is_own_site
 
-__all__ = ["REFUSALS", "UNAUTHENTICATED", "USER", "Security"]
+__all__ = ["LOGIN_URL", "REFUSALS", "SESSION", "UNAUTHENTICATED", "USER", "Security"]
 
 USER = "celery_gossip.user"  #: key of the scope: the authenticated user; empty if none is required
+SESSION = "celery_gossip.session"  #: key of the scope: the user's session; None for other ways to authenticate
+LOGIN_URL = "celery_gossip.login_url"  #: key of the scope: URL of a dashboard with logins; empty without them
 #: `{status: cause}` of refused requests, for the OpenAPI document. Their bodies are plain text.
 REFUSALS: Mapping[int, str] = {
+    303: "A browser opened a page of a dashboard with logins, and has no session: a redirect to the login.",
     400: "A header that may occur once is repeated.",
     401: "No user has these credentials.",
     403: "A page of another origin or site sent the request.",
     421: "The Host header is not an allowed one.",
     429: "Too many wrong credentials from this address; see the header Retry-After.",
 }
-UNAUTHENTICATED = (401, 429)  #: statuses of REFUSALS that public paths do not return
+UNAUTHENTICATED = (303, 401, 429)  #: statuses of REFUSALS that public paths do not return
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
@@ -65,13 +70,19 @@ class Security:
     """Wraps `app`. `hosts` are lower-case names; without `auth`, any client that uses one of them is admitted."""
 
     def __init__(
-        self, app: ASGIApp, hosts: frozenset[str], auth: Auth | None, public_paths: frozenset[str] = frozenset()
+        self,
+        app: ASGIApp,
+        hosts: frozenset[str],
+        auth: Auth | None,
+        public_paths: frozenset[str] = frozenset(),
+        login: Login | None = None,
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._auth = auth
         self._public_paths = public_paths
-        self._once = _ONCE | {str(getattr(auth, "header", "authorization")).lower()}
+        self._login = login or Login()
+        self._once = _ONCE | user_headers(auth)
         self._throttle = LoginThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +102,7 @@ class Security:
             abort()
             await asyncio.sleep(0)  # let the server notice the lost connection, or it logs an error
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         """Return the response to a request that is refused, None for one that is not. Sets the user in the scope."""
         headers = _headers_of(scope)
         name, port = parse_host_header(headers.get("host", [""])[0])
@@ -100,15 +111,19 @@ class Security:
         if repeated := [name for name in self._once if len(headers.get(name, ())) > 1]:
             return _text(400, f"{repeated[0]}: expected once\n")
         fields = {name: values[-1] for name, values in headers.items()}
+        fields["cookie"] = "; ".join(headers.get("cookie", ()))  # HTTP/2 splits it
         if not is_own_origin(fields, scope["scheme"], name, port):
             return _text(403, "refused: the request comes from a page of another origin\n")
         if not is_own_site(fields, scope["method"]):
             return _text(403, "refused: the request comes from a page of another site\n")
         return self._authenticate(scope, fields)
 
-    def _authenticate(self, scope: Scope, headers: Mapping[str, str]) -> PlainTextResponse | None:
-        scope[USER] = ""
+    def _authenticate(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
+        scope.update({USER: "", SESSION: None, LOGIN_URL: self._login.url})
         if self._auth is None or _path_of(scope) in self._public_paths:
+            return None
+        if (session := self._login.find_session(headers)) is not None:
+            scope.update({USER: session.user.name, SESSION: session})
             return None
         peer, credentials = (scope.get("client") or [""])[0], headers.get("authorization", "")
         is_attempt = bool(credentials and self._auth.challenge)
@@ -118,10 +133,18 @@ class Security:
         if user is None:
             if is_attempt:
                 self._throttle.record_failure(peer, credentials)
-            challenge = {"WWW-Authenticate": self._auth.challenge} if self._auth.challenge else {}
-            return _text(401, "authentication required\n", **challenge)
+            return self._unauthenticated(scope, headers)
         scope[USER] = user
         return None
+
+    def _unauthenticated(self, scope: Scope, headers: Mapping[str, str]) -> Response:
+        """Return the redirect to the login for a page that a browser opens, else status 401."""
+        if url := login_url(self._login.url, scope, headers):
+            return _text(303, "log in\n", Location=url)
+        # A browser would ask for a password in place of a login.
+        is_browser = self._login.is_enabled and "sec-fetch-site" in headers
+        challenge = "" if self._auth is None or is_browser else self._auth.challenge
+        return _text(401, "authentication required\n", **({"WWW-Authenticate": challenge} if challenge else {}))
 
 
 @dataclass

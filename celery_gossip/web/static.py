@@ -21,9 +21,10 @@ MEDIA_TYPES = {  #: by file extension
 }
 _INDEX = "index.html"
 _CLASSIC_SCRIPT = "theme.js"  #: the only script that is not a module
+_LOGIN_STYLE = "login.css"
 _IMMUTABLE = "private, max-age=31536000, immutable"
 _NO_STORE = "no-store"
-_RESERVED = ("api/", "static/")
+_RESERVED = ("api/", "static/", "login/")
 
 
 class Assets:
@@ -55,6 +56,12 @@ class Assets:
         cache_control = _IMMUTABLE if call[STATIC_VERSION] == self._version else _NO_STORE
         media_type = MEDIA_TYPES[name.rpartition(".")[2]]
         return self._contents[name].response(call.request.headers, media_type=media_type, cache_control=cache_control)
+
+    async def login_style(self, call: Call) -> Response:
+        """Serve the style of the pages around a login, which need no credentials."""
+        return self._contents[_LOGIN_STYLE].response(
+            call.request.headers, media_type=MEDIA_TYPES["css"], cache_control=_NO_STORE
+        )
 
     async def page(self, call: Call) -> Response:
         if call[PAGE].startswith(_RESERVED):

@@ -23,7 +23,12 @@ _TYPE_MODULES = (
     "control.control",
     "control.activity",
 )
-_TAGS = {"api": "Data and commands", "monitoring": "Monitoring", "page": "The page itself"}
+_TAGS = {
+    "api": "Data and commands",
+    "monitoring": "Monitoring",
+    "login": "Logins and sessions",
+    "page": "The page itself",
+}
 _JSON_TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}
 
 _Operation = dict[str, Any]

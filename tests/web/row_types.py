@@ -23,7 +23,16 @@ def row_types() -> str:
     """Return the text of row.d.ts."""
     rows = [*(getattr(schema, name) for name in schema.__all__), Activity]
     commands = get_args(Command)
-    sent = [*rows, response.Config, response.ControlReply, response.Error, response.SearchResult]
+    sent = [
+        *rows,
+        response.OwnSession,
+        response.Config,
+        response.ControlReply,
+        response.SessionRow,
+        response.SessionList,
+        response.Error,
+        response.SearchResult,
+    ]
     _, schemas = msgspec.json.schema_components((*sent, *commands), ref_template="{name}")
     parts = [_interface(schemas[one.__name__], one in commands) for one in (*sent, *commands)]
     parts.append(f"  type Command = {' | '.join(one.__name__ for one in commands)};")

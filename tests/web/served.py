@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from typing import Any
@@ -14,8 +15,11 @@ from starlette.routing import compile_path
 from celery_gossip.control.command import PERMISSIONS
 from celery_gossip.control.control import Control, ControlTarget
 from celery_gossip.web.api import Api
-from celery_gossip.web.auth import Auth, BasicAuth
+from celery_gossip.web.auth import Auth, AuthChain, BasicAuth, OidcAuth
 from celery_gossip.web.broadcaster import Broadcaster
+from celery_gossip.web.login.handler import Login
+from celery_gossip.web.login.option import OidcOptions
+from celery_gossip.web.login.provider import Provider
 from celery_gossip.web.monitoring import Monitoring
 from celery_gossip.web.operation import JSON, Operation
 from celery_gossip.web.response import Error
@@ -75,12 +79,19 @@ class Served:
         self.control = control
         self.api = Api(self.broadcaster, control)
         self.monitoring = Monitoring(self.broadcaster, {"0": lambda: b"up 1\n"})
+        self.login = Login()
         self.table = RouteTable(self.api, self.monitoring, Assets())
         self.serve(BasicAuth(dict([ANN])) if has_auth or has_control else None)
 
     def serve(self, auth: Auth | None) -> None:
         """Serve with another authentication from now on."""
         self.application = self.table.application(HOSTS, auth)
+
+    def serve_logins(self, options: OidcOptions, *others: Auth, clock: Callable[[], float] = time.monotonic) -> None:
+        """Serve with logins, beside other authentication, from now on."""
+        self.login = Login(options, clock, Provider(options, timeout=60.0))
+        self.table = RouteTable(self.api, self.monitoring, Assets(), self.login)
+        self.application = self.table.application(HOSTS, AuthChain((OidcAuth(options), *others)))
 
     def make_control(self) -> Control:
         def purge(queue: str) -> int:

@@ -41,11 +41,14 @@ EXAMPLES = {
     "/api/openapi.json": "",
     "/metrics": "",
     "/healthz": "",
+    "/login/style.css": "",
     "/static/{version}/{name}": "/static/0/main.js",
     "/{page}": "/queues",
 }
 STREAMS = {"/api/events"}  #: see test_events
 CONTROL = {"/api/control"}  #: see test_control
+#: See tests/web/login.
+LOGIN = {"/login", "/login/callback", "/logged-out", "/api/sessions", "/api/sessions/end", "/api/logout"}
 
 
 async def handle(call: Call) -> Config:
@@ -120,7 +123,7 @@ def test_the_application_serves_exactly_the_documented_routes(served: Served) ->
     documented = {(path, method) for path, item in document["paths"].items() for method in item}
     declared = {(one.document_path, one.method.lower()) for one in served.table.operations}
     assert documented == declared
-    assert set(document["paths"]) == EXAMPLES.keys() | STREAMS | CONTROL
+    assert set(document["paths"]) == EXAMPLES.keys() | STREAMS | CONTROL | LOGIN
 
 
 def test_a_dashboard_serves_exactly_the_route_table(served: Served) -> None:

@@ -1,7 +1,7 @@
 // Header: name, navigation, search, state of the connection, theme and help. Created once.
 
 import { openHelp } from "./dialog.js";
-import { button, h, setAttribute, setText, show, svg } from "./dom.js";
+import { button, h, nameLabel, setAttribute, setText, show, svg } from "./dom.js";
 import { count } from "./format.js";
 import { icon, redraw } from "./icon.js";
 import { searchBox } from "./search.js";
@@ -20,8 +20,8 @@ const LINKS = {
 const PARENTS = { queue: "queues", worker: "workers", task: "tasks", failure: "failures", run: "runs" };
 const THEMES = ["auto", "dark", "light"];
 
-/** @param {HTMLElement} place @param {import("./router.js").Router} router */
-export function header(place, router) {
+/** @param {HTMLElement} place @param {import("./router.js").Router} router @param {() => void} onAccount */
+export function header(place, router, onAccount) {
   const [number, link] = [h("span"), h("span")];
   const badge = h("span", { class: "badge", hidden: true }, number, h("span", { class: "visually-hidden" }, " critical"));
   const links = Object.entries(LINKS).map(([page, href]) => /** @type {const} */ ([page, h("a", { href }, page[0].toUpperCase() + page.slice(1))]));
@@ -30,9 +30,11 @@ export function header(place, router) {
   show(activity, false);
   const linkState = h("span", { class: "link-state", role: "status" }, h("i"), link);
   const help = button("?", openHelp, { class: "round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)" });
+  const user = nameLabel();
+  const account = button(user.element, onAccount, { class: "account", hidden: true });
   const brand = h("a", { class: "brand", href: "./" }, mark(), h("span", {}, "Celery Gossip"));
   const pages = h("nav", { class: "pages", "aria-label": "Pages" }, links.map(([, element]) => element));
-  place.append(brand, pages, searchBox(router).element, h("div", { class: "header-end" }, linkState, themeButton(), help));
+  place.append(brand, pages, searchBox(router).element, h("div", { class: "header-end" }, linkState, account, themeButton(), help));
 
   let current = links[0][1];
   /** Scrolls the navigation of narrow screens to the current page. */
@@ -49,14 +51,18 @@ export function header(place, router) {
   }
 
   /**
-   * `state`: of the stream; `critical`: number of critical findings; `isControlled`: whether users can send commands.
-   * @param {{state: string, critical: number, isControlled: boolean}} view
+   * `state`: of the stream; `critical`: number of critical findings; `isControlled`: whether users can send commands;
+   * `userName`: of the session, empty without one.
+   * @param {{state: string, critical: number, isControlled: boolean, userName: string}} view
    */
-  function update({ state, critical, isControlled }) {
+  function update({ state, critical, isControlled, userName }) {
     if (activity.hidden === isControlled) {
       show(activity, isControlled);
       reveal();
     }
+    show(account, userName !== "");
+    user.update(userName);
+    setAttribute(account, "aria-label", `Account: ${userName}`);
     linkState.dataset.state = state;
     setText(link, state === "lost" ? "connection lost" : state);
     show(badge, critical > 0);

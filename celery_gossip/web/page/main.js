@@ -1,6 +1,7 @@
 // Main: fetches the configuration, opens the stream, and mounts the page that the address names.
 // Events update the store immediately; the page is rendered once per frame, for all events of the frame.
 
+import { openAccount } from "./account.js";
 import { banners } from "./banner.js";
 import { h } from "./dom.js";
 import { errorText } from "./format.js";
@@ -54,12 +55,12 @@ const main = byId("main");
 const store = new Store();
 const router = new Router(onRoute);
 const stream = new Stream({ onTables, onState: scheduleRender, isSignedOut });
-const top = header(byId("top"), router);
+const top = header(byId("top"), router, () => openAccount(config));
 const notices = banners(byId("banners"));
 const context = { store, router, config: () => config, isStale, announce };
 const CONFIG_INTERVAL = 5000; // milliseconds between two attempts
 /** @type {ReturnType<Page.Context["config"]>} */
-let config = { boot: "", permissions: [], is_controlled: false, csrf: "", task_url: "" };
+let config = { boot: "", permissions: [], is_controlled: false, csrf: "", task_url: "", user: "", session: null };
 let configError = "";
 let configFetchedAt = 0;
 /** @type {Page.Mounted | null} */
@@ -125,7 +126,7 @@ function render() {
   const critical = findings.filter((finding) => finding.severity === "critical").length;
   document.documentElement.dataset.link = stream.state;
   document.title = `${critical ? `(${critical}) ` : ""}${page.title} · Celery Gossip`;
-  top.update({ state: stream.state, critical, isControlled: config.is_controlled });
+  top.update({ state: stream.state, critical, isControlled: config.is_controlled, userName: config.session ? config.user : "" });
   notices.update({ stream, store, configError });
   page.update();
   writeAges(store.now());

@@ -33,7 +33,7 @@ declare namespace Page {
   interface Context {
     store: import("../page/store.js").Store;
     router: import("../page/router.js").Router;
-    config: () => Pick<Row.Config, "boot" | "permissions" | "is_controlled" | "csrf" | "task_url">;
+    config: () => Pick<Row.Config, "boot" | "permissions" | "is_controlled" | "csrf" | "task_url" | "user" | "session">;
     isStale: (source: string) => boolean;
     announce: (text: string) => void;
   }

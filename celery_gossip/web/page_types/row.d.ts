@@ -421,6 +421,13 @@ declare namespace Row {
     readonly seconds: number | null;
   }
 
+  /** The session in which the page was opened. */
+  interface OwnSession {
+    readonly id: string;
+    readonly csrf: string;
+    readonly is_admin: boolean;
+  }
+
   /** Settings that the page reads when it is opened. */
   interface Config {
     readonly version: string;
@@ -430,6 +437,8 @@ declare namespace Row {
     readonly permissions: readonly string[];
     readonly csrf: string;
     readonly task_url: string;
+    readonly user: string;
+    readonly session: OwnSession | null;
   }
 
   /** The workers that a command was sent to, and the replies that arrived within two seconds. */
@@ -440,6 +449,25 @@ declare namespace Row {
     readonly refused: Readonly<Record<string, string>>;
     readonly activity: number | null;
     readonly detail: string;
+  }
+
+  /** A browser in which a user has logged in. */
+  interface SessionRow {
+    readonly id: string;
+    readonly user: string;
+    readonly is_own: boolean;
+    readonly is_admin: boolean;
+    readonly client: string;
+    readonly browser: string;
+    readonly started_at: number; // Unix seconds
+    readonly used_at: number; // Unix seconds
+    readonly ends_at: number; // Unix seconds
+  }
+
+  /** The sessions of the user, for an admin those of all users; newest first. */
+  interface SessionList {
+    readonly now: number; // Unix seconds
+    readonly sessions: readonly SessionRow[];
   }
 
   /** A refused request. */
