@@ -11,7 +11,7 @@ __all__ = ["MAX_HOSTNAMES", "BaseCommand", "Name", "NamedCommand", "WorkerComman
 MAX_HOSTNAMES = 1_000  #: workers that one command names
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
-Hostnames = Annotated[list[Name], msgspec.Meta(min_length=1, max_length=MAX_HOSTNAMES)]
+Hostnames = Annotated[list[Name], msgspec.Meta(min_length=1)]
 
 
 class BaseCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="act"):
@@ -55,6 +55,11 @@ class WorkerCommand(BaseCommand, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.hostname is not None and self.hostnames is not None:
             raise ValueError("expected hostname or hostnames, got both")
+        self._require_few()
+
+    def _require_few(self) -> None:
+        if len(self.hostnames or ()) > MAX_HOSTNAMES:
+            raise ValueError(f"hostnames: expected at most {MAX_HOSTNAMES}")
 
     @property
     def named(self) -> tuple[str, ...] | None:
@@ -69,3 +74,4 @@ class NamedCommand(WorkerCommand, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.hostname is None) == (self.hostnames is None):
             raise ValueError("expected hostname or hostnames")
+        self._require_few()

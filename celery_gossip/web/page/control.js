@@ -299,7 +299,7 @@ export function openRevoke(context, source, ids, others = 0) {
   return openCommand(context, {
     title: ids.length === 1 ? "Revoke a task" : `Revoke ${plural(ids.length, "task")}`,
     verb: "Send",
-    text: "Workers remember the ids until they end. A task that none of them knows is not affected once another worker has it.",
+    text: "The workers that report now remember these ids until they end. A worker that starts later may still run such a task.",
     fields: [list, more, field("Command", mode), choice].filter((part) => part !== false),
     build: () => (mode.value === "terminate" ? { act: "terminate", source, ids, signal: /** @type {Row.Terminate["signal"]} */ (signal.value) } : { act: "revoke", source, ids }),
   });

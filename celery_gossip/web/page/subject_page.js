@@ -56,10 +56,10 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
  * @param {Page.Context} context @param {Page.SectionOptions<T>} options
  * @returns {Page.Part}
  */
-function tableSection(context, { title, more, topic, table: name, control, isWide, ...options }) {
+function tableSection(context, { title, more, topic, table: name, control, ...options }) {
   const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
   const head = h("div", { class: "section-head" }, h("h2", {}, title), more, control, table.sortChoice);
-  const element = h("section", { class: `panel ${isWide ? "wide" : ""}` }, head, table.element);
+  const element = h("section", { class: "panel wide" }, head, table.element);
   return { element, onRoute: (route) => table.onRoute(route), update: () => table.update(context.store.rows(topic, name)) };
 }
 
@@ -165,5 +165,5 @@ export function runsSection(context, topic, names) {
     ...runControl(context),
   ];
   const control = runsControl(context, () => context.store.rows(topic, "runs").values());
-  return tableSection(context, { title: "Running tasks", more: moreRuns(topic), topic, table: "runs", columns, control, isWide: true, defaultSort: "-since", empty: "No task is running.", href: runHref });
+  return tableSection(context, { title: "Running tasks", more: moreRuns(topic), topic, table: "runs", columns, control, defaultSort: "-since", empty: "No task is running.", href: runHref });
 }

@@ -144,7 +144,6 @@ declare namespace Page {
     topic: string;
     table: T;
     control?: HTMLElement | null;
-    isWide?: boolean;
   }
   type Linked = Pick<Row.Check, "source" | "hostname" | "queue">;
 
