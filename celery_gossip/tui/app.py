@@ -14,17 +14,14 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
 from textual.widgets import Input
 
-from celery_gossip.cluster.view import QueueView, WorkerView
-from celery_gossip.tui.column import SortOrder
-from celery_gossip.tui.detail import detail_lines, finding_key
-from celery_gossip.tui.failures import FailuresScreen
+from celery_gossip.tui.column import SORT_LETTERS
+from celery_gossip.tui.detail import detail_lines
 from celery_gossip.tui.help import HelpScreen
 from celery_gossip.tui.layout import pane_heights
-from celery_gossip.tui.row import FINDINGS, QUEUES, WORKERS
-from celery_gossip.tui.schedule import SCHEDULE, entry_key
+from celery_gossip.tui.pane import PANES
 from celery_gossip.tui.search import Search
 from celery_gossip.tui.snapshot import Snapshot, SnapshotRecorder, Source
-from celery_gossip.tui.summary import ListenerAlert, header_lines, key_hints_line, listener_alert, no_findings_text
+from celery_gossip.tui.summary import ListenerAlert, header_lines, key_hints_line, listener_alert
 from celery_gossip.tui.table import Table
 from celery_gossip.tui.text import Cell
 from celery_gossip.tui.widgets import DetailPane, StaticLines
@@ -32,22 +29,24 @@ from celery_gossip.tui.widgets import DetailPane, StaticLines
 __all__ = ["TopApp"]
 
 REFRESH = 1.0  #: seconds between two snapshots
+_FIRST_PANE = "workers"  #: has the focus at the start
 _WIDE = 140  #: cells; from this width on the detail is shown beside the tables
 
 
 class TopApp(App[None]):
-    """Show findings, queues, workers and the schedule of a source."""
+    """Show the panes of a source, one above the other, and the detail of one row."""
 
     CSS_PATH = "style.tcss"
     TITLE = "celery gossip top"
     ENABLE_COMMAND_PALETTE = False
-    AUTO_FOCUS = "#workers"
+    AUTO_FOCUS = f"#{_FIRST_PANE}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", show=False),
         Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("question_mark", "help", show=False),
-        *(Binding(str(number), f"pane({number})", show=False) for number in (1, 2, 3, 4)),
-        Binding("f", "failures", show=False),
+        *(Binding(str(number), f"pane({number})", show=False) for number in range(1, 1 + len(PANES))),
+        Binding("f", f"pane({len(PANES)})", show=False),
+        *(Binding(letter, f"sort_by('{letter}')", show=False) for letter in sorted(SORT_LETTERS)),
         Binding("s", "sort", show=False),
         Binding("S", "reverse", show=False),
         Binding("slash", "search", show=False),
@@ -69,15 +68,11 @@ class TopApp(App[None]):
         self._header, self._alert, self._keys = StaticLines("header"), StaticLines("alert"), StaticLines("keys")
         self._detail = DetailPane()
         self._search_prompt = StaticLines("search-prompt")
-        self._input = Input(id="search", placeholder="hostname, queue or state; enter applies, esc clears")
+        self._input = Input(id="search", placeholder="id, name, worker, queue or state; enter applies, esc clears")
         self._search_line = Horizontal(self._search_prompt, self._input, id="search-line")
-        self._finding_table = Table("findings", FINDINGS, finding_key, None)
-        self._queue_table = Table("queues", QUEUES, queue_key, SortOrder("QUEUES", is_descending=False))
-        self._worker_table = Table("workers", WORKERS, worker_key, SortOrder("WORKERS", is_descending=False))
-        self._schedule_table = Table("schedule", SCHEDULE, entry_key, None)
-        self._tables = (self._finding_table, self._queue_table, self._worker_table, self._schedule_table)
+        self._tables = tuple(Table(pane) for pane in PANES)
         self._panes = Vertical(*self._tables, id="panes")
-        self._current = self._worker_table
+        self._current = next(table for table in self._tables if table.id == _FIRST_PANE)
 
     def compose(self) -> ComposeResult:
         yield self._header
@@ -124,42 +119,34 @@ class TopApp(App[None]):
         if alert is not None:
             self._alert.styles.height = len(alert.lines)
             self._alert.show([(Cell(f" {line}"),) for line in alert.lines], style=alert.style)
-        order = self._current.order
+        order, is_visible = self._current.order, self._current.is_order_visible
         escape = "closes" if self._subject else "clears the filter" if self._search.text else ""
         sorting = "urgency" if order is None else order.title.lower()
-        self._keys.show([key_hints_line(width, self._search.text, sorting, escape)])
+        self._keys.show([key_hints_line(width, self._search.text, sorting, escape, is_order_visible=is_visible)])
         self._search_prompt.show([(Cell("/", "strong"),)])
 
     def _show_tables(self, snapshot: Snapshot, search: Search) -> None:
-        no_match = "no row matches the filter"
-        no_findings = no_findings_text(snapshot)
-        view = snapshot.view
-        for name, table, matching, known, empty in (
-            ("1 FINDINGS", self._finding_table, search.findings(snapshot.findings), snapshot.findings, no_findings),
-            ("2 QUEUES", self._queue_table, search.queues(view), view.queues, "none"),
-            ("3 WORKERS", self._worker_table, search.workers(view), view.workers, "none"),
-            ("4 SCHEDULE", self._schedule_table, search.schedule(snapshot.schedule), snapshot.schedule, "no entries"),
-        ):
-            number = f"{len(known):,}" if len(matching) == len(known) else f"{len(matching):,}/{len(known):,}"
-            table.empty_text = empty if not known else no_match
-            table.show(matching, snapshot, f"{name} {number}")
+        for number, table in enumerate(self._tables, start=1):
+            pane = table.pane
+            rows, matching = pane.rows(snapshot), pane.select(search, snapshot)
+            known = max(len(rows), pane.total(snapshot))
+            count = f"{known:,}" if len(matching) == known else f"{len(matching):,}/{known:,}"
+            table.empty_text = "no row matches the filter" if rows else pane.empty_text(snapshot)
+            table.show(matching, snapshot, f"{number} {pane.title} {count}")
 
     def _arrange_panes(self, width: int, height: int) -> None:
         """Set the height of each pane, and the place of the detail."""
-        has_beat = bool(self._snapshot.view.beats)
-        heights = pane_heights(
-            height,
-            self._finding_table.row_count,
-            self._queue_table.row_count,
-            self._schedule_table.row_count if has_beat else None,
-        )
+        rows = [table.row_count if self._is_shown(table) else None for table in self._tables]
+        heights = pane_heights(height, rows, self._tables.index(self._current))
         for table, lines in zip(self._tables, heights, strict=True):
-            is_empty = table is self._schedule_table and not has_beat
-            table.display = table is self._current or not (self._is_zoomed or is_empty)
-            table.styles.height = height if self._is_zoomed else lines
+            table.display = lines > 0
+            table.styles.height = lines
         self._detail.display = self._subject is not None
         self._detail.set_class(width >= _WIDE, "beside")
         self._panes.display = self._subject is None or width >= _WIDE
+
+    def _is_shown(self, table: Table) -> bool:
+        return table is self._current or (not self._is_zoomed and table.pane.is_shown(self._snapshot))
 
     def _show_detail(self, *, is_new_subject: bool = False) -> None:
         if self._subject is not None and self._detail.line_width:
@@ -187,16 +174,17 @@ class TopApp(App[None]):
         self._update_layout()
 
     def on_input_submitted(self) -> None:
+        """Keep the filter; if no row of this pane matches, select the first pane with one that does."""
+        if not self._current.row_count:
+            self._current = next((table for table in self._tables if table.row_count), self._current)
         self._close_input()
+        self._update_layout()
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen())
-
-    def action_failures(self) -> None:
-        self.push_screen(FailuresScreen(self._source.failures()))
+        self.push_screen(HelpScreen(self._current.sort_keys))
 
     def action_pane(self, number: int) -> None:
-        if number == len(self._tables) and not self._snapshot.view.beats:
+        if not self._tables[number - 1].pane.is_shown(self._snapshot):
             return
         if self._subject is not None and self.size.width < _WIDE:
             self._close_detail()
@@ -206,6 +194,9 @@ class TopApp(App[None]):
 
     def action_sort(self) -> None:
         self._current.sort_by_next_column()
+
+    def action_sort_by(self, letter: str) -> None:
+        self._current.sort_by_key(letter)
 
     def action_reverse(self) -> None:
         self._current.reverse_order()
@@ -252,11 +243,3 @@ class TopApp(App[None]):
     def _close_input(self) -> None:
         self._search_line.display, self._keys.display = False, True
         self._refocus()
-
-
-def queue_key(queue: QueueView) -> str:
-    return queue.queue
-
-
-def worker_key(worker: WorkerView) -> str:
-    return worker.gossip.hostname

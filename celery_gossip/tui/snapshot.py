@@ -11,8 +11,9 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from celery_gossip.cluster.failures import FailureView
+from celery_gossip.cluster.failures import FailureGroup, FailureView
 from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
+from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
@@ -65,6 +66,18 @@ class Snapshot:
         default_factory=dict
     )  #: id of a running task → when this dashboard first saw it
 
+    failures: FailureView = field(default_factory=FailureView)
+
+    @cached_property
+    def tasks(self) -> Sequence[TaskView]:
+        """Running tasks, as far as the workers list them."""
+        return tuple(self.view.tasks())
+
+    @cached_property
+    def failure_groups(self) -> Sequence[FailureGroup]:
+        """Groups of the last failures, the one that failed last first."""
+        return self.failures.groups()
+
     @cached_property
     def schedule(self) -> Sequence[ScheduledEntry]:
         """Entries of all schedules, those with problems first."""
@@ -102,6 +115,7 @@ class SnapshotRecorder:
             throughput=self._source.throughput(),
             sample_count=self._sample_count,
             first_seen=self._first_seen,
+            failures=self._source.failures(),
         )
 
     def _add_samples(self, view: View, now: float) -> None:

@@ -71,12 +71,13 @@ def no_findings_text(snapshot: Snapshot) -> str:
     return "no problems detected" if is_known else "unknown: no worker reports"
 
 
-def key_hints_line(width: int, search: str, order: str, escape: str) -> Line:
+def key_hints_line(width: int, search: str, order: str, escape: str, *, is_order_visible: bool = True) -> Line:
     """Return filter, sort order and keys; `escape` is the effect of the escape key, empty if it has none."""
+    sorting = _Part((Cell(f"sorted by {order}", "dim"),), 20 if is_order_visible else 1)
     parts = [_Part((Cell(f"filter: {truncate(escape_text(search), width // 3)}", "warn"),), 0)] if search else []
     parts += [_Part((Cell("esc", "strong"), Cell(f" {escape}")), 0)] if escape else []
     keys = [_Part((Cell(key, "strong"), Cell(f" {name}")), 1 + hide_order) for key, name, hide_order in _KEYS]
-    return _joined_parts([*parts, *keys, _Part((Cell(f"sorted by {order}", "dim"),), 20)], width)
+    return _joined_parts([*parts, *keys, sorting], width)
 
 
 def _last_report_cells(snapshot: Snapshot, paused_for: float | None, width: int) -> Line:

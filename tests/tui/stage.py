@@ -24,6 +24,7 @@ class FakeSource:
         findings: tuple[Finding, ...] = (),
         error: Exception | None = None,
         throughput: Mapping[str, Throughput] | None = None,
+        failures: FailureView | None = None,
     ) -> None:
         self.shown = view
         self.throughput_by_queue = throughput or {}
@@ -31,7 +32,7 @@ class FakeSource:
         self.error = error
         self.uri = "redis://localhost:6379/0"
         self.rejected: Counter[str] = Counter()
-        self.failed = FailureView()
+        self.failed = failures or FailureView()
 
     def view(self) -> View:
         return self.shown
@@ -73,10 +74,10 @@ class Stage:
     def pane(self, title: str) -> list[str]:
         """Return the rows below this title."""
         lines = iter(self.lines)
-        next(line for line in lines if title in line[:16])
+        next(line for line in lines if title in line[:20])
         rows = []
         for line in lines:
-            if not line or (line[2:3] in "123" and line[3:4] == " "):
+            if not line or (line[2:3] in "123456" and line[3:4] == " "):
                 break
             rows.append(line)
         return rows

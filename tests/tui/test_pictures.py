@@ -14,8 +14,10 @@ from tests.tui.scenes import (
     HOSTILE,
     a_schedule,
     a_view,
+    failures,
     findings,
     hostile,
+    hostile_failures,
     isolated,
     many_workers,
     three_workers,
@@ -56,6 +58,10 @@ SCENES = {
     "queue_large": Scene(
         FakeSource(three_workers(), findings(), throughput=throughput_by_queue()), LARGE, ("2", "down", "enter")
     ),
+    "task": Scene(FakeSource(three_workers(), findings()), keys=("5", "enter")),
+    "failures": Scene(FakeSource(three_workers(), findings(), failures=failures()), keys=("f",)),
+    "failures_large": Scene(FakeSource(three_workers(), findings(), failures=failures()), LARGE, ("6", "enter")),
+    "failure": Scene(FakeSource(three_workers(), findings(), failures=failures()), keys=("6", "enter")),
     "schedule": Scene(FakeSource(a_schedule(), findings()), keys=("4",)),
     "schedule_large": Scene(FakeSource(a_schedule(), findings()), LARGE, ("4", "down", "enter")),
     "worker": Scene(FakeSource(three_workers(), findings()), keys=("end", "enter")),
@@ -84,10 +90,11 @@ def test_it_renders_as_in_the_stored_snapshot(name: str) -> None:
 @pytest.mark.parametrize("size", [SMALL, LARGE, (40, 12), (20, 5), (1, 1)])
 def test_hostile_names_stay_text_within_their_column_at_any_size(size: tuple[int, int]) -> None:
     async def scenario(stage: Stage) -> None:
-        for keys in ((), ("2",), ("enter",), ("escape", "3", "end", "enter"), ("question_mark",)):
+        details = [("escape", number, "end", "enter") for number in "356"]
+        for keys in ((), ("2",), ("enter",), *details, ("question_mark",)):
             await stage.press(*keys)
             assert "\x1b" not in stage.text and "\u202e" not in stage.text
             if size == LARGE and keys == ():
                 assert all(escape_text(name)[:20] in stage.text for name in HOSTILE)
 
-    play(scenario, FakeSource(*hostile()), size)
+    play(scenario, FakeSource(*hostile(), failures=hostile_failures()), size)
