@@ -20,6 +20,7 @@ from celery_gossip.tui.help import HelpScreen
 from celery_gossip.tui.layout import pane_heights
 from celery_gossip.tui.pane import PANES
 from celery_gossip.tui.search import Search
+from celery_gossip.tui.sighting import is_sighted
 from celery_gossip.tui.snapshot import Snapshot, SnapshotRecorder, Source
 from celery_gossip.tui.summary import ListenerAlert, header_lines, key_hints_line, listener_alert
 from celery_gossip.tui.table import Table
@@ -63,7 +64,7 @@ class TopApp(App[None]):
         self._snapshot = self._recorder.record()
         self._search = Search()
         self._paused_at: float | None = None
-        self._subject: tuple[str, str] | None = None  #: the row that the detail shows: id of its table, key of the row
+        self._subject: tuple[str, str] | None = None  #: what the detail shows: id of a pane, key of a row
         self._is_zoomed = False
         self._header, self._alert, self._keys = StaticLines("header"), StaticLines("alert"), StaticLines("keys")
         self._detail = DetailPane()
@@ -154,13 +155,14 @@ class TopApp(App[None]):
             self._detail.show(lines, is_new_subject=is_new_subject)
 
     def on_table_row_selected(self, event: Table.RowSelected) -> None:
-        self._open_detail(event.table)
-        self.screen.set_focus(self._detail)
+        if event.table.key is not None:
+            self._open_detail(event.table.pane.id, event.table.key)
 
     def on_table_row_highlighted(self) -> None:
         """If the detail is shown beside the tables, show the row under the cursor in it."""
-        if self._subject is not None and self.focused is self._current:
-            self._open_detail(self._current)
+        if self._subject is not None and self.focused is self._current and self._current.key is not None:
+            self._subject = (self._current.pane.id, self._current.key)
+            self._show_detail(is_new_subject=True)
         self._update_layout()
 
     def on_detail_pane_resized(self) -> None:
@@ -174,11 +176,14 @@ class TopApp(App[None]):
         self._update_layout()
 
     def on_input_submitted(self) -> None:
-        """Keep the filter; if no row of this pane matches, select the first pane with one that does."""
-        if not self._current.row_count:
-            self._current = next((table for table in self._tables if table.row_count), self._current)
+        """Keep the filter. Select a pane with a row that matches; of an id without one, show what is known of it."""
+        matching = [table for table in self._tables if table.row_count]
+        self._current = self._current if self._current in matching else next(iter(matching), self._current)
         self._close_input()
         self._update_layout()
+        text, has_task = self._search.text, any(table.id == "tasks" for table in matching)
+        if not has_task and text and (not matching or is_sighted(text, self._snapshot)):
+            self._open_detail("search", text)
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self._current.sort_keys))
@@ -225,11 +230,11 @@ class TopApp(App[None]):
         self._is_zoomed = not self._is_zoomed
         self._update_layout()
 
-    def _open_detail(self, table: Table) -> None:
-        if table.key is not None and table.id is not None:
-            self._subject = (table.id, table.key)
-            self._update_layout()
-            self._show_detail(is_new_subject=True)
+    def _open_detail(self, kind: str, key: str) -> None:
+        self._subject = (kind, key)
+        self._update_layout()
+        self._show_detail(is_new_subject=True)
+        self.screen.set_focus(self._detail)
 
     def _close_detail(self) -> None:
         self._subject = None

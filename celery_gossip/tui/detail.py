@@ -15,6 +15,7 @@ from celery_gossip.tui.failure import group_lines
 from celery_gossip.tui.resource_lines import resource_lines
 from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, finding_key, severity_cell, state_cell
 from celery_gossip.tui.schedule import entry_key, entry_lines
+from celery_gossip.tui.sighting import is_sighted, search_lines
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.sparkline import sparkline
 from celery_gossip.tui.task import age_of, task_lines
@@ -36,6 +37,7 @@ def detail_lines(pane: str, key: str, snapshot: Snapshot, width: int) -> list[Li
         "schedule": _entry_lines,
         "tasks": _task_detail_lines,
         "failures": _failure_group_lines,
+        "search": _search_lines,
     }[pane]
     name = key.replace("\n", " ").strip()
     return list(build(key, snapshot, width)) or [(Cell(f"{escape_text(name)} is no longer in the view.", "dim"),)]
@@ -63,9 +65,12 @@ def _entry_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
 
 
 def _task_detail_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    task_id = key.partition("\n")[2]
     lines = list(task_lines(key, snapshot, width))
+    if not lines and is_sighted(task_id, snapshot):
+        lines = list(search_lines(task_id, snapshot, width))
     if lines:
-        yield from _title("Task", key.partition("\n")[2], width)
+        yield from _title("Task", task_id, width)
         yield from lines
 
 
@@ -74,6 +79,11 @@ def _failure_group_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[L
     if lines:
         yield from _title("Failures of", key.partition("\n")[0] or "unknown tasks", width)
         yield from lines
+
+
+def _search_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    yield from _title("Search for", key, width)
+    yield from search_lines(key, snapshot, width)
 
 
 def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:

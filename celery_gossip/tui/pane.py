@@ -48,8 +48,10 @@ def _worker_key(worker: WorkerView) -> str:
     return worker.gossip.hostname
 
 
-def _active(snapshot: Snapshot) -> int:
-    return sum(queue.active for queue in snapshot.view.queues)
+def _tasks(snapshot: Snapshot) -> int:
+    """Return how many tasks run, and wait in workers, whether or not these list them."""
+    live = (gossip for worker in snapshot.view.workers if not worker.is_gone for gossip in worker.gossips)
+    return sum(gossip.active + gossip.reserved + gossip.scheduled + gossip.limited for gossip in live)
 
 
 #: In the order of the keys 1, 2, …
@@ -93,10 +95,10 @@ PANES = (
         TASKS,
         task_key,
         rows=lambda snapshot: snapshot.tasks,
-        select=lambda search, snapshot: search.tasks(snapshot.tasks),
-        empty_text=lambda _: "no task runs",
-        order=SortOrder("AGE", is_descending=True),
-        total=_active,
+        select=lambda search, snapshot: search.tasks(snapshot.tasks, snapshot.view),
+        empty_text=lambda _: "no task runs or waits in a worker",
+        order=SortOrder("STATE", is_descending=False),
+        total=_tasks,
     ),
     Pane(
         "failures",

@@ -8,21 +8,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 from celery_gossip.cluster.failures import FailureGroup, FailureView
 from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
-from celery_gossip.cluster.task_view import TaskView
+from celery_gossip.cluster.task_history import TaskHistory
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.tui.sparkline import SAMPLES
+from celery_gossip.tui.task_row import TaskRow
 from celery_gossip.tui.text import escape_text
 
 __all__ = ["Sample", "Snapshot", "SnapshotRecorder", "Source"]
 
 MAX_QUEUES = 500  #: queues whose samples are kept, the busiest first
+MAX_TASKS = 20_000  #: rows of tasks; an id is found among all
 MAX_IDS = 20_000  #: task ids for which the time of the first sight is kept
 
 
@@ -68,10 +70,13 @@ class Snapshot:
 
     failures: FailureView = field(default_factory=FailureView)
 
+    #: Tasks that workers do not list any more; the same object in every snapshot. None: they are not remembered.
+    task_history: TaskHistory | None = None
+
     @cached_property
-    def tasks(self) -> Sequence[TaskView]:
-        """Running tasks, as far as the workers list them."""
-        return tuple(self.view.tasks())
+    def tasks(self) -> Sequence[TaskRow]:
+        """Running and waiting tasks, as far as the workers list them; MAX_TASKS at most, running ones first."""
+        return tuple(islice(chain(self.view.tasks(), self.view.waiting()), MAX_TASKS))
 
     @cached_property
     def failure_groups(self) -> Sequence[FailureGroup]:
@@ -92,6 +97,7 @@ class SnapshotRecorder:
         self._clock = clock
         self._history: dict[str, tuple[Sample, ...]] = {}
         self._first_seen: dict[str, float] = {}
+        self._task_history = TaskHistory()
         self._sampled_at: float | None = None
         self._sample_count = 0
 
@@ -99,6 +105,7 @@ class SnapshotRecorder:
         """Return the current snapshot, and add its samples to the history unless the view is isolated."""
         view = self._source.view()
         now = self._clock()
+        self._task_history.observe(view)
         if view.isolated_since is None and self._sampled_at != now:
             self._sampled_at = now
             self._sample_count += 1
@@ -116,6 +123,7 @@ class SnapshotRecorder:
             sample_count=self._sample_count,
             first_seen=self._first_seen,
             failures=self._source.failures(),
+            task_history=self._task_history,
         )
 
     def _add_samples(self, view: View, now: float) -> None:

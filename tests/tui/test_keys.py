@@ -228,11 +228,25 @@ async def test_tasks_are_a_pane_and_enter_opens_one(stage: Stage) -> None:
 @on_stage(with_failures)
 async def test_an_id_in_the_filter_is_found_in_every_pane(stage: Stage) -> None:
     await stage.press("slash", *"id-mail")
-    assert "5 TASKS 1/3" in stage.text and "6 FAILURES 0/2" in stage.text
+    assert "5 TASKS 1/7" in stage.text and "6 FAILURES 0/2" in stage.text
     await stage.press("enter")
     assert "id-mail" in stage.cursor
-    await stage.press("escape", "3", "slash", *"id-145", "enter")
-    assert "shop.pay" in stage.cursor and "6 FAILURES 1/2" in stage.text
+    await stage.press("escape", "3", "slash", *"id-145")
+    assert "6 FAILURES 1/2" in stage.text
+    await stage.press("enter")
+    assert "Search for id-145" in stage.text and "card 2 has no funds" in stage.text
+    await stage.press("escape")
+    assert "shop.pay" in stage.cursor
+
+
+@on_stage(three)
+async def test_an_id_without_a_row_opens_what_is_known_of_it(stage: Stage) -> None:
+    await stage.press("slash", *"id-left", "enter")
+    assert "Search for id-left" in stage.text and "queue         mail" in stage.text
+    await stage.press("escape", "escape", "slash", *"unknown-id", "enter")
+    assert "No task with this id is in a report." in stage.text
+    await stage.press("escape", "escape")
+    assert "5 TASKS" in stage.text and "filter" not in stage.lines[-1].partition("/ filter")[0]
 
 
 @on_stage(three)
@@ -248,7 +262,7 @@ async def test_a_column_key_sorts_and_the_same_key_again_reverses_the_order(stag
 @on_stage(three)
 async def test_each_pane_keeps_its_own_order(stage: Stage) -> None:
     await stage.press("O", "2", "B", "5", "T", "3")
-    assert "PROCESSED▼" in stage.text and "BACKLOG▼" in stage.text and "5 TASKS 3▲" in stage.text
+    assert "PROCESSED▼" in stage.text and "BACKLOG▼" in stage.text and "5 TASKS 3/7▲" in stage.text
 
 
 @on_stage(three)

@@ -44,7 +44,7 @@ def test_every_word_must_be_found_in_hostname_queue_or_state(
     ],
 )
 def test_tasks_are_found_by_id_name_queue_and_worker(text: str, ids: list[str]) -> None:
-    assert [task.id for task in Search(text).tasks(tuple(VIEW.tasks()))] == ids
+    assert [task.id for task in Search(text).tasks(tuple(VIEW.tasks()), VIEW)] == ids
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,8 @@ def test_a_group_of_failures_is_found_by_each_of_its_failures(text: str, tasks: 
     found = Search(text).failures(view, view.groups())
     assert [group.task for group in found] == tasks
     assert sum(group.count for group in found) in {0, 1, 25, 26}
+
+
+def test_an_id_is_found_among_tasks_that_have_no_row() -> None:
+    assert [task.id for task in Search("id-mail").tasks((), VIEW)] == ["id-mail"]
+    assert Search("id-ma").tasks((), VIEW) == []
