@@ -5,6 +5,7 @@ Runs on Textual's event loop, on the main thread.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -14,10 +15,15 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
 from textual.widgets import Input
 
+from celery_gossip.tui.action import Action, actions_for, bulk_actions
 from celery_gossip.tui.column import SORT_LETTERS
+from celery_gossip.tui.control_dialog import ActionMenu, CommandDialog
+from celery_gossip.tui.control_lines import log_lines
+from celery_gossip.tui.control_session import ControlSession
 from celery_gossip.tui.detail import detail_lines
-from celery_gossip.tui.help import HelpScreen
+from celery_gossip.tui.help import help_lines
 from celery_gossip.tui.layout import pane_heights
+from celery_gossip.tui.pager import PagerScreen
 from celery_gossip.tui.pane import PANES
 from celery_gossip.tui.search import Search
 from celery_gossip.tui.sighting import is_sighted
@@ -54,11 +60,15 @@ class TopApp(App[None]):
         Binding("escape", "close", show=False),
         Binding("space", "pause", show=False),
         Binding("z", "zoom", show=False),
+        Binding("c", "control", show=False),
+        Binding("l", "log", show=False),
     ]
 
-    def __init__(self, source: Source, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, source: Source, session: ControlSession | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(ansi_color=True)
-        self._source = source
+        self._session = session
         self._recorder = SnapshotRecorder(source, clock)
         self._clock = clock
         self._snapshot = self._recorder.record()
@@ -186,7 +196,27 @@ class TopApp(App[None]):
             self._open_detail("search", text)
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen(self._current.sort_keys))
+        permissions = self._session.permissions if self._session else ()
+        self.push_screen(PagerScreen(partial(help_lines, self._current.sort_keys, permissions)))
+
+    def action_control(self) -> None:
+        """Let the user choose a command for the subject of the detail, or else for the row under the cursor."""
+        session, subject = self._session, self._selected
+        if session is None or subject is None:
+            return
+        rows = self._current.rows if self._search.text else ()
+        actions = (*actions_for(*subject, self._snapshot), *bulk_actions(self._current.pane.id, rows))
+
+        def open_dialog(action: Action | None) -> None:
+            if action is not None:
+                self.push_screen(CommandDialog(action, session, self._snapshot))
+
+        self.push_screen(ActionMenu(actions, session), open_dialog)
+
+    def action_log(self) -> None:
+        session = self._session
+        if session is not None:
+            self.push_screen(PagerScreen(lambda width: log_lines(session.activities(), width)))
 
     def action_pane(self, number: int) -> None:
         if not self._tables[number - 1].pane.is_shown(self._snapshot):
@@ -229,6 +259,14 @@ class TopApp(App[None]):
     def action_zoom(self) -> None:
         self._is_zoomed = not self._is_zoomed
         self._update_layout()
+
+    @property
+    def _selected(self) -> tuple[str, str] | None:
+        """Id of a pane and key of a row: those of the detail if it has the focus, else of the cursor."""
+        if self._subject is not None and self.focused is self._detail:
+            return self._subject
+        key = self._current.key
+        return None if key is None else (self._current.pane.id, key)
 
     def _open_detail(self, kind: str, key: str) -> None:
         self._subject = (kind, key)

@@ -74,6 +74,11 @@ class Table(Widget, can_focus=True):
         self._lines: list[tuple[Line, str]] = []
 
     @property
+    def rows(self) -> Sequence[Any]:
+        """Rows that are shown, also those for which there is no line."""
+        return self._rows
+
+    @property
     def row_count(self) -> int:
         return len(self._rows)
 
