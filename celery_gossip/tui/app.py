@@ -28,7 +28,7 @@ from celery_gossip.tui.pane import PANES
 from celery_gossip.tui.search import Search
 from celery_gossip.tui.sighting import is_sighted
 from celery_gossip.tui.snapshot import Snapshot, SnapshotRecorder, Source
-from celery_gossip.tui.summary import ListenerAlert, header_lines, key_hints_line, listener_alert
+from celery_gossip.tui.summary import KeyHints, ListenerAlert, header_lines, key_hints_line, listener_alert
 from celery_gossip.tui.table import Table
 from celery_gossip.tui.text import Cell
 from celery_gossip.tui.widgets import DetailPane, StaticLines
@@ -130,10 +130,12 @@ class TopApp(App[None]):
         if alert is not None:
             self._alert.styles.height = len(alert.lines)
             self._alert.show([(Cell(f" {line}"),) for line in alert.lines], style=alert.style)
-        order, is_visible = self._current.order, self._current.is_order_visible
+        order = self._current.order
         escape = "closes" if self._subject else "clears the filter" if self._search.text else ""
         sorting = "urgency" if order is None else order.title.lower()
-        self._keys.show([key_hints_line(width, self._search.text, sorting, escape, is_order_visible=is_visible)])
+        is_visible, has_commands = self._current.is_order_visible, self._session is not None
+        hints = KeyHints(self._search.text, sorting, escape, is_visible, has_commands)
+        self._keys.show([key_hints_line(width, hints)])
         self._search_prompt.show([(Cell("/", "strong"),)])
 
     def _show_tables(self, snapshot: Snapshot, search: Search) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from celery_gossip.tui.text import escape_text
+from tests.tui.remote import a_session
 from tests.tui.scenes import (
     HOSTILE,
     a_schedule,
@@ -36,6 +37,7 @@ class Scene:
     source: FakeSource
     size: tuple[int, int] = SMALL
     keys: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()  #: none: the dashboard sends no commands
 
 
 SCENES = {
@@ -62,6 +64,11 @@ SCENES = {
     "failures": Scene(FakeSource(three_workers(), findings(), failures=failures()), keys=("f",)),
     "failures_large": Scene(FakeSource(three_workers(), findings(), failures=failures()), LARGE, ("6", "enter")),
     "failure": Scene(FakeSource(three_workers(), findings(), failures=failures()), keys=("6", "enter")),
+    "search": Scene(FakeSource(three_workers()), keys=("slash", *"id-left", "enter")),
+    "help_control": Scene(FakeSource(three_workers()), LARGE, ("question_mark",), ("pause", "revoke")),
+    "menu": Scene(FakeSource(three_workers()), keys=("2", "down", "c"), permissions=("pause",)),
+    "form": Scene(FakeSource(three_workers()), keys=("c", "a"), permissions=("scale",)),
+    "question": Scene(FakeSource(three_workers()), keys=("5", "c", "t", "enter"), permissions=("terminate",)),
     "schedule": Scene(FakeSource(a_schedule(), findings()), keys=("4",)),
     "schedule_large": Scene(FakeSource(a_schedule(), findings()), LARGE, ("4", "down", "enter")),
     "worker": Scene(FakeSource(three_workers(), findings()), keys=("end", "enter")),
@@ -79,7 +86,8 @@ def test_it_renders_as_in_the_stored_snapshot(name: str) -> None:
         drawn.append(stage.picture)
 
     scene = SCENES[name]
-    play(scenario, scene.source, scene.size)
+    session = a_session(scene.source, *scene.permissions)[0] if scene.permissions else None
+    play(scenario, scene.source, scene.size, session)
     kept = PICTURES / f"{name}.txt"
     if os.environ.get("GOSSIP_TEST_PICTURES") == "new":
         kept.parent.mkdir(exist_ok=True)
