@@ -7,12 +7,12 @@ import msgspec
 
 from celery_gossip.control.ability import can_terminate
 from celery_gossip.control.base_command import MAX_HOSTNAMES
-from celery_gossip.control.command import COMMANDS, MAX_IDS, SIGNALS, Command
+from celery_gossip.control.command import COMMANDS, MAX_IDS, SIGNALS, Command, Purge
 from celery_gossip.tui.schedule import entry_key
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import escape_text
 
-__all__ = ["SOURCE", "Action", "Field", "InvalidCommand", "actions_for", "bulk_actions"]
+__all__ = ["SOURCE", "Action", "Field", "InvalidCommand", "actions_for", "bulk_actions", "for_workers"]
 
 SOURCE = "0"  #: number of the only app that `top` watches
 _PERMISSIONS = {str(one.__struct_config__.tag): one.permission for one in COMMANDS}
@@ -55,6 +55,13 @@ class Action(NamedTuple):
         except (msgspec.ValidationError, ValueError) as exc:
             raise InvalidCommand(str(exc).replace("`$.", "`")) from exc
         return command
+
+
+def for_workers(command: Command, hostnames: Sequence[str]) -> Command:
+    """Return the command for exactly these workers: those that the user has seen before the confirmation."""
+    if isinstance(command, Purge) or not 0 < len(hostnames) <= MAX_HOSTNAMES:
+        return command
+    return msgspec.structs.replace(command, hostname=None, hostnames=list(hostnames))
 
 
 def _value(field: Field, text: str) -> str | float | None:
@@ -136,7 +143,9 @@ def _pool_actions(values: Mapping[str, Any], subject: str, keys: str) -> Iterato
     yield Action(shrink, "shrink", subject, "remove slots from its pool", values, slots)
     yield Action(autoscale, "autoscale", subject, "change the limits of --autoscale", values, limits)
     yield Action(shutdown, "shutdown", subject, "finish the tasks that run, then end", values)
-    yield Action(restart, "pool_restart", subject, "replace the processes of its pool", values)
+    yield Action(
+        restart, "pool_restart", subject, "replace the processes of its pool, each after its next task", values
+    )
 
 
 def _task_actions(parts: Sequence[str], snapshot: Snapshot) -> Iterator[Action]:

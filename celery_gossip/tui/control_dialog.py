@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from celery_gossip.control.command import Command
 from celery_gossip.errors import GossipError
-from celery_gossip.tui.action import Action, InvalidCommand
+from celery_gossip.tui.action import Action, InvalidCommand, for_workers
 from celery_gossip.tui.control_lines import preview_lines, result_lines
 from celery_gossip.tui.control_session import ControlSession, Sending
 from celery_gossip.tui.snapshot import Snapshot
@@ -154,7 +154,7 @@ class CommandDialog(ModalScreen[None]):
         self.set_focus(self._body)
         for field in self._inputs.values():
             field.disabled = True
-        self._command = command
+        self._command = for_workers(command, reply.asked)
         self._show(preview_lines(command, reply, self._snapshot, width), "y sends it, n or esc does not", "warn")
 
     def _follow(self) -> None:

@@ -94,6 +94,16 @@ def paused(source: FakeSource) -> object:
 
 
 @controlled()
+async def test_a_command_goes_to_the_workers_that_were_listed_and_no_others(stage: Stage, remote: FakeRemote) -> None:
+    await stage.press("5", "c", "r")
+    assert "Will be sent to 2 workers" in stage.text
+    stage.source.shown = replace(stage.source.shown, workers=(*stage.source.shown.workers, a_worker("shop9@vm")))
+    await stage.press("y")
+    await stage.until(lambda: bool(remote.sent))
+    assert remote.sent == [("revoke", {"task_id": ["id-mail"]}, ["shop1@vm", "shop2@vm"])]
+
+
+@controlled()
 async def test_a_command_is_sent_on_a_thread_while_the_display_goes_on(stage: Stage, remote: FakeRemote) -> None:
     remote.may_reply.clear()
     await stage.press("5", "c", "r", "y")
