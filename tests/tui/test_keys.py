@@ -302,6 +302,16 @@ async def test_a_resized_screen_is_filled_at_once(stage: Stage) -> None:
     assert "POOL" not in stage.text and stage.lines[23].startswith("? help")
 
 
+@on_stage(many, size=(200, 60))
+async def test_long_tables_use_every_line_of_the_terminal_and_the_pane_with_the_focus_most(stage: Stage) -> None:
+    for width, height in ((200, 60), (80, 24), (60, 12)):
+        await stage.resize(width, height)
+        for number, title in (("3", "WORKERS"), ("5", "TASKS")):
+            await stage.press(number)
+            assert len(stage.lines) == height and all(stage.lines)
+            assert len(stage.pane(title)) >= (height - 10) // 2
+
+
 @on_stage(three)
 async def test_isolation_comes_and_goes_on_the_screen(stage: Stage) -> None:
     stage.source.shown = isolated()
