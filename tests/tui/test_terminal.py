@@ -78,7 +78,7 @@ def test_no_colour_is_used_if_it_is_disabled(
     terminal = top(redis_project, **environment)
     try:
         eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 30)
-        eventually(lambda: _is_shown(terminal, "3 WORKERS"), 10)
+        eventually(lambda: _is_shown(terminal, "2 QUEUES"), 30)
         colours = ("\x1b[1;7;36", "\x1b[1;7;33", "[36", ";36")
         assert any(colour in terminal.output for colour in colours) is is_coloured, repr(terminal.output)
     finally:
