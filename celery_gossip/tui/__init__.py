@@ -11,18 +11,22 @@ from collections.abc import Iterator
 from celery_gossip.log import logger
 from celery_gossip.process import EXIT_SIGNALS, restore_signal_handlers
 from celery_gossip.tui.app import TopApp
+from celery_gossip.tui.control_session import ControlSession, describe_activity, os_user
 from celery_gossip.tui.snapshot import Source
 
-__all__ = ["Source", "run_top"]
+__all__ = ["ControlSession", "Source", "describe_activity", "os_user", "run_top"]
 
 _SIGNALS = (*EXIT_SIGNALS, signal.SIGHUP)  #: the event loop resets their handlers to the defaults when it ends
 
 
-def run_top(source: Source) -> None:
-    """Show the source until the user quits. Blocks the main thread. Raise SystemExit if the dashboard failed."""
+def run_top(source: Source, session: ControlSession | None = None) -> None:
+    """Show the source until the user quits. Blocks the main thread. Raise SystemExit if the dashboard failed.
+
+    With a session the user can send the commands that it allows.
+    """
     if os.environ.get("TERM") == "dumb":
         os.environ["NO_COLOR"] = "1"
-    top = _TopAppWithSignals(source)
+    top = _TopAppWithSignals(source, session)
     with _logging_suppressed(), restore_signal_handlers(_SIGNALS):
         top.run()
     if top.return_code:

@@ -1,17 +1,30 @@
 """Columns of a table: how each shows and sorts a row, which of them fit into a width, and the lines drawn. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Cell, Line, cell_width, fit
 
-__all__ = ["Column", "PlacedColumn", "SortOrder", "header_line", "place_columns", "row_line", "sort_rows"]
+__all__ = [
+    "SORT_LETTERS",
+    "Column",
+    "PlacedColumn",
+    "SortOrder",
+    "header_line",
+    "place_columns",
+    "row_line",
+    "sort_keys",
+    "sort_rows",
+]
 
 GUTTER = 2  #: cells before the first column, for the cursor mark
 GAP, WIDE_GAP = 1, 2  #: cells between two columns
 WIDE = 120  #: cells; from this width on WIDE_GAP is used
+_MAX_MEASURED = 1_000  #: rows whose texts are measured, the first ones
+SORT_LETTERS = frozenset(ascii_uppercase) - {"G", "S"}  #: G and S have other effects
 
 R = TypeVar("R")
 
@@ -69,7 +82,7 @@ def place_columns(columns: Sequence[Column[R]], width: int, rows: Sequence[R], t
 def _preferred_width(column: Column[R], rows: Sequence[R]) -> int:
     if column.content_width is None:
         return column.max_width
-    return min(column.max_width, max(map(column.content_width, rows), default=0))
+    return min(column.max_width, max(map(column.content_width, rows[:_MAX_MEASURED]), default=0))
 
 
 def _positioned(columns: Sequence[Column[R]], widths: dict[str, int], gap: int) -> list[PlacedColumn]:
@@ -80,15 +93,40 @@ def _positioned(columns: Sequence[Column[R]], widths: dict[str, int], gap: int) 
     return placed
 
 
-def header_line(placed: Sequence[PlacedColumn], order: SortOrder | None, title: str, *, is_focused: bool) -> Line:
-    """Return the line of titles, with an arrow at the sorted one."""
-    cells = []
-    for at, (column, *_) in enumerate(placed):
+def sort_keys(columns: Sequence[Column[Any]]) -> dict[str, str]:
+    """Return `{letter: title of the column that it sorts by}`: the first letter of each title that is still free."""
+    keys: dict[str, str] = {}
+    for column in columns:
+        letter = next((letter for letter in column.title if letter in SORT_LETTERS and letter not in keys), None)
+        if letter is not None:
+            keys[letter] = column.title
+    return keys
+
+
+def header_line(
+    placed: Sequence[PlacedColumn], order: SortOrder | None, title: str, keys: Mapping[str, str] | None = None
+) -> Line:
+    """Return the line of titles, with an arrow at the sorted one.
+
+    `keys`, of the table that has the focus, are the letters that it sorts by; they are marked in the titles.
+    """
+    letters = {column_title: letter for letter, column_title in (keys or {}).items()}
+    cells: list[Cell] = [Cell(fit("" if keys is None else ">", GUTTER))]
+    end = GUTTER
+    for at, (column, x, width) in enumerate(placed):
         text = title if at == 0 else column.title
         if order is not None and column.title == order.title:
             text += "▼" if order.is_descending else "▲"
-        cells.append(Cell(text))
-    return _line(placed, cells, ">" if is_focused else "")
+        shown = " " * (x - end) + fit(text, width, align_right=column.is_number)
+        cells += _with_key(shown, letters.get(column.title, ""))
+        end = x + width
+    return tuple(cells)
+
+
+def _with_key(text: str, letter: str) -> Iterator[Cell]:
+    """Yield the text with the first occurrence of the letter in the style of a key."""
+    before, found, after = text.partition(letter) if letter else (text, "", "")
+    yield from (Cell(part, style) for part, style in ((before, ""), (found, "key"), (after, "")) if part)
 
 
 def row_line(placed: Sequence[PlacedColumn], row: Any, snapshot: Snapshot, mark: str = "") -> Line:

@@ -1,4 +1,4 @@
-"""Lines of the detail pane: all known facts about one queue, worker, entry of a schedule, or finding. Pure.
+"""Lines of the detail pane: all known facts about the subject of one row, such as a queue or a worker. Pure.
 
 Bounded: ids and workers beyond _MAX_LISTED are counted, not listed.
 """
@@ -10,35 +10,37 @@ from rich.cells import chop_cells
 from celery_gossip.cluster.task_view import TaskView, tasks_of
 from celery_gossip.cluster.throughput import Distribution, Throughput
 from celery_gossip.cluster.view import STATES, QueueView, WorkerView
-from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.tui.fact import LABEL_WIDTH, fact, facts
+from celery_gossip.tui.failure import group_lines
 from celery_gossip.tui.resource_lines import resource_lines
-from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, severity_cell, state_cell
+from celery_gossip.tui.row import MIN_BAR_SCALE, UNVERIFIED, finding_key, severity_cell, state_cell
 from celery_gossip.tui.schedule import entry_key, entry_lines
+from celery_gossip.tui.sighting import is_sighted, search_lines
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.sparkline import sparkline
+from celery_gossip.tui.task import age_of, task_lines
 from celery_gossip.tui.text import Cell, Line, escape_text, fit, format_age, format_count, wrap
 from celery_gossip.units import format_age_range, format_duration, format_percent
 from celery_gossip.wire.messages import Gossip, QueueCheck, Software, TaskCount, settings_of
 
-__all__ = ["detail_lines", "finding_key"]
+__all__ = ["detail_lines"]
 
 _MAX_LISTED = 300  #: ids, workers or checks listed
 
 
 def detail_lines(pane: str, key: str, snapshot: Snapshot, width: int) -> list[Line]:
-    """Return the lines of the finding, queue, worker or entry with this key, or one line if it has left the view."""
+    """Return the lines of the row with this key in this pane, or one line if it has left the view."""
     build = {
         "findings": _finding_lines,
         "queues": _queue_lines,
         "workers": _worker_lines,
         "schedule": _entry_lines,
+        "tasks": _task_detail_lines,
+        "failures": _failure_group_lines,
+        "search": _search_lines,
     }[pane]
-    return list(build(key, snapshot, width)) or [(Cell(f"{escape_text(key)} is no longer in the view.", "dim"),)]
-
-
-def finding_key(finding: Finding) -> str:
-    return f"{finding.kind}\n{finding.subject}\n{finding.severity}"
+    name = key.replace("\n", " ").strip()
+    return list(build(key, snapshot, width)) or [(Cell(f"{escape_text(name)} is no longer in the view.", "dim"),)]
 
 
 def _finding_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
@@ -60,6 +62,28 @@ def _entry_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
     if one is not None:
         yield from _title("Entry", one.entry.name, width)
         yield from entry_lines(one, snapshot, width)
+
+
+def _task_detail_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    task_id = key.partition("\n")[2]
+    lines = list(task_lines(key, snapshot, width))
+    if not lines and is_sighted(task_id, snapshot):
+        lines = list(search_lines(task_id, snapshot, width))
+    if lines:
+        yield from _title("Task", task_id, width)
+        yield from lines
+
+
+def _failure_group_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    lines = list(group_lines(key, snapshot, width))
+    if lines:
+        yield from _title("Failures of", key.partition("\n")[0] or "unknown tasks", width)
+        yield from lines
+
+
+def _search_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
+    yield from _title("Search for", key, width)
+    yield from search_lines(key, snapshot, width)
 
 
 def _queue_lines(key: str, snapshot: Snapshot, width: int) -> Iterator[Line]:
@@ -194,20 +218,14 @@ def _software_lines(software: Software, width: int) -> Iterator[Line]:
 
 def _task_lines(title: str, tasks: Iterable[TaskView], active: int, snapshot: Snapshot) -> Iterator[Line]:
     """Yield the tasks, the longest running first, with their age, id, name and what is unusual about them."""
-    aged = sorted(((_age_of(task, snapshot), task) for task in tasks), key=lambda pair: (-pair[0][0], pair[1].id))
+    aged = sorted(
+        ((age_of(task, snapshot), task) for task in tasks), key=lambda pair: (-(pair[0].seconds or 0.0), pair[1].id)
+    )
     yield from _section_title(f"{title} ({active:,})", "with the time for which they have run")
-    for (_, age), task in aged[:_MAX_LISTED]:
+    for age, task in aged[:_MAX_LISTED]:
         name = Cell(f" {escape_text(task.name)}", "strong") if task.name else Cell("")
-        yield Cell("  "), Cell(f"{age:>8} "), Cell(escape_text(task.id)), name, Cell(_notes(task), "dim")
+        yield Cell("  "), Cell(f"{age!s:>8} "), Cell(escape_text(task.id)), name, Cell(_notes(task), "dim")
     yield from _more_line(active - min(len(aged), _MAX_LISTED), "tasks")
-
-
-def _age_of(task: TaskView, snapshot: Snapshot) -> tuple[float, str]:
-    """Return the seconds for which a task has run, and their text: `>5s` if it may have run for longer."""
-    if task.age is not None:
-        return task.age, format_age(task.age)
-    since = snapshot.first_seen.get(task.id)
-    return (0.0, "?") if since is None else (snapshot.now - since, f">{format_age(snapshot.now - since)}")
 
 
 def _notes(task: TaskView) -> str:

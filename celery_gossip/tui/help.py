@@ -1,31 +1,28 @@
-"""HelpScreen: the keys of the dashboard and the meaning of the state symbols."""
+"""Help: the keys of the dashboard, the meaning of the state symbols, and which commands are allowed. Pure."""
 
-from typing import ClassVar
-
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.screen import ModalScreen
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from celery_gossip.cluster.view import STATES
+from celery_gossip.control.command import PERMISSIONS
 from celery_gossip.tui.row import state_cell
-from celery_gossip.tui.text import Cell, Line, fit
-from celery_gossip.tui.widgets import StaticLines
+from celery_gossip.tui.text import Cell, Line, fit, wrap
 
-__all__ = ["HelpScreen"]
+__all__ = ["help_lines"]
 
+_KEY_WIDTH = 24  #: cells
 _KEYS = (
-    ("tab, 1 2 3 4", "select a pane: findings, queues, workers, schedule"),
+    ("tab, 1 to 6, f", "select a pane: findings, queues, workers, schedule, tasks, failures"),
     ("arrows, j k, page, home", "move; the cursor follows its row until home"),
+    ("capital letters", "sort by the column in which it is underlined; again: reverse"),
     ("s S, click a title", "sort by the next column; reverse the order"),
-    ("/", "filter by words: hostname, queue, state"),
-    ("enter", "details of the row: queues, task ids, instances"),
-    ("f", "the last failures of all workers"),
+    ("/", "filter by words: task id, name, worker, queue, state"),
+    ("enter", "details of the row: queues, tasks, instances, tracebacks"),
     ("z", "show this pane alone, or all panes"),
     ("space", "pause the display; data collection continues"),
     ("escape", "close the details, then clear the filter"),
     ("q, ctrl-c", "quit"),
 )
+_ENABLE = f"--allow-control, or --allow-control=NAMES: {', '.join(PERMISSIONS)} or all"
 _MEANINGS = {
     "online": "reports, and its event loop ticks",
     "stalled": "reports, but its event loop does not tick",
@@ -37,29 +34,29 @@ _MEANINGS = {
 }
 
 
-def help_lines() -> list[Line]:
-    keys: list[Line] = [(Cell(fit(key, 24), "strong"), Cell(effect)) for key, effect in _KEYS]
+def help_lines(sort_keys: Mapping[str, str], permissions: Collection[str], width: int) -> list[Line]:
+    """Return all lines; `sort_keys` are those of the current pane, `permissions` those of the user."""
+    sorting = ", ".join(f"{letter}={title.lower()}" for letter, title in sort_keys.items())
     states: list[Line] = []
     for state in STATES:
         text, style = state_cell(state)
-        states.append((Cell(fit(text, 12), style), Cell(_MEANINGS[state])))
-    return [(Cell("celery gossip top", "title"), Cell("  any key closes this", "dim")), (), *keys, (), *states]
+        states.append((Cell(fit(text, _KEY_WIDTH), style), Cell(_MEANINGS[state])))
+    title = (Cell("celery gossip top", "title"), Cell("  arrows scroll, any other key closes this", "dim"))
+    facts = (*_KEYS, *_control_keys(permissions), ("sort this pane by", sorting))
+    keys = [line for key, effect in facts for line in _fact(key, effect, width)]
+    return [title, (), *keys, (), *states]
 
 
-class HelpScreen(ModalScreen[None]):
-    """Cover the dashboard until a key is pressed."""
+def _control_keys(permissions: Collection[str]) -> Sequence[tuple[str, str]]:
+    if not permissions:
+        return (("commands", f"are off; to enable them, start with {_ENABLE}"),)
+    allowed = ", ".join(name for name in PERMISSIONS if name in permissions)
+    return (
+        ("c", f"commands for the row, or for all rows that the filter selects; allowed are {allowed}"),
+        ("l", "the commands that were sent, and what became of them"),
+    )
 
-    BINDINGS: ClassVar[list[BindingType]] = []
 
-    def compose(self) -> ComposeResult:
-        yield StaticLines("help")
-
-    def on_mount(self) -> None:
-        self.query_one(StaticLines).show(help_lines())
-
-    def on_key(self, event: events.Key) -> None:
-        event.prevent_default().stop()  # or the screen below would handle it too
-        self.dismiss()
-
-    def on_click(self) -> None:
-        self.dismiss()
+def _fact(key: str, effect: str, width: int) -> Iterator[Line]:
+    for at, line in enumerate(wrap(effect, max(1, width - _KEY_WIDTH))):
+        yield Cell(fit("" if at else key, _KEY_WIDTH), "strong"), Cell(line)

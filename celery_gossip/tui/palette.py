@@ -13,6 +13,7 @@ STYLES = {
     "": Style(),
     "dim": Style(dim=True),
     "strong": Style(bold=True),
+    "key": Style(underline=True),
     "info": Style(color="cyan"),
     "trace": Style(color="magenta"),
     "warn": Style(color="yellow"),
@@ -26,13 +27,18 @@ STYLES = {
 
 
 def render_strip(line: Line, width: int, override: str = "", base: Style | None = None) -> Strip:
-    """Return the line in exactly `width` cells on the base style. `override`, if set, is the style of every cell."""
+    """Return the line in exactly `width` cells on the base style.
+
+    `override`, if set, is the style of every cell; a key keeps its mark.
+    """
     remaining = width
     segments = []
     for text, style in line:
         text = truncate(text, remaining)  # noqa: PLW2901
         remaining -= cell_width(text)
-        segments.append(Segment(text, STYLES[override or style]))
+        segments.append(
+            Segment(text, STYLES[override] + STYLES[style] if style == "key" else STYLES[override or style])
+        )
     segments.append(Segment(" " * remaining, STYLES[override]))
     strip = Strip(segments, width)
     return strip if base is None else strip.apply_style(base)

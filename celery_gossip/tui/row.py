@@ -4,20 +4,27 @@ Every meaning that has a colour has a symbol or a word too.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from celery_gossip.cluster.throughput import Distribution, Throughput
 from celery_gossip.cluster.view import STATES, QueueView, WorkerView
 from celery_gossip.diagnosis.diagnosis import CRITICAL, Finding
 from celery_gossip.tui.column import Column
+from celery_gossip.tui.column_type import age_column, count_column, name_column
 from celery_gossip.tui.snapshot import Sample, Snapshot
 from celery_gossip.tui.sparkline import sparkline
-from celery_gossip.tui.text import Cell, cell_width, escape_text, format_age, format_count
+from celery_gossip.tui.text import Cell, escape_text, format_age, format_count
 from celery_gossip.units import format_age_range, format_duration, format_percent
 
-__all__ = ["FINDINGS", "MIN_BAR_SCALE", "QUEUES", "WORKERS", "queue_names", "severity_cell", "state_cell"]
-
-R = TypeVar("R")
+__all__ = [
+    "FINDINGS",
+    "MIN_BAR_SCALE",
+    "QUEUES",
+    "WORKERS",
+    "finding_key",
+    "queue_names",
+    "severity_cell",
+    "state_cell",
+]
 
 TEXT = "WHAT IS WRONG, AND WHAT TO DO"
 _SYMBOLS = {
@@ -48,6 +55,10 @@ def severity_cell(finding: Finding) -> Cell:
     if finding.severity == CRITICAL:
         return Cell("✖ critical", "bad")
     return Cell(f"! {escape_text(finding.severity)}", "warn")
+
+
+def finding_key(finding: Finding) -> str:
+    return f"{finding.kind}\n{finding.subject}\n{finding.severity}"
 
 
 def queue_names(worker: WorkerView, limit: int = _MAX_NAMES) -> str:
@@ -160,61 +171,21 @@ def _p95(title: str, hide_order: int, of: Callable[[Throughput], Distribution]) 
     )
 
 
-def _name(title: str, name: Callable[[R], str], width: int, hide_order: int, max_width: int) -> Column[R]:
-    """Return a column of names, as wide as the longest one up to `max_width`."""
-
-    def needed_width(row: R) -> int:
-        return cell_width(escape_text(name(row)))
-
-    def render_cell(row: R, snapshot: Snapshot, width: int) -> Cell:
-        return Cell(escape_text(name(row)), "strong")
-
-    return Column(
-        title, render_cell, lambda row, _: name(row), width, hide_order, max_width=max_width, content_width=needed_width
-    )
-
-
-def _number(title: str, value: Callable[[R], int], hide_order: int) -> Column[R]:
-    """Return a column of counts; zero is dim."""
-
-    def render_cell(row: R, snapshot: Snapshot, width: int) -> Cell:
-        number = value(row)
-        return Cell(format_count(number, width), "" if number else "dim")
-
-    return Column(title, render_cell, lambda row, _: value(row), len(title) + 1, hide_order, is_number=True)
-
-
-def _seconds_since(title: str, since: Callable[[R], float], width: int, hide_order: int) -> Column[R]:
-    """Return a column of the time that has passed since a moment."""
-
-    def passed(row: R, snapshot: Snapshot) -> float:
-        return snapshot.now - since(row)
-
-    return Column(
-        title,
-        lambda row, snapshot, _: Cell(format_age(passed(row, snapshot))),
-        passed,
-        width,
-        hide_order,
-        is_number=True,
-    )
-
-
 FINDINGS: Sequence[Column[Finding]] = (
     Column("FINDINGS", lambda row, *_: severity_cell(row), lambda row, _: row.severity, 13, 0),
-    _seconds_since("SINCE", lambda row: row.since, 7, 3),
-    _name("SUBJECT", lambda row: row.subject, 12, 2, max_width=28),
+    age_column("SINCE", lambda row: row.since, 7, 3),
+    name_column("SUBJECT", lambda row: row.subject, 12, 2, max_width=28),
     Column(TEXT, lambda row, *_: Cell(escape_text(row.text)), lambda row, _: row.text, 30, 1, max_width=999),
 )
 
 QUEUES: Sequence[Column[QueueView]] = (
-    _name("QUEUES", lambda row: row.queue, 12, 0, max_width=40),
+    name_column("QUEUES", lambda row: row.queue, 12, 0, max_width=40),
     Column("WORKERS", _queue_workers, lambda row, _: row.workers, 8, 5, is_number=True),
     Column("PAUSED", _paused, lambda row, _: ("no", "partly", "yes").index(row.paused), 7, 8),
-    _number("ACTIVE", lambda row: row.active, 1),
-    _number("FREE", lambda row: row.free_slots, 4),
-    _number("RESERVED", lambda row: row.reserved, 9),
-    _number("SCHEDULED", lambda row: row.scheduled, 13),
+    count_column("ACTIVE", lambda row: row.active, 1),
+    count_column("FREE", lambda row: row.free_slots, 4),
+    count_column("RESERVED", lambda row: row.reserved, 9),
+    count_column("SCHEDULED", lambda row: row.scheduled, 13),
     Column("BACKLOG", _backlog, lambda row, _: -1 if row.backlog is None else row.backlog, 8, 2, is_number=True),
     Column("OLDEST", _oldest, lambda row, _: row.oldest_age_min or 0.0, 9, 14, is_number=True),
     Column("DONE/s", _done_cell, _done_per_second, 7, 3, is_number=True),
@@ -233,7 +204,7 @@ QUEUES: Sequence[Column[QueueView]] = (
 )
 
 WORKERS: Sequence[Column[WorkerView]] = (
-    _name("WORKERS", lambda row: row.gossip.hostname, 14, 0, max_width=40),
+    name_column("WORKERS", lambda row: row.gossip.hostname, 14, 0, max_width=40),
     Column(
         "STATE",
         _worker_state,
@@ -243,12 +214,12 @@ WORKERS: Sequence[Column[WorkerView]] = (
         max_width=_STALLED_WIDTH,
         content_width=_state_width,
     ),
-    _seconds_since("AGE", lambda row: row.heard_at, 6, 3),
+    age_column("AGE", lambda row: row.heard_at, 6, 3),
     Column("POOL", lambda row, *_: Cell(escape_text(row.gossip.pool)), lambda row, _: row.gossip.pool, 8, 8),
     Column("ACTIVE", _active_and_slots, lambda row, _: row.gossip.active, 8, 2, is_number=True),
-    _number("RESERVED", lambda row: row.gossip.reserved, 5),
-    _number("SCHEDULED", lambda row: row.gossip.scheduled, 9),
-    _number("PROCESSED", lambda row: row.gossip.processed, 6),
+    count_column("RESERVED", lambda row: row.gossip.reserved, 5),
+    count_column("SCHEDULED", lambda row: row.gossip.scheduled, 9),
+    count_column("PROCESSED", lambda row: row.gossip.processed, 6),
     Column("LAG", _lag, lambda row, _: row.gossip.loop_lag, 6, 7, is_number=True),
     Column("QUEUES", lambda row, *_: Cell(queue_names(row)), lambda row, _: queue_names(row), 14, 4, max_width=999),
 )

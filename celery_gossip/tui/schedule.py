@@ -1,14 +1,15 @@
 """The table of the schedule, and the details of one entry. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from celery_gossip.cluster.schedule import ENTRY_STATES, ScheduledEntry
 from celery_gossip.tui.column import Column
+from celery_gossip.tui.column_type import name_column, text_column
 from celery_gossip.tui.fact import fact, facts
 from celery_gossip.tui.row import state_cell
 from celery_gossip.tui.snapshot import Snapshot
-from celery_gossip.tui.text import Cell, Line, cell_width, escape_text, format_age, format_count
+from celery_gossip.tui.text import Cell, Line, escape_text, format_age, format_count
 from celery_gossip.units import format_duration
 
 __all__ = ["SCHEDULE", "entry_key", "entry_lines"]
@@ -83,28 +84,8 @@ def _errors(one: ScheduledEntry, snapshot: Snapshot, width: int) -> Cell:
     return Cell(format_count(errors, width), "bad" if errors else "dim")
 
 
-def _text(title: str, read: Callable[[ScheduledEntry], str], width: int, hide_order: int) -> Column[ScheduledEntry]:
-    return Column(
-        title,
-        lambda one, *_: Cell(escape_text(read(one))),
-        lambda one, _: read(one),
-        width,
-        hide_order,
-        max_width=40,
-        content_width=lambda one: cell_width(escape_text(read(one))),
-    )
-
-
 SCHEDULE: Sequence[Column[ScheduledEntry]] = (
-    Column(
-        "SCHEDULE",
-        lambda one, *_: Cell(escape_text(one.entry.name), "strong"),
-        lambda one, _: one.entry.name,
-        14,
-        0,
-        max_width=40,
-        content_width=lambda one: cell_width(escape_text(one.entry.name)),
-    ),
+    name_column("SCHEDULE", lambda one: one.entry.name, 14, 0, max_width=40),
     Column("STATE", _state, lambda one, _: -ENTRY_STATES.index(one.state), 11, 1),
     Column("DUE", _due, lambda one, _: inf if one.due_in is None else one.due_in, 10, 2, is_number=True),
     Column("LAST SENT", _sent, lambda one, _: one.entry.sent_at or -inf, 11, 3, is_number=True),
@@ -118,7 +99,7 @@ SCHEDULE: Sequence[Column[ScheduledEntry]] = (
         is_number=True,
     ),
     Column("ERRORS", _errors, lambda one, _: one.entry.entry.errors, 7, 5, is_number=True),
-    _text("SCHEDULED", lambda one: one.entry.entry.schedule or "-", 12, 8),
-    _text("TASK", lambda one: one.entry.task, 12, 7),
-    _text("BEAT", lambda one: one.beat.hostname, 12, 9),
+    text_column("SCHEDULED", lambda one: one.entry.entry.schedule or "-", 12, 8),
+    text_column("TASK", lambda one: one.entry.task, 12, 7),
+    text_column("BEAT", lambda one: one.beat.hostname, 12, 9),
 )

@@ -8,20 +8,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
-from celery_gossip.cluster.failures import FailureView
+from celery_gossip.cluster.failures import FailureGroup, FailureView
 from celery_gossip.cluster.schedule import ScheduledEntry, schedule_of
+from celery_gossip.cluster.task_history import TaskHistory
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.tui.sparkline import SAMPLES
+from celery_gossip.tui.task_row import TaskRow
 from celery_gossip.tui.text import escape_text
 
 __all__ = ["Sample", "Snapshot", "SnapshotRecorder", "Source"]
 
 MAX_QUEUES = 500  #: queues whose samples are kept, the busiest first
+MAX_TASKS = 20_000  #: rows of tasks; an id is found among all
 MAX_IDS = 20_000  #: task ids for which the time of the first sight is kept
 
 
@@ -65,6 +68,21 @@ class Snapshot:
         default_factory=dict
     )  #: id of a running task → when this dashboard first saw it
 
+    failures: FailureView = field(default_factory=FailureView)
+
+    #: Tasks that workers do not list any more; the same object in every snapshot. None: they are not remembered.
+    task_history: TaskHistory | None = None
+
+    @cached_property
+    def tasks(self) -> Sequence[TaskRow]:
+        """Running and waiting tasks, as far as the workers list them; MAX_TASKS at most, running ones first."""
+        return tuple(islice(chain(self.view.tasks(), self.view.waiting()), MAX_TASKS))
+
+    @cached_property
+    def failure_groups(self) -> Sequence[FailureGroup]:
+        """Groups of the last failures, the one that failed last first."""
+        return self.failures.groups()
+
     @cached_property
     def schedule(self) -> Sequence[ScheduledEntry]:
         """Entries of all schedules, those with problems first."""
@@ -79,6 +97,7 @@ class SnapshotRecorder:
         self._clock = clock
         self._history: dict[str, tuple[Sample, ...]] = {}
         self._first_seen: dict[str, float] = {}
+        self._task_history = TaskHistory()
         self._sampled_at: float | None = None
         self._sample_count = 0
 
@@ -86,6 +105,7 @@ class SnapshotRecorder:
         """Return the current snapshot, and add its samples to the history unless the view is isolated."""
         view = self._source.view()
         now = self._clock()
+        self._task_history.observe(view)
         if view.isolated_since is None and self._sampled_at != now:
             self._sampled_at = now
             self._sample_count += 1
@@ -102,6 +122,8 @@ class SnapshotRecorder:
             throughput=self._source.throughput(),
             sample_count=self._sample_count,
             first_seen=self._first_seen,
+            failures=self._source.failures(),
+            task_history=self._task_history,
         )
 
     def _add_samples(self, view: View, now: float) -> None:

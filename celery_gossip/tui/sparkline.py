@@ -8,8 +8,10 @@ SAMPLES = 120  #: samples that a sparkline covers, one per second
 _BARS = "▁▂▃▄▅▆▇"  #: without the full block, which would touch the bar on the line above
 
 
-def sparkline(samples: Sequence[int | None], width: int, sample_count: int, min_scale: int = 1) -> str:
-    """Return samples, oldest first, as bars in exactly `width` cells for SAMPLES samples, the newest at the right.
+def sparkline(
+    samples: Sequence[int | None], width: int, sample_count: int, min_scale: int = 1, span: int = SAMPLES
+) -> str:
+    """Return samples, oldest first, as bars in exactly `width` cells for `span` samples, the newest at the right.
 
     Several samples share a cell, which shows their maximum. The groups depend on `sample_count`, the number of
     samples so far, so that bars move to the left but do not change. A full bar is the maximum of all samples, or
@@ -18,7 +20,7 @@ def sparkline(samples: Sequence[int | None], width: int, sample_count: int, min_
     if width < 1:
         return ""
     full = max([min_scale, 1, *(sample for sample in samples if sample is not None)])
-    bars = "".join(_bar(group, full) for group in _groups(samples, -(-SAMPLES // width), sample_count))
+    bars = "".join(_bar(group, full) for group in _groups(samples, -(-span // width), sample_count))
     return bars[-width:].rjust(width)
 
 

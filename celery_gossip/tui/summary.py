@@ -12,7 +12,7 @@ from celery_gossip.tui.row import state_cell
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Cell, Line, cell_width, escape_text, format_age, truncate, wrap
 
-__all__ = ["ListenerAlert", "header_lines", "key_hints_line", "listener_alert", "no_findings_text"]
+__all__ = ["KeyHints", "ListenerAlert", "header_lines", "key_hints_line", "listener_alert", "no_findings_text"]
 
 _SEPARATOR = "  "
 _WIDE = 100  #: cells; from this width on the hint to resume is shown
@@ -28,6 +28,7 @@ _KEYS = (
     ("space", "pause", 6),
     ("z", "zoom", 7),
 )
+_COMMANDS_KEY = ("c", "commands", 3)
 
 
 class _Part(NamedTuple):
@@ -43,6 +44,17 @@ class ListenerAlert:
 
     lines: tuple[str, ...]
     style: str
+
+
+@dataclass(frozen=True)
+class KeyHints:
+    """Contents of the last line, beside the keys."""
+
+    search: str = ""  #: text of the filter
+    order: str = ""  #: what the rows are sorted by
+    escape: str = ""  #: effect of the escape key; empty if it has none
+    is_order_visible: bool = True  #: by an arrow in the header of the pane
+    has_commands: bool = False
 
 
 def header_lines(snapshot: Snapshot, width: int, paused_for: float | None) -> tuple[Line, Line]:
@@ -71,12 +83,15 @@ def no_findings_text(snapshot: Snapshot) -> str:
     return "no problems detected" if is_known else "unknown: no worker reports"
 
 
-def key_hints_line(width: int, search: str, order: str, escape: str) -> Line:
-    """Return filter, sort order and keys; `escape` is the effect of the escape key, empty if it has none."""
-    parts = [_Part((Cell(f"filter: {truncate(escape_text(search), width // 3)}", "warn"),), 0)] if search else []
+def key_hints_line(width: int, hints: KeyHints) -> Line:
+    """Return filter, sort order and keys, as far as they fit."""
+    search, escape = truncate(escape_text(hints.search), width // 3), hints.escape
+    parts = [_Part((Cell(f"filter: {search}", "warn"),), 0)] if search else []
     parts += [_Part((Cell("esc", "strong"), Cell(f" {escape}")), 0)] if escape else []
-    keys = [_Part((Cell(key, "strong"), Cell(f" {name}")), 1 + hide_order) for key, name, hide_order in _KEYS]
-    return _joined_parts([*parts, *keys, _Part((Cell(f"sorted by {order}", "dim"),), 20)], width)
+    known = (*_KEYS, _COMMANDS_KEY) if hints.has_commands else _KEYS
+    keys = [_Part((Cell(key, "strong"), Cell(f" {name}")), 1 + hide_order) for key, name, hide_order in known]
+    sorting = _Part((Cell(f"sorted by {hints.order}", "dim"),), 20 if hints.is_order_visible else 1)
+    return _joined_parts([*parts, *keys, sorting], width)
 
 
 def _last_report_cells(snapshot: Snapshot, paused_for: float | None, width: int) -> Line:

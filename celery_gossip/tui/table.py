@@ -3,7 +3,7 @@
 A thousand rows cost one sort and one search for the cursor's row per second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -14,8 +14,18 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from celery_gossip.tui.column import Column, PlacedColumn, SortOrder, header_line, place_columns, row_line, sort_rows
+from celery_gossip.tui.column import (
+    Column,
+    PlacedColumn,
+    SortOrder,
+    header_line,
+    place_columns,
+    row_line,
+    sort_keys,
+    sort_rows,
+)
 from celery_gossip.tui.palette import render_strip
+from celery_gossip.tui.pane import Pane
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Cell, Line
 
@@ -47,18 +57,14 @@ class Table(Widget, can_focus=True):
             super().__init__()
             self.table = table
 
-    def __init__(
-        self,
-        table_id: str,
-        columns: Sequence[Column[Any]],
-        key: Callable[[Any], str],
-        order: SortOrder | None,
-    ) -> None:
-        super().__init__(id=table_id)
-        self.order = order
+    def __init__(self, pane: Pane) -> None:
+        super().__init__(id=pane.id)
+        self.pane = pane
+        self.order = pane.order
         self.empty_text = ""  #: shown if there are no rows
-        self._columns = columns
-        self._row_key = key
+        self.sort_keys = sort_keys(pane.columns)
+        self._columns = pane.columns
+        self._row_key = pane.row_key
         self._rows: Sequence[Any] = ()
         self._snapshot: Snapshot | None = None
         self._title = ""
@@ -68,6 +74,11 @@ class Table(Widget, can_focus=True):
         self._lines: list[tuple[Line, str]] = []
 
     @property
+    def rows(self) -> Sequence[Any]:
+        """Rows that are shown, also those for which there is no line."""
+        return self._rows
+
+    @property
     def row_count(self) -> int:
         return len(self._rows)
 
@@ -75,6 +86,11 @@ class Table(Widget, can_focus=True):
     def key(self) -> str | None:
         """Key of the row under the cursor; None if there are no rows."""
         return self._row_key(self._rows[self._cursor]) if self._rows else None
+
+    @property
+    def is_order_visible(self) -> bool:
+        """True if an arrow in the header shows by which column the rows are sorted."""
+        return self.order is None or any(placed.column.title == self.order.title for placed in self._placed)
 
     def show(self, rows: Sequence[Any], snapshot: Snapshot, title: str) -> None:
         """Show these rows, sorted. The cursor stays on its row, and its line on the screen stays if possible."""
@@ -94,6 +110,13 @@ class Table(Widget, can_focus=True):
         titles = [placed.column.title for placed in self._placed]
         current = titles.index(self.order.title) if self.order is not None and self.order.title in titles else -1
         self._sort_by(self._placed[(current + 1) % len(titles)].column)
+
+    def sort_by_key(self, letter: str) -> None:
+        """Sort by the column with this key; if it is the sorted one already, reverse the direction."""
+        title = self.sort_keys.get(letter)
+        for column in self._columns:
+            if column.title == title:
+                self._sort_by(column)
 
     def reverse_order(self) -> None:
         if self.order is not None:
@@ -201,7 +224,7 @@ class Table(Widget, can_focus=True):
 
     def _visible_lines(self, snapshot: Snapshot, visible_rows: int) -> list[tuple[Line, str]]:
         focused = self._is_focused
-        header = header_line(self._placed, self.order, self._title, is_focused=focused)
+        header = header_line(self._placed, self.order, self._title, self.sort_keys if focused else None)
         lines: list[tuple[Line, str]] = [(header, "current" if focused else "title")]
         for index in range(self._first_visible, min(self._first_visible + visible_rows, len(self._rows))):
             mark = self._cursor_mark if index == self._cursor else ""

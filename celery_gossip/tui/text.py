@@ -6,13 +6,14 @@ not rely on it.
 
 from typing import NamedTuple
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from celery_gossip.printable import printable
 
 __all__ = ["Cell", "Line", "cell_width", "escape_text", "fit", "format_age", "format_count", "truncate", "wrap"]
 
 ELLIPSIS = "…"
+_WIDE_CHARACTER = 2  #: cells of the widest character
 _MAX_CHARACTERS = 4096  #: a longer text is cut before it is escaped
 
 
@@ -53,7 +54,7 @@ def fit(text: str, width: int, *, align_right: bool = False) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return lines of at most `width` cells, broken between words; a word longer than a line is truncated."""
+    """Return lines of at most `width` cells, broken between words; a word longer than a line is broken within."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -61,8 +62,16 @@ def wrap(text: str, width: int) -> list[str]:
         if line and cell_width(longer) > width:
             lines.append(line)
             longer = word
-        line = truncate(longer, width)
+        *full, line = _parts(longer, width)
+        lines += full
     return [*lines, line] if line else lines
+
+
+def _parts(text: str, width: int) -> list[str]:
+    """Return the text in parts of at most `width` cells."""
+    if cell_width(text) <= width or width < _WIDE_CHARACTER:
+        return [truncate(text, width)]
+    return chop_cells(text, width)
 
 
 def format_age(seconds: float) -> str:

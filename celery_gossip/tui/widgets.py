@@ -13,7 +13,9 @@ from textual.widget import Widget
 from celery_gossip.tui.palette import render_strip
 from celery_gossip.tui.text import Line
 
-__all__ = ["DetailPane", "StaticLines"]
+__all__ = ["SCROLL_KEYS", "DetailPane", "StaticLines"]
+
+SCROLL_KEYS = frozenset(("up", "k", "down", "j", "pageup", "pagedown", "home", "g", "end", "G"))  #: of a DetailPane
 
 
 class StaticLines(Widget):
@@ -57,8 +59,8 @@ class DetailPane(Widget, can_focus=True):
     class Resized(Message):
         """The width has changed, so the lines have to be made again."""
 
-    def __init__(self) -> None:
-        super().__init__(id="detail")
+    def __init__(self, widget_id: str = "detail") -> None:
+        super().__init__(id=widget_id)
         self._lines: Sequence[Line] = ()
         self._first_line = 0
 

@@ -13,10 +13,9 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from celery_gossip.control.control import Control, ControlTarget
+from celery_gossip.control.control import Control
+from celery_gossip.listener.control_target import control_target
 from celery_gossip.listener.listener import Listener
-from celery_gossip.transport.broker import open_task_broker
-from celery_gossip.transport.purge import purge_queue
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth, oidc_options, parse_auth
 from celery_gossip.web.broadcaster import Broadcaster
@@ -53,7 +52,7 @@ class Dashboard:
         self._monitoring: Monitoring | None = None
         self._control: Control | None = None
         if self.options.permissions:
-            targets = {source: _control_target(listener) for source, listener in self._by_source.items()}
+            targets = {source: control_target(listener) for source, listener in self._by_source.items()}
             self._control = Control(targets, self.options.permissions, self.options.control_users)
         self._login = Login(oidc_options(self.options.auth))
         self._app: Security | None = None
@@ -140,17 +139,6 @@ class Dashboard:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-
-
-def _control_target(listener: Listener) -> ControlTarget:
-    broker = open_task_broker(listener.app)
-    return ControlTarget(
-        app=listener.app,
-        connect=broker.kombu_connection,
-        view=listener.view,
-        knows_queue=listener.knows_queue,
-        purge=partial(purge_queue, broker),
-    )
 
 
 def _with_prefix(prefix: str, scope: Scope) -> Scope:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from celery_gossip.cluster.beat_view import BeatView, EntryView, Send
+from celery_gossip.cluster.failures import Failure, FailureView
 from celery_gossip.cluster.throughput import Throughput, ThroughputSum
 from celery_gossip.cluster.view import View, WorkerView, build_queue_views
 from celery_gossip.diagnosis.diagnosis import CRITICAL, WARNING, Finding
@@ -119,6 +120,41 @@ def findings() -> tuple[Finding, ...]:
     return (
         Finding("unserved", CRITICAL, "orphans", NOW - 130, "99 messages wait in orphans and no worker consumes it."),
         Finding("stalled", WARNING, "shop2@vm", NOW - 75, "The event loop of shop2@vm has not ticked for 75 s."),
+    )
+
+
+def a_failure(task: str, ago: float, message: str | None = None, **fields: Any) -> Failure:
+    """Return a failure; with a message it has a traceback, too."""
+    frames = ("shop.views:pay:12", "shop.cards:charge:41", "http.client:request:900") if message else ()
+    given: dict[str, Any] = {
+        "hostname": "shop1@vm",
+        "boot": BOOT,
+        "number": 1,
+        "id": f"id-{ago:.0f}",
+        "queue": "mail",
+        "exception": "CardDeclined",
+        "runtime": 1.25,
+        "retries": 0,
+        "line": frames[1] if frames else "",
+    }
+    return Failure(task=task, at=NOW - ago, message=message, traceback=frames, **{**given, **fields})
+
+
+def failures() -> FailureView:
+    """Return failures of two tasks, some with a message and a traceback."""
+    declined = [a_failure("shop.pay", 5.0 + 70 * at, f"card {at} has no funds", retries=at) for at in range(25)]
+    keys = [a_failure("shop.send_mail", 130.0, exception="KeyError", hostname="shop2@vm", queue="default")]
+    return FailureView((*declined[:2], *keys, *declined[2:]), taken_at=NOW)
+
+
+def hostile_failures() -> FailureView:
+    """Return failures whose texts contain markup, escapes or wide characters, which the decoder would refuse."""
+    return FailureView(
+        tuple(
+            a_failure(text, 1.0, text * 50, id=text, exception=text, hostname=text, queue=text, line=text)
+            for text in HOSTILE
+        ),
+        taken_at=NOW,
     )
 
 

@@ -1,6 +1,7 @@
 """A dashboard without a terminal, with a source and a clock that the test controls."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -11,6 +12,7 @@ from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.tui.app import TopApp
+from celery_gossip.tui.control_session import ControlSession
 from tests.tui.screen import picture, screen_text
 from tests.unit.build import FakeClock
 
@@ -24,6 +26,7 @@ class FakeSource:
         findings: tuple[Finding, ...] = (),
         error: Exception | None = None,
         throughput: Mapping[str, Throughput] | None = None,
+        failures: FailureView | None = None,
     ) -> None:
         self.shown = view
         self.throughput_by_queue = throughput or {}
@@ -31,7 +34,7 @@ class FakeSource:
         self.error = error
         self.uri = "redis://localhost:6379/0"
         self.rejected: Counter[str] = Counter()
-        self.failed = FailureView()
+        self.failed = failures or FailureView()
 
     def view(self) -> View:
         return self.shown
@@ -73,10 +76,10 @@ class Stage:
     def pane(self, title: str) -> list[str]:
         """Return the rows below this title."""
         lines = iter(self.lines)
-        next(line for line in lines if title in line[:16])
+        next(line for line in lines if title in line[:20])
         rows = []
         for line in lines:
-            if not line or (line[2:3] in "123" and line[3:4] == " "):
+            if not line or (line[2:3] in "123456" and line[3:4] == " "):
                 break
             rows.append(line)
         return rows
@@ -96,13 +99,25 @@ class Stage:
         await self.pilot.resize_terminal(width, height)
         await self.pilot.pause()
 
+    async def until(self, is_true: Callable[[], bool]) -> None:
+        """Wait for an effect of another thread."""
+        deadline = time.monotonic() + 30
+        while not is_true():
+            assert time.monotonic() < deadline, self.text
+            await self.pilot.pause(0.05)
 
-def play(scenario: Callable[[Stage], Awaitable[None]], source: FakeSource, size: tuple[int, int] = (80, 24)) -> None:
+
+def play(
+    scenario: Callable[[Stage], Awaitable[None]],
+    source: FakeSource,
+    size: tuple[int, int] = (80, 24),
+    session: ControlSession | None = None,
+) -> None:
     """Run the scenario on a dashboard of this source."""
 
     async def run() -> None:
         clock = FakeClock(source.shown.taken_at)
-        app = TopApp(source, clock)
+        app = TopApp(source, session, clock)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             await scenario(Stage(source, clock, app, pilot))

@@ -3,15 +3,19 @@
 import logging
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
+from celery import Celery
 from click.testing import CliRunner
 
 from celery_gossip import tui
 from celery_gossip.cli import gossip
 from celery_gossip.log import logger
+from celery_gossip.tui.control_session import describe_activity
 from tests.tui.scenes import three_workers
 from tests.tui.stage import FakeSource
+from tests.unit.tui.test_control_session import ACTIVITY
 
 
 def test_without_textual_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +68,41 @@ def test_a_dashboard_that_failed_ends_with_its_exit_code(monkeypatch: pytest.Mon
     with pytest.raises(SystemExit) as ended:
         tui.run_top(FakeSource(three_workers()))
     assert ended.value.code == 3
+
+
+def test_an_unknown_permission_is_named_with_the_known_ones() -> None:
+    done = CliRunner().invoke(gossip, ["top", "--allow-control=pause,revok"])
+    assert done.exit_code == 2
+    assert "--allow-control: expected names of pause, " in done.output
+    assert "got 'revok': did you mean 'revoke'?" in done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "permissions"),
+    [
+        ([], None),
+        (["--allow-control"], {"pause", "scale"}),
+        (["--allow-control=revoke,terminate"], {"revoke", "terminate"}),
+    ],
+)
+def test_the_option_decides_what_the_user_may_send_and_what_was_sent_is_printed_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, option: list[str], permissions: set[str] | None
+) -> None:
+    sessions: list[tui.ControlSession | None] = []
+
+    def run(source: object, session: tui.ControlSession | None = None) -> None:
+        sessions.append(session)
+        if session is not None:
+            session.control.log.next_id()
+            session.control.log.put(ACTIVITY)
+
+    monkeypatch.setattr(tui, "run_top", run)
+    monkeypatch.setattr("celery_gossip.cli.top.all", lambda _: True, raising=False)
+    level = logger.level
+    try:
+        done = CliRunner().invoke(gossip, ["top", *option], obj=SimpleNamespace(app=Celery("shop", broker="memory://")))
+    finally:
+        logger.setLevel(level)
+    assert done.exit_code == 0, done.output
+    assert [session and session.permissions for session in sessions] == [permissions]
+    assert done.output == ("" if permissions is None else f"{describe_activity(ACTIVITY)}\n")

@@ -4,10 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from celery_gossip.tui.app import TopApp
-from tests.tui.scenes import NOW, a_view, a_worker, findings, isolated, many_workers, three_workers
+from tests.tui.scenes import NOW, a_view, a_worker, failures, findings, isolated, many_workers, three_workers
 from tests.tui.stage import FakeSource, Stage, play
 from tests.unit.build import a_check
-from tests.unit.console.test_failures import VIEW as FAILURES
 
 Scenario = Callable[[Stage], Awaitable[None]]
 
@@ -203,27 +202,85 @@ async def test_space_pauses_the_display_while_data_collection_continues(stage: S
     assert " PAUSED 3s" not in stage.text and "other@vm" in stage.text
 
 
-@on_stage(three)
-async def test_failures_open_and_any_key_closes_them(stage: Stage) -> None:
+def with_failures() -> FakeSource:
+    return FakeSource(three_workers(), findings(), failures=failures())
+
+
+@on_stage(with_failures)
+async def test_f_selects_the_failures_and_enter_opens_a_group(stage: Stage) -> None:
     await stage.press("f")
-    assert "none since this command began to listen" in stage.text
+    assert "shop.pay" in stage.cursor and "CardDeclined" in stage.cursor
+    await stage.press("enter")
+    assert "Failures of shop.pay" in stage.text and "card 0 has no funds" in stage.text
+    assert "shop.cards:charge:41" in stage.text
     await stage.press("escape")
-    stage.source.failed = FAILURES
-    await stage.press("f")
-    assert "shop.pay" in stage.text and "KeyError" in stage.text and "POOL" not in stage.text
-    await stage.resize(60, 20)
-    assert all(len(line) <= 60 for line in stage.lines) and "KeyError" in stage.text
-    await stage.press("q")
-    assert "shop.pay" not in stage.text and "? help" in stage.text
+    assert "6 FAILURES 2" in stage.text
 
 
 @on_stage(three)
-async def test_help_opens_and_any_key_closes_it(stage: Stage) -> None:
-    for key in ("question_mark", "escape", "q", "space"):
+async def test_tasks_are_a_pane_and_enter_opens_one(stage: Stage) -> None:
+    await stage.press("5")
+    assert "shop.send_mail" in stage.cursor and "12m34s" in stage.cursor
+    await stage.press("enter")
+    assert "Task id-mail" in stage.text and "limit    15m" in stage.text
+
+
+@on_stage(with_failures)
+async def test_an_id_in_the_filter_is_found_in_every_pane(stage: Stage) -> None:
+    await stage.press("slash", *"id-mail")
+    assert "5 TASKS 1/7" in stage.text and "6 FAILURES 0/2" in stage.text
+    await stage.press("enter")
+    assert "id-mail" in stage.cursor
+    await stage.press("escape", "3", "slash", *"id-145")
+    assert "6 FAILURES 1/2" in stage.text
+    await stage.press("enter")
+    assert "Search for id-145" in stage.text and "card 2 has no funds" in stage.text
+    await stage.press("escape")
+    assert "shop.pay" in stage.cursor
+
+
+@on_stage(three)
+async def test_an_id_without_a_row_opens_what_is_known_of_it(stage: Stage) -> None:
+    await stage.press("slash", *"id-left", "enter")
+    assert "Search for id-left" in stage.text and "queue         mail" in stage.text
+    await stage.press("escape", "escape", "slash", *"unknown-id", "enter")
+    assert "No task with this id is in a report." in stage.text
+    await stage.press("escape", "escape")
+    assert "5 TASKS" in stage.text and "filter" not in stage.lines[-1].partition("/ filter")[0]
+
+
+@on_stage(three)
+async def test_a_column_key_sorts_and_the_same_key_again_reverses_the_order(stage: Stage) -> None:
+    await stage.press("O")
+    assert "PROCESSED▼" in stage.text and hostnames(stage)[0] == "shop1@vm"
+    await stage.press("O")
+    assert "PROCESSED▲" in stage.text and hostnames(stage)[-1] == "shop1@vm"
+    await stage.press("Z")
+    assert "PROCESSED▲" in stage.text
+
+
+@on_stage(three)
+async def test_each_pane_keeps_its_own_order(stage: Stage) -> None:
+    await stage.press("O", "2", "B", "5", "T", "3")
+    assert "PROCESSED▼" in stage.text and "BACKLOG▼" in stage.text and "5 TASKS 3/7▲" in stage.text
+
+
+@on_stage(three)
+async def test_an_order_by_a_hidden_column_is_named_below(stage: Stage) -> None:
+    assert "POOL" not in stage.text and "sorted by" not in stage.text
+    await stage.press("P")
+    assert "sorted by pool" in stage.lines[-1]
+
+
+@on_stage(three)
+async def test_help_scrolls_and_any_other_key_closes_it(stage: Stage) -> None:
+    for key in ("question_mark", "escape", "q", "space", "enter"):
         await stage.press("question_mark")
-        assert "any key closes this" in stage.text and "no report for 10 of its own intervals" in stage.text
+        assert "any other key closes this" in stage.text and "O=processed" in stage.text
+        await stage.press("end")
+        assert "no report for 10 of its own intervals" in stage.text
         await stage.press(key)
-        assert "any key closes this" not in stage.text
+        assert "any other key closes this" not in stage.text and "O=processed" not in stage.text
         assert " PAUSED " not in stage.lines[0]
     assert stage.app.is_running
 
@@ -243,6 +300,16 @@ async def test_a_resized_screen_is_filled_at_once(stage: Stage) -> None:
     assert "POOL" in stage.text and stage.lines[-1].startswith("? help")
     await stage.resize(80, 24)
     assert "POOL" not in stage.text and stage.lines[23].startswith("? help")
+
+
+@on_stage(many, size=(200, 60))
+async def test_long_tables_use_every_line_of_the_terminal_and_the_pane_with_the_focus_most(stage: Stage) -> None:
+    for width, height in ((200, 60), (80, 24), (60, 12)):
+        await stage.resize(width, height)
+        for number, title in (("3", "WORKERS"), ("5", "TASKS")):
+            await stage.press(number)
+            assert len(stage.lines) == height and all(stage.lines)
+            assert len(stage.pane(title)) >= (height - 10) // 2
 
 
 @on_stage(three)

@@ -24,7 +24,7 @@ def top(project: Project, **environment: str) -> Terminal:
 def terminal(redis_project: Project) -> Iterator[Terminal]:
     """A terminal with a dashboard that has no reports yet."""
     terminal = top(redis_project)
-    eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 30)
+    eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 90)
     yield terminal
     terminal.close()
 
@@ -62,7 +62,7 @@ def _is_given_back(terminal: Terminal) -> None:
 def test_an_unreachable_broker_is_shown_and_no_log_line_reaches_the_screen(redis_project: Project) -> None:
     terminal = top(redis_project, CELERY_BROKER_URL="redis://127.0.0.1:1/0")
     try:
-        eventually(lambda: _is_shown(terminal, "CANNOT REACH redis://"), 30)
+        eventually(lambda: _is_shown(terminal, "CANNOT REACH redis://"), 90)
         eventually(lambda: _is_shown(terminal, "Connection refused"), 10)
         assert "celery-gossip: cannot listen" not in terminal.output.partition(ENTERED)[2]
     finally:
@@ -77,8 +77,8 @@ def test_no_colour_is_used_if_it_is_disabled(
 ) -> None:
     terminal = top(redis_project, **environment)
     try:
-        eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 30)
-        eventually(lambda: _is_shown(terminal, "3 WORKERS"), 10)
+        eventually(lambda: _is_shown(terminal, "NO REPORTS YET"), 90)
+        eventually(lambda: _is_shown(terminal, "2 QUEUES"), 30)
         colours = ("\x1b[1;7;36", "\x1b[1;7;33", "[36", ";36")
         assert any(colour in terminal.output for colour in colours) is is_coloured, repr(terminal.output)
     finally:

@@ -1,20 +1,28 @@
 """Columns and panes: which columns fit, their positions, and sorting."""
 
+import itertools
+
 import pytest
 from rich.cells import cell_len
 
-from celery_gossip.tui.column import Column, SortOrder, header_line, place_columns, row_line, sort_rows
+from celery_gossip.tui.column import (
+    SORT_LETTERS,
+    Column,
+    SortOrder,
+    header_line,
+    place_columns,
+    row_line,
+    sort_keys,
+    sort_rows,
+)
 from celery_gossip.tui.layout import pane_heights
-from celery_gossip.tui.row import FINDINGS, QUEUES, WORKERS
+from celery_gossip.tui.pane import PANES, Pane
+from celery_gossip.tui.row import QUEUES, WORKERS
 from celery_gossip.tui.snapshot import Snapshot
-from tests.tui.scenes import NOW, findings, hostile, many_workers, three_workers
+from tests.tui.scenes import NOW, a_schedule, failures, findings, hostile, hostile_failures, many_workers
 
-SNAPSHOT = Snapshot(three_workers(), NOW, findings=findings())
-TABLES = {
-    "FINDINGS": (FINDINGS, SNAPSHOT.findings),
-    "QUEUES": (QUEUES, SNAPSHOT.view.queues),
-    "WORKERS": (WORKERS, SNAPSHOT.view.workers),
-}
+SNAPSHOT = Snapshot(a_schedule(), NOW, findings=findings(), failures=failures())
+TABLES = {pane.title: (pane.columns, pane.rows(SNAPSHOT)) for pane in PANES}
 
 
 def titles(columns: list[Column[object]], width: int) -> list[str]:
@@ -38,7 +46,7 @@ def test_columns_are_hidden_by_hide_order_and_the_others_keep_their_order() -> N
 def test_no_line_is_wider_than_the_screen(name: str, width: int) -> None:
     columns, rows = TABLES[name]
     placed = place_columns(columns, width, rows, f"2 {name} 10")
-    lines = [header_line(placed, SortOrder(name, is_descending=True), f"2 {name} 10", is_focused=True)]
+    lines = [header_line(placed, SortOrder(name, is_descending=True), f"2 {name} 10", sort_keys(columns))]
     lines += [row_line(placed, row, SNAPSHOT) for row in rows]
     assert {sum(cell_len(text) for text, _ in line) for line in lines} == {max(3, _end(placed))}
     assert _end(placed) <= max(3, width)
@@ -51,8 +59,8 @@ def _end(placed: list[object]) -> int:
 
 def test_every_row_of_hostile_names_is_as_wide_as_the_next() -> None:
     view, found = hostile()
-    snapshot = Snapshot(view, NOW, findings=found)
-    for columns, rows in ((FINDINGS, found), (QUEUES, view.queues), (WORKERS, view.workers)):
+    snapshot = Snapshot(view, NOW, findings=found, failures=hostile_failures())
+    for columns, rows in ((pane.columns, pane.rows(snapshot)) for pane in PANES if pane.is_shown(snapshot)):
         for width in (40, 80, 200):
             placed = place_columns(columns, width, rows, "")
             lines = [row_line(placed, row, snapshot, ">") for row in rows]
@@ -85,22 +93,36 @@ def test_an_unknown_backlog_sorts_below_zero() -> None:
     assert [queue.backlog for queue in in_order] == [1234, 99, 0, None]
 
 
-@pytest.mark.parametrize("height", range(40))
-@pytest.mark.parametrize(("found", "queues"), [(0, 0), (3, 10), (1000, 1000)])
-def test_the_heights_of_the_panes_add_up_to_the_height_of_the_screen(height: int, found: int, queues: int) -> None:
-    *parts, schedule = pane_heights(height, found, queues)
-    assert schedule == 0
-    if height >= 8:
-        assert sum(parts) == height and min(parts) >= 2
+@pytest.mark.parametrize("pane", PANES, ids=lambda pane: pane.title)
+def test_each_column_has_a_letter_of_its_title_as_its_key(pane: Pane) -> None:
+    keys = sort_keys(pane.columns)
+    assert list(keys.values()) == [column.title for column in pane.columns]
+    assert all(letter in title and letter in SORT_LETTERS for letter, title in keys.items())
 
 
-@pytest.mark.parametrize("height", range(12, 60))
-@pytest.mark.parametrize("entries", [0, 1, 1000])
-def test_the_schedule_has_a_fifth_of_the_screen_at_most(height: int, entries: int) -> None:
-    parts = pane_heights(height, 3, 10, entries)
-    assert sum(parts) == height and min(parts) >= 2
-    assert parts[3] == min(1 + max(1, entries), height // 5)
+def test_the_keys_are_marked_in_the_titles_of_the_pane_that_has_the_focus() -> None:
+    placed, order = place_columns(QUEUES, 80, (), "2 QUEUES 4"), SortOrder("PAUSED", is_descending=False)
+    marked = [cell.text for cell in header_line(placed, order, "2 QUEUES 4", sort_keys(QUEUES)) if cell.style == "key"]
+    assert marked == ["Q", "W", "P", "A", "F", "B", "D", "I", "T"]
+    assert not [cell for cell in header_line(placed, order, "2 QUEUES 4") if cell.style == "key"]
 
 
-def test_the_workers_have_at_least_two_fifths_of_a_small_screen() -> None:
-    assert pane_heights(21, 1000, 1000)[2] * 5 >= 21 * 2 - 5
+@pytest.mark.parametrize("rows", [[0, 0, 0, 0, 0, 0], [3, 10, 4, None, 7, 2], [9, 999, 999, 50, 999, 9]])
+def test_the_panes_fill_the_height_of_the_screen(rows: list[int | None]) -> None:
+    for height, current in itertools.product(range(-3, 80), (0, 1, 2, 4, 5)):
+        heights = pane_heights(height, rows, current)
+        assert sum(heights) == max(0, height) and min(heights) >= 0
+        assert all(lines == 0 for lines, number in zip(heights, rows, strict=True) if number is None)
+        assert heights[current] >= min(1 + max(1, rows[current] or 0), max(0, height), 4)
+        if height >= 9:
+            assert all(lines > 0 for lines, number in zip(heights, rows, strict=True) if number is not None)
+
+
+def test_the_pane_with_the_focus_has_half_of_the_lines_if_it_needs_them_and_the_others_share_the_rest() -> None:
+    assert pane_heights(21, [999, 999, 999, None, 999, 999], 2) == (3, 3, 10, 0, 3, 2)
+    assert pane_heights(57, [2, 10, 999, None, 999, 0], 4) == (3, 11, 13, 0, 28, 2)
+
+
+def test_lines_that_no_pane_needs_are_those_of_the_last_one() -> None:
+    assert pane_heights(30, [2, 3, 4, None, 2, 1], 2) == (3, 4, 5, 0, 3, 15)
+    assert pane_heights(30, [None, None, 4, None, None, None], 2) == (0, 0, 30, 0, 0, 0)

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from celery_gossip.cluster.recording import Recorder
-from celery_gossip.tui.detail import detail_lines, finding_key
-from celery_gossip.tui.row import WORKERS
+from celery_gossip.tui.detail import detail_lines
+from celery_gossip.tui.row import WORKERS, finding_key
 from celery_gossip.tui.snapshot import Snapshot
 from celery_gossip.tui.text import Line
 from celery_gossip.wire.messages import PoolProcesses, Resources, Settings, Software, TaskCount

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from celery_gossip.tui.snapshot import MAX_IDS, MAX_QUEUES, Sample, SnapshotRecorder
+from celery_gossip.tui.snapshot import MAX_IDS, MAX_QUEUES, MAX_TASKS, Sample, SnapshotRecorder
 from celery_gossip.tui.sparkline import SAMPLES
 from tests.tui.scenes import NOW, a_view, a_worker, isolated, many_workers, three_workers
 from tests.tui.stage import FakeSource
@@ -85,3 +85,20 @@ def test_tasks_of_workers_that_are_gone_are_not_counted_as_running() -> None:
 def test_errors_are_one_escaped_line() -> None:
     source = FakeSource(many_workers(1), error=OSError("a\n\x1b[31mb"))
     assert SnapshotRecorder(source, FakeClock(NOW)).record().error == "OSError: a\\n\\x1b[31mb"
+
+
+def test_rows_of_tasks_are_bounded() -> None:
+    ids = tuple(str(number) for number in range(MAX_TASKS + 9))
+    snapshot = SnapshotRecorder(busy(*ids, active=len(ids)), FakeClock(NOW)).record()
+    assert len(snapshot.tasks) == MAX_TASKS
+
+
+def test_a_task_that_was_listed_once_is_remembered() -> None:
+    source = busy("x")
+    recorder = SnapshotRecorder(source, FakeClock(NOW))
+    recorder.record()
+    first = source.shown.workers[0]
+    idle = replace(first.gossip, seq=first.gossip.seq + 1, active=0, checks=(a_check("mail"),))
+    source.shown = a_view(replace(first, gossip=idle))
+    history = recorder.record().task_history
+    assert history is not None and [one.id for one in history.find("x".__eq__)] == ["x"]

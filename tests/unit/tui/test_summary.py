@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from celery_gossip.cluster.view import STATES
 from celery_gossip.listener.readiness import add_failure
 from celery_gossip.tui.snapshot import Snapshot
-from celery_gossip.tui.summary import header_lines, key_hints_line, listener_alert, no_findings_text
+from celery_gossip.tui.summary import KeyHints, header_lines, key_hints_line, listener_alert, no_findings_text
 from celery_gossip.tui.text import Line
 from tests.tui.scenes import HOSTILE, NOW, a_view, a_worker, findings, isolated, three_workers
 
@@ -109,6 +109,7 @@ def test_no_problems_are_announced_only_if_a_worker_reports(snapshot: Snapshot, 
 
 
 def test_the_keys_for_help_and_quit_are_shown_on_narrow_screens() -> None:
-    assert text_of(key_hints_line(20, "", "workers", "")) == "? help  q quit"
-    assert "filter: mail" in text_of(key_hints_line(80, "mail", "workers", ""))
-    assert "esc closes" in text_of(key_hints_line(80, "", "workers", "closes"))
+    assert text_of(key_hints_line(20, KeyHints())) == "? help  q quit"
+    assert "filter: mail" in text_of(key_hints_line(80, KeyHints(search="mail")))
+    assert "c commands" in text_of(key_hints_line(80, KeyHints(has_commands=True)))
+    assert "esc closes" in text_of(key_hints_line(80, KeyHints(escape="closes")))
