@@ -19,8 +19,10 @@ from celery_gossip.web.schema import (
     FailureTotals,
     Finding,
     FoundName,
+    Level,
     ListedTask,
     ListTotals,
+    Mark,
     Queue,
     RunningTask,
     Sample,
@@ -166,6 +168,8 @@ class QueueDetail(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[Check]
     runs: list[RunningTask]
     steps: list[Step]
+    levels: list[Level]
+    marks: list[Mark]
 
 
 class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +181,8 @@ class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[Check]
     runs: list[RunningTask]
     steps: list[Step]
+    levels: list[Level]
+    marks: list[Mark]
 
 
 class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +192,7 @@ class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     runs: list[RunningTask]
     steps: list[Step]
+    marks: list[Mark]
 
 
 class FailureList(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,10 +212,12 @@ class FailureDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepList(msgspec.Struct, frozen=True, kw_only=True):
-    """The points of one chart."""
+    """The points of the charts of one subject, and their marks."""
 
     now: UnixTime
     steps: list[Step]
+    levels: list[Level]  #: empty for tasks
+    marks: list[Mark]
 
 
 class ActivityList(msgspec.Struct, frozen=True, kw_only=True):
