@@ -28,6 +28,7 @@ MARKED = {
     "web/test_browser.py": "browser",
     "web/test_browser_find.py": "browser",
     "web/test_browser_controls.py": "browser",
+    "web/test_charts.py": "browser",
     "web/test_page.py": "browser",
 }
 

@@ -77,7 +77,7 @@ from celery_gossip.web.schema import ExactAge, Queue, Worker
 from celery_gossip.web.search import run_detail, search
 from celery_gossip.web.selection import Selection
 from celery_gossip.web.snapshot import Snapshot, Source
-from celery_gossip.web.subject import MAX_RUNS, build_steps, build_tables
+from celery_gossip.web.subject import MAX_RUNS, build_charts, build_tables
 from celery_gossip.web.task_rows import listed_tasks
 from celery_gossip.web.topic import Row, Subject
 
@@ -217,8 +217,8 @@ class Api:
     async def steps(self, call: Call) -> StepList:
         snapshots, listeners = await self.broadcaster.snapshots(), self.broadcaster.listeners
         subject, window = call[CHART_SUBJECT], call[WINDOW]
-        steps = await _on(self._table_threads, build_steps, subject, snapshots, listeners, window)
-        return StepList(now=_now(), steps=list(steps.values()))
+        tables = await _on(self._table_threads, build_charts, subject, snapshots, listeners, window)
+        return StepList(now=_now(), **{name: list(rows.values()) for name, rows in tables.items()})
 
     async def events(self, call: Call) -> Response:
         if call.request.method == "HEAD":

@@ -19,8 +19,10 @@ from celery_gossip.web.schema import (
     FailureTotals,
     Finding,
     FoundName,
+    Level,
     ListedTask,
     ListTotals,
+    Mark,
     Queue,
     RunningTask,
     Sample,
@@ -180,6 +182,8 @@ class QueueDetail(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[Check]
     runs: list[RunningTask]
     steps: list[Step]
+    levels: list[Level]
+    marks: list[Mark]
 
 
 class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +195,8 @@ class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[Check]
     runs: list[RunningTask]
     steps: list[Step]
+    levels: list[Level]
+    marks: list[Mark]
 
 
 class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +206,7 @@ class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     runs: list[RunningTask]
     steps: list[Step]
+    marks: list[Mark]
 
 
 class FailureList(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,10 +226,12 @@ class FailureDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepList(msgspec.Struct, frozen=True, kw_only=True):
-    """The points of one chart."""
+    """The points of the charts of one subject, and their marks."""
 
     now: UnixTime
     steps: list[Step]
+    levels: list[Level]  #: empty for tasks
+    marks: list[Mark]
 
 
 class ActivityList(msgspec.Struct, frozen=True, kw_only=True):

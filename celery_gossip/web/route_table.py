@@ -234,7 +234,7 @@ def _live_operations(api: Api) -> list[Operation]:
             method="GET",
             path="/api/steps",
             handler=api.steps,
-            summary="Throughput over time",
+            summary="Throughput, levels and marks over time",
             result=StepList,
             parameters=(CHART_SUBJECT, WINDOW),
         ),

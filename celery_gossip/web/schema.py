@@ -20,8 +20,10 @@ __all__ = [
     "FailureTotals",
     "Finding",
     "FoundName",
+    "Level",
     "ListTotals",
     "ListedTask",
+    "Mark",
     "PoolProcesses",
     "Queue",
     "Resources",
@@ -472,3 +474,32 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     wait_p95: Seconds | None
     run_p50: Seconds | None
     run_p95: Seconds | None
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """Highest values within a step of ten seconds or a minute: one point of a chart; null where unknown.
+
+    A queue has the first three figures, a worker the others, and all workers together both, without `memory_used`.
+    """
+
+    size: Seconds  #: from one step to the next
+    start: UnixTime
+    backlog: int | None  #: messages waiting on the broker
+    oldest_min: Seconds | None  #: for which the oldest message has waited at least
+    oldest_max: Seconds | None  #: for which it has waited at most
+    rss: int | None  #: bytes of resident memory of the main process and the pool's processes
+    memory_used: int | None  #: bytes that count towards the memory limit
+    cpu: float | None  #: CPU seconds per second, between two reports that contain them
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """Starts of workers within a minute of each other, or a time without reports, as a mark on charts."""
+
+    kind: str  #: "restart"; "deploy": of workers with another release than before; "outage": no reports arrived
+    source: str
+    at: UnixTime
+    until: UnixTime | None  #: time of the last start, or of the end of the outage; null while that lasts
+    count: int  #: workers that started
+    release: str  #: that they run; empty if unknown
+    previous: str  #: release before; empty if unknown, or if it was not the same for all
+    hostnames: tuple[str, ...]  #: of the first ones; at most 5

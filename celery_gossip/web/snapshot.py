@@ -21,6 +21,8 @@ from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View, WorkerView
 from celery_gossip.control.activity import Activity
 from celery_gossip.diagnosis import diagnosis
+from celery_gossip.web.level_history import LevelStep
+from celery_gossip.web.level_tracker import LevelKind, LevelTracker
 from celery_gossip.web.task_tracking import (
     MAX_FIRST_SEQ,
     TrackedTask,
@@ -28,6 +30,7 @@ from celery_gossip.web.task_tracking import (
     track_running,
     track_waiting,
 )
+from celery_gossip.web.timeline import Event, Marked, Timeline
 
 __all__ = [
     "RATE_WINDOW",
@@ -131,6 +134,9 @@ class Snapshot:
     balance: Callable[[], tuple[QueueBalance, ...]] = tuple  #: of tasks sent, computed on request
     failures: Callable[[], FailureView] = FailureView  #: the last ones, read on request
     activity: Callable[[], Iterable[Activity]] = tuple  #: commands that were sent to its workers, the newest first
+    levels: Callable[[LevelKind, str], list[LevelStep]] = lambda kind, name: []  #: of a subject, read on request
+    events: tuple[Event, ...] = ()  #: starts of workers, oldest first
+    outages: tuple[Marked, ...] = ()  #: times without reports
     running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
     waiting: Mapping[tuple[str, str], TrackedWaiting] = field(default_factory=dict)  #: by hostname and task id
     history: TaskHistory | None = None  #: tasks that are not listed any more
@@ -177,6 +183,8 @@ class Sampler:
         self._history = TaskHistory()
         self._sparklines: dict[str, deque[float]] = {}
         self._sparkline_due_at = clock() + _SPARKLINE_STEP
+        self._levels = LevelTracker()
+        self._timeline = Timeline()
         cluster = listener.cluster
         self._throughput = LatestThroughput(
             queues=CostLimitedCache(lambda: cluster.throughput("queue", RATE_WINDOW), clock),
@@ -192,6 +200,8 @@ class Sampler:
             self._track_workers(view, now)
         self._history.observe(view)
         self._update_sparklines(now)
+        self._levels.update(view, now)
+        self._timeline.update(view, now)
         error = self.listener.error
         return Snapshot(
             source=self.source,
@@ -209,6 +219,9 @@ class Sampler:
             balance=self.listener.cluster.balance,
             failures=self.listener.cluster.failures,
             activity=self.activity,
+            levels=lambda kind, name: self._levels.series(kind, name, self._clock()),
+            events=self._timeline.events,
+            outages=self._timeline.outages,
             starts=dict(self._starts),
             running=dict(self._running),
             waiting=dict(self._waiting),

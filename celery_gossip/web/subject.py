@@ -4,22 +4,37 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from celery_gossip.cluster.statistics import GroupBy
 from celery_gossip.cluster.throughput import Throughput, merge_throughputs
 from celery_gossip.web import overview, schedule, table
 from celery_gossip.web.failure_rows import failure_cases, failure_groups, failure_totals, single_group
-from celery_gossip.web.schema import RunningTask, Step
+from celery_gossip.web.level_history import FINE
+from celery_gossip.web.level_rows import has_levels, levels, marks
+from celery_gossip.web.schema import Level, Mark, RunningTask, Step
 from celery_gossip.web.search import sightings
 from celery_gossip.web.selection import Selection
 from celery_gossip.web.snapshot import Snapshot, Source
 from celery_gossip.web.task_rows import coverages, listed_tasks
 from celery_gossip.web.topic import Row, Subject, Tables
 
-__all__ = ["MAX_RUNS", "MAX_WINDOW", "STEP_SIZES", "build_steps", "build_tables"]
+__all__ = [
+    "LEVEL_SIZES",
+    "MAX_RUNS",
+    "MAX_WINDOW",
+    "STEP_SIZES",
+    "build_charts",
+    "build_levels",
+    "build_marks",
+    "build_steps",
+    "build_tables",
+]
 
 #: `{longest window of a chart: size of its steps}`, in seconds
 STEP_SIZES = {120.0: 2.0, 600.0: 10.0, 10_800.0: 60.0}
+#: The same for levels.
+LEVEL_SIZES = {600.0: FINE, 10_800.0: 60.0}
 MAX_WINDOW = max(STEP_SIZES)  #: seconds
 MAX_RUNS = 500  #: running tasks in one table
 #: `{kind of a subject: how its throughput is grouped}`
@@ -38,13 +53,58 @@ def build_steps(subject: Subject, snapshots: Snapshots, listeners: Sources, wind
     """Return the points of a chart for the last `window` seconds, all of one step size."""
     by = _GROUP_BY[subject.kind]
     name = "" if by == "fleet" else subject.name
-    size = next(size for longest, size in STEP_SIZES.items() if window <= longest)
+    size = _step_size(STEP_SIZES, window)
     window = max(window, size)
-    sources = [source for source in ([subject.source] if subject.source else snapshots) if source in snapshots]
+    sources = _sources(subject, snapshots)
     series = [listeners[source].cluster.series(by, name, window, size) for source in sources]
     if not series:
         return {}
     return table.steps(snapshots[sources[0]], series[0] if len(series) == 1 else _merge_by_start(series), size)
+
+
+def build_charts(subject: Subject, snapshots: Snapshots, listeners: Sources, window: float) -> dict[str, Any]:
+    """Return the tables of the charts of a subject for the last `window` seconds."""
+    return {
+        "steps": build_steps(subject, snapshots, listeners, window),
+        "levels": build_levels(subject, snapshots, window),
+        "marks": build_marks(subject, snapshots),
+    }
+
+
+def build_levels(subject: Subject, snapshots: Snapshots, window: float) -> dict[str, Level]:
+    """Return the points of the charts of levels for the last `window` seconds, all of one step size."""
+    sources = _sources(subject, snapshots)
+    if not sources:
+        return {}
+    size = _step_size(LEVEL_SIZES, window)
+    latest = snapshots[sources[0]]
+    since = latest.unix(latest.view.taken_at) - window
+    rows = levels(subject, [snapshots[source] for source in sources], size)
+    return {key: row for key, row in rows.items() if row.start + size > since}
+
+
+def build_marks(subject: Subject, snapshots: Snapshots) -> dict[str, Mark]:
+    """Return the marks for the charts of a subject."""
+    return marks(subject, [snapshots[source] for source in _sources(subject, snapshots)])
+
+
+def _sources(subject: Subject, snapshots: Snapshots) -> list[str]:
+    return [source for source in ([subject.source] if subject.source else snapshots) if source in snapshots]
+
+
+def _step_size(sizes: Mapping[float, float], window: float) -> float:
+    return next(size for longest, size in sizes.items() if window <= longest)
+
+
+def _chart_tables(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    """Return the tables that the charts of a subject show."""
+    tables: dict[str, Mapping[str, Row]] = {
+        "steps": _all_steps(subject, snapshots, listeners),
+        "marks": build_marks(subject, snapshots),
+    }
+    if has_levels(subject.kind):
+        tables["levels"] = levels(subject, [snapshots[source] for source in _sources(subject, snapshots)])
+    return tables
 
 
 def _all_steps(subject: Subject, snapshots: Snapshots, listeners: Sources) -> dict[str, Step]:
@@ -112,7 +172,7 @@ def _runs(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
 
 
 def _pace(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
-    return {"steps": _all_steps(subject, snapshots, listeners)}
+    return _chart_tables(subject, snapshots, listeners)
 
 
 def _queue(subject: Subject, snapshot: Snapshot) -> Tables:
@@ -153,7 +213,7 @@ def _with_steps(build: Callable[[Subject, Snapshot], Tables]) -> Callable[[Subje
     def build_all(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
         snapshot = snapshots.get(subject.source)
         tables = {subject.kind: {}} if snapshot is None else build(subject, snapshot)
-        return {**tables, "steps": _all_steps(subject, snapshots, listeners)}
+        return {**tables, **_chart_tables(subject, snapshots, listeners)}
 
     return build_all
 

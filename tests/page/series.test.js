@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WINDOWS, charted, roundedUp, windowOf } from "../../celery_gossip/web/page/series.js";
+import { charted, levelled } from "../../celery_gossip/web/page/series.js";
 
 const NOW = 1000.5;
 const WINDOW = { seconds: 120, size: 2 };
@@ -38,7 +38,7 @@ test("a chart has no points before the listener started", () => {
   assert.deepEqual(data.succeeded.slice(0, 2), [5, 1]);
   assert.equal(data.start, 879.5);
   assert.deepEqual(chart([], { since: NOW + 100 }).times, []);
-  assert.deepEqual(charted([], 1000, WINDOWS["10m"], Infinity).times, []);
+  assert.deepEqual(charted([], 1000, { seconds: 600, size: 10 }, Infinity).times, []);
 });
 
 test("an empty series is a line at zero with unknown shares and timings", () => {
@@ -50,7 +50,7 @@ test("an empty series is a line at zero with unknown shares and timings", () => 
 
 test("every column has a value for every step, and no value is NaN or infinite", () => {
   const steps = [step(990, { succeeded: 1e15, failed: Number.MAX_SAFE_INTEGER, seconds: 0 }), step(-1e6), step(1e12)];
-  const { start, end, times, ...columns } = chart(steps, { since: 999.4 });
+  const { start, end, size, since, times, ...columns } = chart(steps, { since: 999.4 });
   assert.ok(start < end);
   for (const [name, values] of Object.entries(columns)) {
     assert.equal(values.length, times.length, name);
@@ -58,23 +58,36 @@ test("every column has a value for every step, and no value is NaN or infinite",
   }
 });
 
-test("a window that is not known is that of ten minutes", () => {
-  assert.equal(windowOf("1h"), WINDOWS["1h"]);
-  for (const name of [undefined, "", "5m", "constructor", "__proto__", "toString"]) assert.equal(windowOf(name), WINDOWS["10m"], name);
+test("a fixed period has the whole steps within it", () => {
+  const data = chart([step(960, { succeeded: 6 }), step(990, { succeeded: 4 })], { seconds: 40, kept: 120, end: 980 });
+  assert.deepEqual([data.start, data.end], [940, 980]);
+  assert.deepEqual([data.times[0], data.times.at(-1), data.times.length], [941, 979, 20]);
+  assert.deepEqual(new Set(data.succeeded), new Set([0, 3]));
+  assert.equal(chart([], { seconds: 40, kept: 120, end: 5000 }).end, NOW - 1);
+  assert.deepEqual(chart([], { seconds: 40, kept: 120, end: 500 }).times, []); // no longer kept
 });
 
-test("a scale ends at a round figure", () => {
-  const least = [[0, 1], [0.9, 1], [1, 1], [1.2, 2], [2.2, 2.5], [2.5, 2.5], [3, 5], [70, 100], [0.003, 0.005], [1e6, 1e6], [1000.5, 1000]];
-  for (const [value, end] of least) assert.ok(Math.abs(roundedUp(value) / end - 1) < 1e-9, `${value}: ${roundedUp(value)}`);
+test("steps without an event during an outage are unknown", () => {
+  const outages = [{ at: 950, until: 961 }, { at: 990, until: null }];
+  const data = charted([step(956, { succeeded: 8 })], NOW, WINDOW, 0, outages);
+  const values = new Map(data.times.map((time, at) => [time, data.succeeded[at]]));
+  assert.deepEqual([949, 951, 957, 959, 961, 963, 989, 991, 997].map((time) => values.get(time)), [0, null, 4, null, null, 0, 0, null, null]);
 });
 
-test("a scale has a finite end above zero for every value", () => {
-  for (const value of [Number.NaN, -1, -Infinity, null, undefined]) assert.equal(roundedUp(value), 1);
-  for (let power = -323; power < 308; power += 1) {
-    for (const digit of [1, 1.0009, 2.4999, 9.9999]) {
-      const value = digit * 10 ** power;
-      const end = roundedUp(value);
-      assert.ok(end >= value * 0.999 && end > 0 && Number.isFinite(end), `${value}: ${end}`);
-    }
-  }
+const level = (start, fields) => ({ size: 10, start, backlog: null, oldest_min: null, oldest_max: null, rss: null, memory_used: null, cpu: null, ...fields });
+const LEVELS = { seconds: 60, size: 10 };
+
+test("levels are unknown where the server has no value", () => {
+  const data = levelled([level(940.3, { backlog: 0 }), level(960.3, { backlog: 7, rss: 5 }), { ...level(970.3, { backlog: 9 }), size: 60 }], NOW, LEVELS);
+  assert.deepEqual([data.start, data.end, data.size], [939.5, 999.5, 10]);
+  assert.deepEqual(data.times.map(Math.round), [945, 955, 965, 975, 985]);
+  assert.deepEqual(data.backlog, [0, null, 7, null, null]);
+  assert.deepEqual(data.rss, [null, null, 5, null, null]);
+});
+
+test("levels have no steps before the listener started, and the current one is known", () => {
+  const data = levelled([level(980, { cpu: 1 }), level(990, { cpu: 2 })], NOW, LEVELS, 985);
+  assert.deepEqual([data.times, data.cpu], [[987.5, 994.75], [1, 2]]);
+  assert.deepEqual(levelled([], NOW, LEVELS, Infinity).times, []);
+  assert.deepEqual(levelled([], 1000, { ...LEVELS, end: 900 }).times, [845, 855, 865, 875, 885, 895]);
 });

@@ -9,9 +9,21 @@ from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from celery_gossip.diagnosis.diagnosis import Diagnosis
 from celery_gossip.diagnosis.inputs import RuleInput
-from celery_gossip.wire.messages import Gossip, QueueCheck, RunningTask, Settings, Software, WaitingState, WaitingTask
+from celery_gossip.wire.messages import (
+    Gossip,
+    QueueCheck,
+    Resources,
+    RunningTask,
+    Settings,
+    Software,
+    WaitingState,
+    WaitingTask,
+)
+from celery_gossip.wire.resources import RESOURCE_PERIOD
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.series import Series
 from tests.unit.build import FakeClock, a_check, a_gossip
@@ -44,6 +56,8 @@ class Plan:
     paused: tuple[str, ...] = ()
     stops_reporting: float = -math.inf  #: seconds before the picture
     stalls: float = 0.0  #: seconds before the picture
+    restarts: float = -math.inf  #: seconds before the picture
+    former: str = ""  #: release before that; the same if empty
 
 
 JOBS = (
@@ -66,10 +80,15 @@ JOBS = (
     Job("search-index", "shop.search.reindex", 1.4, 1.4, failures={"TransportError": 0.008}),
 )
 PLANS = (
-    *(Plan(f"orders@fra-{number}", "prefork", 8, ("orders", "payments")) for number in range(1, 5)),
+    *(
+        Plan(
+            f"orders@fra-{number}", "prefork", 8, ("orders", "payments"), restarts=300 - 8 * number, former="2026.11.1"
+        )
+        for number in range(1, 5)
+    ),
     *(Plan(f"mail@fra-{number}", "gevent", 50, ("emails", "webhooks")) for number in range(1, 4)),
     Plan("media@fra-1", "prefork", 8, ("thumbnails",)),
-    Plan("media@fra-2", "prefork", 8, ("thumbnails",)),
+    Plan("media@fra-2", "prefork", 8, ("thumbnails",), restarts=130.0),
     Plan("media@fra-3", "prefork", 8, ("thumbnails",), paused=("thumbnails",)),
     Plan("reports@fra-1", "threads", 6, ("reports", "imports"), stalls=41.0),
     Plan("reports@fra-2", "threads", 6, ("reports", "imports")),
@@ -102,6 +121,7 @@ PAST = 1200  #: seconds
 GROWTH_SECONDS = 240.0  #: seconds
 INTERVAL = 1.0
 SPREAD = 0.7  #: of the logarithms of waits and runtimes
+MIB = 1 << 20
 
 
 class DemoFleet(FakeFleet):
@@ -210,13 +230,20 @@ class _Worker:
         self._running: list[_Run] = []
         self._waiting = _Waiting(plan, clock)
         self._seq = self._processed = 0
+        self._cpu, self._restarts = 4.0, plan.restarts
         self._started_at = clock.now
+        self._software = replace(SOFTWARE, release=plan.former) if plan.former else SOFTWARE
 
     def report(self, left: float) -> Gossip:
         """Return the next report, `left` seconds before the picture."""
+        if left <= self._restarts:
+            self._restart()
         stalled_for = max(0.0, self.plan.stalls - left) if self.plan.stalls else 0.0
         if not stalled_for:
             self._work(left)
+        is_leaving = self._restarts < left <= self._restarts + INTERVAL
+        if is_leaving:
+            self._running = []
         delta = self._meter.collect()
         self._meter.commit(len(delta.series))
         self._seq += 1
@@ -229,7 +256,7 @@ class _Worker:
             seq=self._seq,
             pool=self.plan.pool,
             concurrency=self.plan.slots,
-            state="online",
+            state="offline" if is_leaving else "online",
             stalled_for=stalled_for,
             stack=STACK if stalled_for >= 5.0 else (),
             loop_lag=0.0004 + 0.002 * self._random.random(),
@@ -241,8 +268,25 @@ class _Worker:
             checks=checks,
             names=(*(job.name for job in JOBS), *(job.queue for job in JOBS)),
             series=delta.series,
-            software=SOFTWARE,
+            software=self._software,
+            resources=self._resources() if self._seq % RESOURCE_PERIOD == 1 else None,
         )
+
+    def _restart(self) -> None:
+        self._meter, self._running = Meter(clock=self._clock), []
+        self._boot = f"{self._random.getrandbits(64):016x}"
+        self._seq = self._processed = 0
+        self._cpu, self._restarts = 4.0, -math.inf
+        self._started_at, self._software = self._clock.now, SOFTWARE
+
+    def _resources(self) -> Resources:
+        """Return resources that grow with the age of the worker and with its running tasks."""
+        age, busy = self._clock.now - self._started_at, len(self._running)
+        self._cpu += RESOURCE_PERIOD * INTERVAL * (0.05 + 0.12 * busy * self._random.uniform(0.7, 1.3))
+        children = None if self.plan.pool != "prefork" else round((48 * self.plan.slots + 9 * busy) * MIB)
+        main = round((74 + age / 60 + (0 if children else 4 * busy)) * MIB)
+        used = main + (children or 0) * 3 // 4
+        return Resources(main, children, 61 * MIB, self._cpu, 1024 * MIB, used)
 
     def _check(self, queue: str) -> QueueCheck:
         runs = [run for run in self._running if run.job.queue == queue]

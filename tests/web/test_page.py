@@ -84,7 +84,7 @@ CHART = """
     const done = arguments[1];
     Promise.all([import(`${arguments[0]}/chart.js`), import(`${arguments[0]}/series.js`)]).then(([chart, series]) => {
         const lines = [{id: "succeeded", label: "succeeded"}];
-        window.chart = new chart.Chart({title: "Throughput", format: String, lines, onHover: () => {}});
+        window.chart = new chart.Chart({title: "Throughput", axis: "count", format: String, lines, onHover: () => {}});
         window.data = (since) => series.charted([], 1000, {seconds: 120, size: 2}, since);
         document.body.append(window.chart.element);
         window.chart.update(window.data(0));
@@ -100,8 +100,8 @@ def test_a_chart_under_the_pointer_can_lose_all_its_steps(browser: Browser) -> N
         assert browser.driver.execute_async_script(CHART, f"{url}{Assets().static}") is None
         script = "return chart.element.querySelector('path.line').getAttribute('d')"
         eventually(lambda: assert_drawn(browser.run(script)), 10)
-        when = "return chart.element.querySelector('.when').textContent"
-        browser.run("chart.hover(3)")
+        when = "return chart.element.querySelector('.cursor-time').textContent"
+        browser.run("chart.hover(900)")
         assert browser.run(when) != ""
         browser.run("chart.update(data(Infinity))")
         assert browser.run(when) == ""

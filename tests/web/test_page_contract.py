@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from celery_gossip.web.snapshot import Sampler
-from celery_gossip.web.subject import STEP_SIZES, build_steps
+from celery_gossip.web.subject import LEVEL_SIZES, STEP_SIZES, build_steps
 from celery_gossip.web.topic import Subject
 from tests.unit.build import a_series
 from tests.unit.test_printable import NAMES
@@ -49,10 +49,13 @@ def test_a_steady_rate_is_a_level_line_at_any_time(window: dict[str, float]) -> 
 
 
 def test_the_server_sends_steps_for_every_chart_window() -> None:
-    windows = evaluate("series", "m.WINDOWS").values()
+    windows = [one["seconds"] for one in evaluate("range", "m.WINDOWS").values()]
     assert len(windows) == 4
-    for one in windows:
-        assert one["size"] == next(size for most, size in STEP_SIZES.items() if one["seconds"] <= most)
+    steps = evaluate("range", "a[0].map((seconds) => m.stepSizes({seconds}, 1e9))", windows)
+    for seconds, sizes in zip(windows, steps, strict=True):
+        assert sizes["steps"] == next(size for most, size in STEP_SIZES.items() if seconds <= most)
+        assert sizes["levels"] == next(size for most, size in LEVEL_SIZES.items() if seconds <= most)
+        assert sizes["kept"] in STEP_SIZES
 
 
 def test_names_are_printable_by_the_same_rules_as_in_the_commands() -> None:

@@ -27,5 +27,5 @@ def test_every_table_of_a_topic_is_declared() -> None:
     fleet = FakeFleet()
     snapshots = {"0": fleet.sampler().sample()}
     tables = {name for topic in TOPICS for name in build_tables(parse_topic(topic), snapshots, {"0": fleet})}
-    assert len(tables) == 22
+    assert len(tables) == 24
     assert [name for name in sorted(tables) if f"    {name}: " not in declared] == []

@@ -18,6 +18,14 @@ const SHORTCUTS = [
   ["[ ]", "Previous and next page of a table"],
   ["Esc", "Close, or leave the search"],
 ];
+/** Keys while a chart has the focus. */
+const CHART_SHORTCUTS = [
+  ["← →", "Move the cursor; also Home, End, Page Up and Page Down"],
+  ["Shift ← →", "Select a period"],
+  ["Enter", "Zoom into the selected period"],
+  ["+ -", "Zoom in and out"],
+  ["Esc", "Drop the selection, or reset the zoom"],
+];
 
 /** Opens a dialog; without `buttons`, the content has its own. @param {string} title @param {HTMLElement} content @param {HTMLElement[]} buttons */
 export function openDialog(title, content, ...buttons) {
@@ -40,6 +48,8 @@ export function close({ currentTarget }) {
 export function openHelp() {
   /** @param {string} text */
   const keysOf = (text) => text.split(" ").map((key) => h("kbd", {}, key));
-  const terms = SHORTCUTS.map(([keys, effect]) => [h("dt", {}, keysOf(keys)), h("dd", {}, effect)]);
-  return openDialog("Keyboard shortcuts", h("dl", { class: "keys" }, terms.flat()), button("Close", close));
+  /** @param {string[][]} shortcuts */
+  const listOf = (shortcuts) => h("dl", { class: "keys" }, shortcuts.flatMap(([keys, effect]) => [h("dt", {}, keysOf(keys)), h("dd", {}, effect)]));
+  const content = h("div", {}, listOf(SHORTCUTS), h("h3", {}, "In a chart (or drag to zoom)"), listOf(CHART_SHORTCUTS));
+  return openDialog("Keyboard shortcuts", content, button("Close", close));
 }

@@ -16,6 +16,7 @@ const SHORTCUTS = {
   ArrowUp: (target) => linkOf(target) && moveFocus(-1, target),
   "[": () => turnPage("back"),
   "]": () => turnPage("next"),
+  Escape: resetZoom,
 };
 
 /** @param {import("./router.js").Router} router */
@@ -55,6 +56,13 @@ function moveFocus(by, target) {
   next?.focus({ preventScroll: true });
   next?.scrollIntoView({ block: "nearest" });
   return next;
+}
+
+/** Resets the period of the charts. */
+function resetZoom() {
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(".zoom:not([hidden]) button"));
+  button?.click();
+  return button;
 }
 
 /** @param {"back" | "next"} direction */

@@ -76,7 +76,7 @@ export function overviewPage(context, { query: { source = "" } }) {
   const pace = `pace:${source}`;
   /** @param {{source: string}} row */
   const isSelected = (row) => source === "" || row.source === source;
-  const [findings, headline, charts, sources] = [findingList(), statList(STATS), chartSet(context), sourceChoice(context)];
+  const [findings, headline, charts, sources] = [findingList(), statList(STATS), chartSet(context, pace), sourceChoice(context)];
   const table = new Table({
     ...BUSIEST,
     router,
@@ -101,7 +101,7 @@ export function overviewPage(context, { query: { source = "" } }) {
     if (totals) headline.update(totals);
     show(empty, totals !== undefined && Object.keys(totals.states).length === 0);
     figures.classList.toggle("stale", watched.size > 0 && [...watched.keys()].every(isStale));
-    charts.update(store.rows(pace, "steps"), source);
+    charts.update(source);
     table.update(store.rows("queues", "queues"), isSelected);
   }
 

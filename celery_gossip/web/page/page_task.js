@@ -38,7 +38,7 @@ function failureBars() {
     const shown = kinds.slice(0, MAX_BARS);
     while (lines.length < shown.length) lines.push(failureLine());
     while (lines.length > shown.length) lines.pop()?.element.remove();
-    shown.forEach(([kind, failed], at) => lines[at].update(kind, failed, { max: kinds[0][1], total: row.failed }));
+    shown.forEach(([kind, failed], at) => lines[at].update(kind, failed, row.failed));
     if (list.children.length < lines.length) list.replaceChildren(...lines.map((line) => line.element));
     show(none, kinds.length === 0 || kinds.length > MAX_BARS);
     setText(none, kinds.length ? `and ${count(kinds.length - MAX_BARS)} more` : `None ${LAST_MINUTE}.`);
@@ -49,11 +49,12 @@ function failureBars() {
 function failureLine() {
   const [name, figure, line] = [nameElement(), h("span", { class: "figure" }), track()];
   const element = h("li", {}, name, figure, line.element);
-  /** @param {string} kind @param {number} failed @param {{max: number, total: number}} of */
-  const update = (kind, failed, { max, total }) => {
+  /** `total`: the length of a full bar. @param {string} kind @param {number} failed @param {number} total */
+  const update = (kind, failed, total) => {
+    const share = total > 0 ? failed / total : null;
     setName(name, kind);
-    setText(figure, `${count(failed)} · ${percent(total > 0 ? failed / total : null)}`);
-    line.update(failed / max);
+    setText(figure, `${count(failed)} · ${percent(share)}`);
+    line.update(share ?? 0);
   };
   return { element, update };
 }

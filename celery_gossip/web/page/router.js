@@ -1,6 +1,8 @@
 // Router: parses and writes addresses. The path names the page and its subject, the query its filters and sort order.
 // parse(), subjectHref() and queryText() are pure.
 
+import { RANGE_PARAMETERS } from "./range.js";
+
 const DOTS = new Set([".", ".."]);
 /** @type {Record<string, Page.Name>} */
 const SUBJECTS = { queues: "queue", workers: "worker", tasks: "task", failures: "failure", runs: "run" };
@@ -43,6 +45,14 @@ export function queryText(query) {
   return String(params);
 }
 
+/** Returns the query `search` with the period of the charts in `query`, unless it names one itself. @param {string} search @param {Page.Query} query */
+export function withRange(search, query) {
+  const own = Object.fromEntries(new URLSearchParams(search));
+  if (RANGE_PARAMETERS.some((name) => own[name])) return search;
+  const kept = RANGE_PARAMETERS.filter((name) => query[name]).map((name) => [name, query[name]]);
+  return kept.length > 0 ? queryText({ ...own, ...Object.fromEntries(kept) }) : search;
+}
+
 export class Router {
   #base = new URL(document.baseURI).pathname;
   #onRoute;
@@ -58,9 +68,11 @@ export class Router {
     return parse(location.pathname.slice(this.#base.length), location.search);
   }
 
-  /** @param {string} href */
+  /** Opens an address; it keeps the period of the charts. @param {string} href */
   go(href) {
-    history.pushState(null, "", new URL(href, document.baseURI));
+    const url = new URL(href, document.baseURI);
+    url.search = withRange(url.search, this.route().query);
+    history.pushState(null, "", url);
     this.#onRoute(this.route());
     scrollTo(0, 0);
   }

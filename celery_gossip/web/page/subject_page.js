@@ -21,7 +21,7 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
   const { store } = context;
   const topic = `${kind}:${route.source}/${route.name}`;
   const headline = statList(stats);
-  const charts = chartSet(context);
+  const charts = chartSet(context, topic);
   const aside = [label, control].filter((part) => !!part);
   const parts = [...aside, headline, before, ...sections].filter((part) => !!part);
   const missing = h("p", { class: "quiet", hidden: true }, `This ${kind} is not in the view: it was removed or never reported.`);
@@ -39,7 +39,7 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
     if (row === null) return;
     body.classList.toggle("stale", context.isStale(route.source) || ("silent_since" in row && Boolean(row.silent_since)));
     for (const part of parts) part.update(row);
-    charts.update(store.rows(topic, "steps"), route.source);
+    charts.update(route.source);
   }
 
   /** @param {Page.Route} latest */

@@ -206,27 +206,68 @@ declare namespace Page {
   // Charts
 
   type Values = (number | null)[];
-  type Line = "succeeded" | "failed" | "share" | "wait_p50" | "wait_p95" | "run_p50" | "run_p95";
+  type Line =
+    | "succeeded"
+    | "failed"
+    | "share"
+    | "wait_p50"
+    | "wait_p95"
+    | "run_p50"
+    | "run_p95"
+    | "backlog"
+    | "oldest_min"
+    | "oldest_max"
+    | "rss"
+    | "memory_used"
+    | "cpu";
+  type AxisKind = "count" | "share" | "seconds" | "bytes";
+
+  /** Unix seconds. */
+  interface Period {
+    start: number;
+    end: number;
+  }
+  /** Period that the address names; without `end` it follows the time. */
+  interface Range {
+    seconds: number;
+    end?: number;
+    isZoomed: boolean;
+  }
+  /** Period with the size of its steps, and the seconds for which the server keeps these. */
   interface Window {
     seconds: number;
     size: number;
+    kept?: number;
+    end?: number;
   }
+  type Outage = Pick<Row.Mark, "at" | "until">;
+
+  /** `isOptional`: not in the legend if it has no values. */
   interface ChartLine {
     id: Line;
     label: string;
     isArea?: boolean;
+    isOptional?: boolean;
   }
 
-  /** `lines`: areas are stacked in this order; `min`, `max`: bounds of the upper end of the scale. */
-  interface ChartOptions {
+  interface ChartEvents {
+    onHover: (time: number | null) => void;
+    onZoom: (start: number, end: number) => void;
+    onReset: () => boolean;
+  }
+
+  /** `lines`: areas are stacked in this order; `min`, `max`: bounds of the upper end of the axis; `isLevel`: of the table "levels". */
+  interface ChartOptions extends ChartEvents {
     title: string;
+    axis: AxisKind;
     format: (value: number | null | undefined) => string;
     lines: ChartLine[];
     min?: number;
     max?: number;
-    onHover: (at: number | null) => void;
+    isWhole?: boolean;
+    isLevel?: boolean;
   }
 
-  /** Values per step; see charted(). `times`: the middles of the steps. */
-  type Charted = { start: number; end: number; times: number[] } & Record<Line, Values>;
+  /** Values per step; see charted(). `times`: the middles of the steps; `since`: when the server began to listen. */
+  type Charted = Period & { size: number; since: number; times: number[] } & Record<Line, Values>;
 }

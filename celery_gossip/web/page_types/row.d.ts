@@ -149,6 +149,18 @@ declare namespace Row {
     readonly name: string;
   }
 
+  /** Highest values within a step of ten seconds or a minute: one point of a chart; null where unknown. */
+  interface Level {
+    readonly size: number; // seconds
+    readonly start: number; // Unix seconds
+    readonly backlog: number | null;
+    readonly oldest_min: number | null; // seconds
+    readonly oldest_max: number | null; // seconds
+    readonly rss: number | null;
+    readonly memory_used: number | null;
+    readonly cpu: number | null;
+  }
+
   /** Counts of the tasks that a list selects, of which it has 500 rows at most. */
   interface ListTotals {
     readonly total: number;
@@ -172,6 +184,18 @@ declare namespace Row {
     readonly time_limit: number | null; // seconds
     readonly state: string;
     readonly due_at: number | null; // Unix seconds
+  }
+
+  /** Starts of workers within a minute of each other, or a time without reports, as a mark on charts. */
+  interface Mark {
+    readonly kind: string;
+    readonly source: string;
+    readonly at: number; // Unix seconds
+    readonly until: number | null; // Unix seconds
+    readonly count: number;
+    readonly release: string;
+    readonly previous: string;
+    readonly hostnames: readonly string[];
   }
 
   /** Processes of a prefork pool: those alive, and counts since the start of the worker. */
@@ -617,8 +641,10 @@ declare namespace Row {
     failure_totals: FailureTotals;
     failures: FailureGroup;
     findings: Finding;
+    levels: Level;
     list_totals: ListTotals;
     listed: ListedTask;
+    marks: Mark;
     names: FoundName;
     queue: Queue;
     queues: Queue;
