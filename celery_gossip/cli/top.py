@@ -11,8 +11,6 @@ import click
 from celery_gossip.cli.listening import open_listener
 from celery_gossip.cli.options import queue_option, rules_option
 from celery_gossip.cli.serving import named_options, required_extra
-from celery_gossip.control.command import PERMISSIONS
-from celery_gossip.control.permission import parse_permissions
 from celery_gossip.log import logger
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ __all__ = ["command"]
     flag_value="pause,scale",
     metavar="[=NAMES]",
     show_default="none",
-    help=f"Let the user of the terminal control workers. NAMES are of {', '.join(PERMISSIONS)}, separated by commas, "
-    "or all. Without NAMES: pause,scale.",
+    help="Let the user of the terminal control workers. NAMES are of pause, scale, add_consumer, revoke, terminate, "
+    "shutdown, pool_restart, rate_limit, time_limit, purge, separated by commas, or all. Without NAMES: pause,scale.",
 )
 @queue_option
 @rules_option
@@ -39,7 +37,7 @@ __all__ = ["command"]
 def command(
     ctx: click.Context, allow_control: str | None, queues: "Sequence[str]", rules: "RuleSettings | None"
 ) -> None:
-    """Show queues, workers, tasks, failures and findings in the terminal, live.
+    """Show queues, workers, tasks and findings in the terminal, live.
 
     Needs the extra: celery-gossip[top].
     """
@@ -62,6 +60,8 @@ def command(
 
 
 def _permissions(text: str | None) -> frozenset[str]:
+    from celery_gossip.control.permission import parse_permissions
+
     with named_options({"allow_control": "--allow-control"}):
         return frozenset() if text is None else parse_permissions(text)
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from celery_gossip import tui
 from celery_gossip.cli import gossip
+from celery_gossip.control.command import PERMISSIONS
 from celery_gossip.log import logger
 from celery_gossip.tui.control_session import describe_activity
 from tests.tui.scenes import three_workers
@@ -75,6 +76,11 @@ def test_an_unknown_permission_is_named_with_the_known_ones() -> None:
     assert done.exit_code == 2
     assert "--allow-control: expected names of pause, " in done.output
     assert "got 'revok': did you mean 'revoke'?" in done.output
+
+
+def test_the_help_names_every_permission() -> None:
+    shown = CliRunner().invoke(gossip, ["top", "--help"]).output
+    assert all(name in shown for name in PERMISSIONS)
 
 
 @pytest.mark.parametrize(
