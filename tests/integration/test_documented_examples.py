@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 import celery_gossip
 from celery_gossip import BeatEntry, Listener
 from celery_gossip.wire.encoding import encode_beat
-from celery_gossip.wire.messages import TaskFailure
+from celery_gossip.wire.messages import TaskFailure, WaitingTask
 from tests.integration.corner import Corner
 from tests.unit.build import a_beat, a_check, a_series
 
@@ -49,10 +49,11 @@ def reporting_corner(redis_corner: Corner) -> Iterator[Corner]:
     def report() -> None:
         checks, series = (a_check("mail", active_count=1),), (a_series(queue="mail", succeeded=3),)
         names, failures = ("shop.pay", "mail", "CardDeclined"), (TaskFailure(1, 0, 1, 2, "id-1", 1.0),)
+        waiting = (WaitingTask("id-2", 0, 1, "scheduled", 9.0, 0, 60.0),)
         beat = a_beat(BeatEntry("report", "shop.report", "every 1 h"), hostname="celery@web1", worker="celery@web1")
         numbers = itertools.count(1)
         while not over.wait(0.4):
-            redis_corner.say(checks=checks, series=series, names=names, failures=failures)
+            redis_corner.say(checks=checks, series=series, names=names, failures=failures, waiting=waiting)
             with redis_corner.publisher() as publisher:
                 publisher.publish(encode_beat(msgspec.structs.replace(beat, seq=next(numbers))))
 

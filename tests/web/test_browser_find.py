@@ -19,9 +19,10 @@ from tests.web.publishing import gossip_publisher
 from tests.web.test_browser import first_reports
 from tests.web.web_command import RunningDashboard, running_dashboard
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(400)]
 SECONDS = 3.0  #: within which a task is found from its id
-ATTEMPTS = 3  #: of which the fastest counts: other tests run on the same cores
+ATTEMPTS = 5  #: of which the fastest counts: other tests run on the same cores
+PATIENCE = 40.0  #: seconds for what is not measured
 ENTER, DOWN, ESCAPE = "\ue007", "\ue015", "\ue00c"
 NAMES = ("shop.pay", "mail", "shop.send")
 
@@ -43,11 +44,11 @@ def found_text(browser: Browser) -> str:
 def seconds_to_find(browser: Browser, dashboard: RunningDashboard, task_id: str, parts: tuple[str, ...]) -> float:
     """Find a task with the keyboard alone, from the overview; return the seconds until its page shows these texts."""
     browser.open(dashboard.url)
-    browser.await_text("busiest queues")
+    browser.await_text("busiest queues", timeout=PATIENCE)
     began = time.monotonic()
     browser.press("/")
     type_in(browser, task_id + ENTER)
-    browser.await_text(task_id, *parts, timeout=20)
+    browser.await_text(task_id, *parts, timeout=PATIENCE)
     seconds = time.monotonic() - began
     assert browser.run("return location.pathname").endswith(f"/runs/0/{task_id}")
     return seconds
@@ -66,7 +67,7 @@ def test_every_task_is_found_from_its_id_in_three_seconds(browser: Browser, redi
         hanging = project.send("nap", 600.0)
         eventually(partial(assert_states, dashboard, {hanging: "running"}), 30)
         waiting = project.send("nap", 600.0)
-        scheduled = project.send("nothing", countdown=900)
+        scheduled = project.send("nothing", countdown=90_000)
         failed = project.send("fail", queue="b")
         eventually(partial(assert_states, dashboard, {failed: "failed"}), 30)
         lost = project.send("nap", 600.0, queue="b")
@@ -77,7 +78,7 @@ def test_every_task_is_found_from_its_id_in_three_seconds(browser: Browser, redi
         cases = {
             hanging: ("runs for", busy.node, queue_a, "project.nap"),
             waiting: ("waits for a slot", busy.node, queue_a),
-            scheduled: ("waits for its eta, in 14 min", busy.node, "project.nothing"),
+            scheduled: ("waits for its eta, in 1 d", busy.node, "project.nothing"),
             failed: ("failed with", doomed.node, queue_b, "project.fail", "All failures of this kind"),
             lost: ("was running when its worker was lost", doomed.node, queue_b),
             "no-such-task": ("not seen in the last", "or that waits on the broker, is in no list"),
@@ -103,25 +104,25 @@ def test_the_search_is_a_list_that_the_keyboard_can_use(browser: Browser, redis_
             checks = (a_check("mail"), a_check("<b>mail</b>"))
             publisher.publish(encode(a_gossip(hostname=f"celery@mail{number}", interval=60.0, checks=checks)))
         browser.open(f"{dashboard.url}workers")
-        browser.await_text("celery@mail2")
+        browser.await_text("celery@mail2", timeout=PATIENCE)
         browser.press("/")
         type_in(browser, "mail")
-        eventually(lambda: assert_in("celery@mail2", found_text(browser)), 10)
+        eventually(lambda: assert_in("celery@mail2", found_text(browser)), PATIENCE)
         kinds = [line for line in found_text(browser).splitlines() if line in ("queue", "worker", "task")]
         assert kinds == ["queue", "queue", "worker", "worker"] and "<b>mail</b>" in found_text(browser)
         expanded = "return document.querySelector('#top input').getAttribute('aria-expanded')"
         assert browser.run(expanded) == "true"
         type_in(browser, DOWN * 3)
         chosen = "return document.querySelector('[aria-selected=true]')?.innerText.split('\\n')[0]"
-        eventually(lambda: assert_equal(browser.run(chosen), "celery@mail1"), 5)
+        eventually(lambda: assert_equal(browser.run(chosen), "celery@mail1"), PATIENCE)
         type_in(browser, ENTER)
-        browser.await_text("reports every")
+        browser.await_text("reports every", timeout=PATIENCE)
         assert browser.run("return location.pathname").endswith("/workers/0/celery%40mail1")
         browser.press("/")
         type_in(browser, "nothing-like-this")
-        eventually(lambda: assert_in("Not seen in the last", found_text(browser)), 10)
+        eventually(lambda: assert_in("Not seen in the last", found_text(browser)), PATIENCE)
         type_in(browser, ESCAPE)
-        eventually(lambda: assert_equal(browser.run(expanded), "false"), 5)
+        eventually(lambda: assert_equal(browser.run(expanded), "false"), PATIENCE)
 
 
 def assert_in(part: str, text: str) -> None:
@@ -133,11 +134,11 @@ def assert_equal(one: object, other: object) -> None:
 
 
 def a_busy_gossip() -> bytes:
-    tasks = (RunningTask(0, 400.0, 2, True, None, 600.0), RunningTask(2, 5.0))
+    tasks = (RunningTask(0, 3605.0, 2, True, None, 600.0), RunningTask(2, 5.0))
     check = a_check("mail", active=("long-running", "short-one"), tasks=tasks, active_count=3)
     waiting = (
         WaitingTask("reserved-one", 0, 1, "reserved", 20.0),
-        WaitingTask("scheduled-one", 2, 1, "scheduled", 90.0, 0, 3000.0),
+        WaitingTask("scheduled-one", 2, 1, "scheduled", 900.0, 0, 90_000.0),
     )
     counts = {"active": 3, "reserved": 4, "scheduled": 1}
     return encode(a_gossip(interval=60.0, names=NAMES, checks=(check,), waiting=waiting, **counts))
@@ -152,25 +153,27 @@ def test_the_list_of_runs_is_filtered_by_its_address(browser: Browser, redis_pro
     with gossip_publisher(redis_project) as publisher, running_dashboard(redis_project) as dashboard:
         publisher.publish(a_busy_gossip())
         browser.open(f"{dashboard.url}runs")
-        browser.await_text("long-running", "scheduled-one", "in 49 min", "1 running and 3 waiting tasks are in no list")
+        browser.await_text(
+            "long-running", "scheduled-one", "in 1 d", "1 running and 3 waiting tasks are in no list", timeout=PATIENCE
+        )
         assert listed(browser) == ["long-running", "scheduled-one", "reserved-one", "short-one"]
         assert "2 retries, redelivered, limit 10 min" in browser.row("long-running")
-        browser.open(f"{dashboard.url}runs?task=PAY&min_age=60&sort=id")
-        eventually(lambda: assert_equal(listed(browser), ["long-running"]), 10)
+        browser.open(f"{dashboard.url}runs?task=PAY&min_age=1800&sort=id")
+        eventually(lambda: assert_equal(listed(browser), ["long-running"]), PATIENCE)
         browser.open(f"{dashboard.url}runs?worker=web1&queue=ai&sort=id")
-        eventually(lambda: assert_equal(len(listed(browser)), 4), 10)
+        eventually(lambda: assert_equal(len(listed(browser)), 4), PATIENCE)
         assert listed(browser) == sorted(listed(browser))
         browser.click("scheduled 1")
-        eventually(lambda: assert_equal(listed(browser), ["scheduled-one"]), 10)
+        eventually(lambda: assert_equal(listed(browser), ["scheduled-one"]), PATIENCE)
         assert browser.run("return location.search") == "?queue=ai&sort=id&state=scheduled&worker=web1"
         browser.click("Clear filters")
-        eventually(lambda: assert_equal(len(listed(browser)), 4), 10)
+        eventually(lambda: assert_equal(len(listed(browser)), 4), PATIENCE)
         browser.press("f")
         type_in(browser, "reserved-one")
-        eventually(lambda: assert_equal(listed(browser), ["reserved-one"]), 10)
-        eventually(lambda: assert_in("task=reserved-one", browser.run("return location.search")), 5)
+        eventually(lambda: assert_equal(listed(browser), ["reserved-one"]), PATIENCE)
+        eventually(lambda: assert_in("task=reserved-one", browser.run("return location.search")), PATIENCE)
         browser.click("reserved-one")
-        browser.await_text("waits for a slot", "celery@web1")
+        browser.await_text("waits for a slot", "celery@web1", timeout=PATIENCE)
 
 
 def test_an_id_is_copied_and_its_page_has_a_link_elsewhere(browser: Browser, redis_project: Project) -> None:
@@ -179,14 +182,14 @@ def test_an_id_is_copied_and_its_page_has_a_link_elsewhere(browser: Browser, red
         publisher.publish(a_busy_gossip())
         browser.reset()
         browser.open(f"{dashboard.url}tasks/0/shop.pay")
-        browser.await_text("long-running")
+        browser.await_text("long-running", timeout=PATIENCE)
         browser.click("long-running")
-        browser.await_text("runs for 6 min", "redelivered", "10 min", "Open elsewhere")
+        browser.await_text("runs for 1 h", "redelivered", "10 min", "Open elsewhere", timeout=PATIENCE)
         href = "return [...document.links].find(one => one.innerText === 'Open elsewhere').href"
         assert browser.run(href) == "https://logs.example/?q=long-running"
         browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
         browser.click("Copy the id")
-        eventually(lambda: assert_equal(browser.run("return window.copied"), "long-running"), 5)
+        eventually(lambda: assert_equal(browser.run("return window.copied"), "long-running"), PATIENCE)
         assert browser.errors() == []
 
 
@@ -203,12 +206,12 @@ def test_the_list_of_a_thousand_workers_is_cut_and_says_so(browser: Browser, red
         def are_known() -> None:  # a listener accepts 500 new workers per 0.25 s
             for body in bodies:
                 publisher.publish(body)
-            totals = httpx.get(f"{dashboard.url}api/runs", timeout=20).json()["list_totals"]
+            totals = httpx.get(f"{dashboard.url}api/runs", timeout=PATIENCE).json()["list_totals"]
             assert totals["total"] == 2 * len(bodies)
 
         eventually(are_known, 60, every=1.0)
         browser.open(f"{dashboard.url}runs")
-        browser.await_text("2,000 tasks", "The 500 tasks that run or wait for longest, of 2,000", timeout=30)
+        browser.await_text("2,000 tasks", "The 500 tasks that run or wait for longest, of 2,000", timeout=PATIENCE)
         assert browser.run("return document.querySelectorAll('tbody tr').length") <= 50
         browser.open(f"{dashboard.url}runs?worker={hostnames[-1]}")
-        browser.await_text("2 tasks", hostnames[-1], timeout=30)
+        browser.await_text("2 tasks", hostnames[-1], timeout=PATIENCE)
