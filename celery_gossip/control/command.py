@@ -45,7 +45,7 @@ Signal = Literal["TERM", "KILL", "QUIT", "ABRT"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 _Rate = Annotated[str, msgspec.Meta(max_length=20, pattern=r"^([0-9]{1,9}(\.[0-9]{1,3})?(/[smh])?)?$")]
-_Ids = Annotated[list[Name], msgspec.Meta(min_length=1, max_length=MAX_IDS)]
+_Ids = Annotated[list[Name], msgspec.Meta(min_length=1)]  #: at most MAX_IDS, which _require_few() checks
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=MAX_LIMIT)]
 #: A number, because JSON does not distinguish 1.0 from 1.
 _Slots = Annotated[float, msgspec.Meta(ge=1, le=MAX_SLOTS, multiple_of=1)]
@@ -151,6 +151,10 @@ class Revoke(WorkerCommand, frozen=True, kw_only=True, tag="revoke"):
 
     ids: _Ids
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_few(self.ids)
+
     @property
     def words(self) -> str:
         return f"revoke {_list(self.task_ids)}"
@@ -170,6 +174,10 @@ class Terminate(WorkerCommand, frozen=True, kw_only=True, tag="terminate"):
 
     ids: _Ids
     signal: Signal = "TERM"  #: for processes; greenlets are killed whatever it is
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_few(self.ids)
 
     @property
     def words(self) -> str:
@@ -280,6 +288,11 @@ Command = (
 
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 PERMISSIONS = tuple(dict.fromkeys(one.permission for one in COMMANDS))  #: names of all permissions
+
+
+def _require_few(ids: Sequence[str]) -> None:
+    if len(ids) > MAX_IDS:
+        raise ValueError(f"ids: expected at most {MAX_IDS}")
 
 
 def _list(ids: Sequence[str]) -> str:
