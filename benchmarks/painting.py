@@ -25,7 +25,7 @@ window.longTasks = [];
 new PerformanceObserver((list) => list.getEntries().forEach(({duration}) => window.longTasks.push(duration)))
   .observe({type: "longtask", buffered: true});
 new MutationObserver((_, observer) => {
-  if (!document.querySelector("tbody tr td")) return;
+  if (!document.querySelector("tbody tr td, .matrix-cell")) return;
   observer.disconnect();
   requestAnimationFrame(() => requestAnimationFrame(() => { window.drawnAt = performance.now(); }));
 }).observe(document, {childList: true, subtree: true});
@@ -49,6 +49,8 @@ PAGES = {
         "one queue": "queues/0/queue01",
         "workers": "workers",
         "one worker": "workers/0/celery%40web01",
+        "matrix": "matrix",
+        "matrix of all workers": "matrix?group=worker",
     },
     FLOWER: {"workers": "workers"},
 }

@@ -8,15 +8,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
 from celery_gossip.cli.secret_file import read_secret_lines
-from celery_gossip.console.dashboard_report import BALANCE, BEATS, FAILURES, PATHS, report_from, running_paths
+from celery_gossip.console.dashboard_report import (
+    BALANCE,
+    BEATS,
+    FAILURES,
+    PATHS,
+    report_from,
+    running_paths,
+    worker_paths,
+)
 from celery_gossip.console.found import search_paths
 from celery_gossip.console.report import Answer, Report, SourceRow
+from celery_gossip.console.worker_detail import not_in_view
 from celery_gossip.errors import GossipError, InvalidOption
 from celery_gossip.printable import printable
 
@@ -107,42 +117,49 @@ def ask_dashboard(  # noqa: PLR0913 - one argument for each option of the comman
     with_balance: bool = False,
     with_failures: bool = False,
     find: Sequence[str] = (),
+    hostnames: Sequence[str] = (),
 ) -> Answer:
     """Return what a dashboard knows; an error is in the answer's report.
 
     `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none; `with_balance` for
-    what was sent to each queue; `with_failures` for the last failures; `find` for the tasks with these ids.
+    what was sent to each queue; `with_failures` for the last failures; `find` for the tasks with these ids; `hostnames`
+    for the details of these workers.
 
     A dashboard that has listened for less than `wait` seconds (default: 2) is asked again when it has. Blocks for at
     most `timeout` seconds beyond that.
     """
     asked = [path for path, is_asked in ((BALANCE, with_balance), (FAILURES, with_failures)) if is_asked]
     paths = (*PATHS, *(() if tasks is None else running_paths(tasks)), *asked, *search_paths(find))
+    ask = partial(_report, url, paths, auth, timeout, hostnames=hostnames)
     try:
-        report, rows = _with_deadline(timeout, lambda: _report(url, paths, auth, timeout, 0.0))
+        report, rows = _with_deadline(timeout, lambda: ask(0.0))
         needed = LEAST_LISTENED if wait is None else wait
         listened = min((one.listened for one in report.sources if not one.trouble), default=needed)
         if listened < needed:
             time.sleep(needed - listened)
-            report, rows = _with_deadline(timeout, lambda: _report(url, paths, auth, timeout, needed))
+            report, rows = _with_deadline(timeout, lambda: ask(needed))
     except GossipError as exc:
         text = f"{url}: {exc}"
         report = Report(sources=(SourceRow(trouble=text),))
         return Answer(report=report, objects={"server": url, **_NO_ROWS}, errors=(f"Error: {printable(text)}",))
-    return Answer(report=report, objects={"server": url, **rows})
+    missing = tuple(not_in_view(report.details or (), hostnames))
+    return Answer(report=report, objects={"server": url, **rows}, errors=missing)
 
 
 _NO_ROWS: dict[str, Any] = {name: [] for name in ("sources", "workers", "queues", "findings", "beats", "schedule")}
 
 
-def _report(
-    url: str, paths: Sequence[str], auth: str, timeout: float, least_listened: float
+def _report(  # noqa: PLR0913 - what to ask, and how
+    url: str, paths: Sequence[str], auth: str, timeout: float, least_listened: float, *, hostnames: Sequence[str]
 ) -> tuple[Report, dict[str, Any]]:
     opener = build_opener(_NoRedirects)
     answers = {path: _fetch(opener, url + path, auth, timeout) for path in paths}
     with suppress(_Missing):
         answers[BEATS] = _fetch(opener, url + BEATS, auth, timeout)
     try:
+        for path in worker_paths(answers["api/overview"], hostnames) if hostnames else ():
+            with suppress(_Missing):  # not on this source
+                answers[path] = _fetch(opener, url + path, auth, timeout)
         return report_from(answers, least_listened)
     except ValueError as exc:
         raise _Unavailable(str(exc)) from exc

@@ -17,6 +17,7 @@ from celery_gossip.console.report import (
     task_rows,
     with_queues,
 )
+from celery_gossip.console.worker_detail import detail_rows, not_in_view
 
 if TYPE_CHECKING:
     from celery_gossip.cluster.view import View
@@ -41,12 +42,14 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
     with_balance: bool = False,
     with_failures: bool = False,
     find: Sequence[str] = (),
+    hostnames: Sequence[str] = (),
 ) -> Answer:
     """Return what a listener knows after `wait` seconds, or as soon as its view is complete.
 
     `tasks` asks for the running tasks with one of these ids or names; empty for all, None for none.
     `with_balance` and `with_failures` ask for what was sent to each queue, and for the last failures.
     `find` names ids of tasks to be found, or beginnings of them.
+    `hostnames` asks for the details of these workers.
     `with_exact_age` reads the next message of each queue in which one waits.
     With `needs_backlogs` a backlog that is still unknown then is waited for, for 2.5 s at most.
     """
@@ -61,6 +64,7 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
         balance = balance_rows(listener.balance()) if with_balance else None
         failures = failure_rows(listener.failures()) if with_failures else None
         found = find_tasks(listener.view(), listener.failures(), find) if find else None
+        details = detail_rows(view, hostnames, listener.cluster.task_names) if hostnames else None
         no_report = "" if view.workers else why_no_report(listener)  # while it listens
         source = _source(listener, no_report)
         exact = listener.exact_ages(_waiting(view)) if with_exact_age else {}
@@ -70,9 +74,16 @@ def listen_for_status(  # noqa: PLR0913 - one argument for each option of the co
     if listener.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(listener.rejected.items()))
         errors.append(f"messages refused: {reasons}")
+    errors += not_in_view(details or (), hostnames)
     if no_report:
         errors.append(f"Error: {no_report}")
-    report = replace(report_of(view, findings, throughput, source), balance=balance, failures=failures, found=found)
+    report = replace(
+        report_of(view, findings, throughput, source),
+        balance=balance,
+        failures=failures,
+        found=found,
+        details=details,
+    )
     objects = status_json(view, findings, throughput)
     if with_exact_age:
         ages = {queue: age.age for queue, age in exact.items()}

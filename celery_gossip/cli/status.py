@@ -70,6 +70,17 @@ __all__ = ["command"]
     "three intervals only: use --server, or --wait, for earlier ones.",
 )
 @click.option(
+    "--worker",
+    "details",
+    type=Name(),
+    multiple=True,
+    metavar="HOSTNAME",
+    show_default="none",
+    help="Also show PID, uptime, versions, paused queues, configuration and registered tasks of this worker "
+    "(celery@web1); repeatable. Workers report most of them at their start, and then every two minutes: use --server, "
+    "or --wait 130.",
+)
+@click.option(
     "--wait",
     type=Seconds(),
     metavar="SECONDS",
@@ -207,6 +218,7 @@ def _listen(
         with_balance=given["with_balance"],
         with_failures=given["with_failures"],
         find=given["find"],
+        hostnames=given["details"],
     )
 
 
@@ -218,7 +230,7 @@ def _ask(wait: float | None, tasks: "Sequence[str] | None", given: "Mapping[str,
     except GossipError as exc:
         raise click.UsageError(str(exc)) from exc
     extras = {name: given[name] for name in ("with_balance", "with_failures", "find")}
-    return ask_dashboard(url, header, given["server_timeout"], wait, tasks, **extras)
+    return ask_dashboard(url, header, given["server_timeout"], wait, tasks, hostnames=given["details"], **extras)
 
 
 def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> None:
@@ -226,6 +238,7 @@ def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> N
     from celery_gossip.console.found import found_json
     from celery_gossip.console.json_object import balance_json, failures_json, tasks_json
     from celery_gossip.console.status import report_text
+    from celery_gossip.console.worker_detail import details_json
 
     report = answer.report
     if as_json:
@@ -236,6 +249,8 @@ def _print(answer: "Answer", results: "Sequence[Result]", *, as_json: bool) -> N
             objects = {**objects, "balance": balance_json(report.balance)}
         if report.failures is not None:
             objects = {**objects, "failures": failures_json(report.failures)}
+        if report.details is not None:
+            objects = {**objects, "details": details_json(report.details)}
         click.echo(json.dumps({**objects, "check": check_json(report, results)}))
     else:
         parts = [report_text(report)] if report.workers or report.findings or report.beats else []

@@ -9,11 +9,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from threading import Lock
 
+import msgspec
+
 from celery_gossip.cluster.balance import BalanceTracker
 from celery_gossip.cluster.beat_member import BeatMembership, BeatTransition
 from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.failures import FailureTracker, FailureView, without_failures
 from celery_gossip.cluster.limits import MAX_REPORT_BYTES
+from celery_gossip.cluster.member import Member
 from celery_gossip.cluster.membership import GONE_RETENTION, MAX_WORKERS, Membership, Transition
 from celery_gossip.cluster.queue_ages import QueueAges
 from celery_gossip.cluster.queue_balance import QueueBalance
@@ -22,6 +25,7 @@ from celery_gossip.cluster.queue_views import OldestAges, QueueViews, update_que
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
 from celery_gossip.cluster.software import SoftwareTable
 from celery_gossip.cluster.statistics import MAX_WINDOW, STEPS, GroupBy, TaskStatistics
+from celery_gossip.cluster.task_names import TaskNameTable
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import QueueView, View, WorkerView
 from celery_gossip.wire.messages import Beat, Echo, Gossip
@@ -79,6 +83,7 @@ class Cluster:
         self._membership = Membership(self.statistics, self._max_report_bytes)
         self._beats = BeatMembership()
         self._software = SoftwareTable()
+        self._task_names = TaskNameTable()
         self._failures = FailureTracker()
         self._queue_ages = QueueAges()
         self._queue_shares = QueueShareCache()
@@ -116,7 +121,7 @@ class Cluster:
         """
         with self._lock:
             membership, reported = self._membership, gossip
-            gossip = self._software.share(without_failures(gossip))
+            gossip = self._software.share(_kept(gossip))
             member = membership.find(gossip.hostname, is_verified=is_verified)
             previous = None if member is None else member.previous_report(gossip.boot)
             if member is None:
@@ -125,12 +130,21 @@ class Cluster:
                     return []
             elif not member.update(gossip, now, is_late=self._timeouts.is_frozen):
                 return []
+            self._add_profile(member, reported, now, is_verified=bool(is_verified))
             received = self.statistics.add_report(gossip, now, member.release_of(gossip.boot))
             self._queue_ages.add_report(gossip, previous, received, now)
             self._failures.add_report(reported, now, is_verified=is_verified)
             # The report that is kept of a stalled worker has the stack of an earlier message.
             membership.limits.enforce(gossip.hostname, member, None if gossip.stalled_for else size)
             return membership.update_state(gossip.hostname, member, now, self._timeouts)
+
+    def _add_profile(self, member: Member, reported: Gossip, now: float, *, is_verified: bool) -> None:
+        profile = reported.profile
+        if profile is None:
+            return
+        member.add_profile(reported.boot, profile, self._software.share_settings(profile), now)
+        if profile.tasks is not None:
+            self._task_names.add(profile.tasks, is_verified=is_verified)
 
     def expire_silent_workers(self, now: float, lag: float = 0.0) -> list[Transition]:
         """Apply the timeouts to workers that do not report, and remove expired ones. No effect while isolated.
@@ -335,6 +349,15 @@ class Cluster:
         with self._lock:
             return self._failures.view(self._clock())
 
+    def task_names(self, hostname: str) -> tuple[str, ...]:
+        """Return the sorted names of the tasks that were registered when this worker started, without Celery's own.
+
+        Empty if they are not known: the worker does not report them, or not all parts have arrived.
+        """
+        with self._lock:
+            member = self._membership.members.get(hostname)
+            return () if member is None else self._task_names.get(member.registry)
+
     def totals(self) -> dict[tuple[str, str, str], Throughput]:
         """Return the totals of each worker, queue and task. See TaskStatistics.totals()."""
         return self.statistics.totals()
@@ -349,3 +372,9 @@ class Cluster:
         views = [WorkerView(*one) for one in fields]
         views.sort(key=lambda worker: worker.gossip.hostname)
         return View(tuple(views), queues=(), taken_at=now, isolated_since=isolated_since, beats=beats)
+
+
+def _kept(gossip: Gossip) -> Gossip:
+    """Return the report without what is kept elsewhere."""
+    gossip = without_failures(gossip)
+    return gossip if gossip.profile is None else msgspec.structs.replace(gossip, profile=None)

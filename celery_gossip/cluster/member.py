@@ -15,7 +15,7 @@ from celery_gossip.cluster.report_size import strip_details
 from celery_gossip.cluster.silence_timeouts import LOST_AFTER, SUSPECT_AFTER, SilenceTimeouts
 from celery_gossip.cluster.state_machine import StateMachine
 from celery_gossip.cluster.view import WorkerState, WorkerView
-from celery_gossip.wire.messages import Gossip, Resources, Software
+from celery_gossip.wire.messages import Gossip, Profile, Resources, Setting, Software
 
 __all__ = ["LOST_AFTER", "SUSPECT_AFTER", "Member", "SilenceTimeouts"]
 
@@ -32,6 +32,9 @@ class _WorkerInstance(Instance[Gossip]):
     software: Software | None = None  #: of the latest report that has it; None if none had
     resources: Resources | None = None  #: of the latest report that contained them, as every fifth does
     resources_at: float = 0.0  #: when that was received
+    pid: int | None = None  #: of its main process
+    started_at: float | None = None  #: monotonic time of the start of its program; None if it is not known
+    settings: tuple[Setting, ...] = ()  #: of the latest report that has some
     recorder: Recorder | None = None  #: only of the current instance and the previous one
 
     def __post_init__(self) -> None:
@@ -43,6 +46,14 @@ class _WorkerInstance(Instance[Gossip]):
         if self.recorder is None:
             self.recorder = Recorder()
             self.recorder.add(self.report, self.last_seen)
+
+    def add_profile(self, profile: Profile, settings: tuple[Setting, ...], now: float) -> None:
+        """Store a profile. Of several starts the earliest one counts: messages may be late, but never early."""
+        self.pid = profile.pid if profile.pid is not None else self.pid
+        self.settings = settings or self.settings
+        if profile.age is not None:
+            started_at = now - profile.age
+            self.started_at = started_at if self.started_at is None else min(self.started_at, started_at)
 
     def update(self, report: Gossip, now: float, *, is_late: bool) -> None:
         """Store a newer report. A late one is data, but no sign of life."""
@@ -85,6 +96,17 @@ class Member(StateMachine[_WorkerInstance]):
         """Queues of all reports, in the order reported."""
         return tuple([check.queue for gossip in self.reports for check in gossip.checks])
 
+    def add_profile(self, boot: str, profile: Profile, settings: tuple[Setting, ...], now: float) -> None:
+        """Store the profile of this instance, if it is tracked; `settings` are its settings, shared."""
+        instance = self._by_boot.get(boot)
+        if instance is not None:
+            instance.add_profile(profile, settings, now)
+
+    @property
+    def registry(self) -> str:
+        """Digest of the names of its registered tasks; empty if it is not known."""
+        return "" if self._current.software is None else self._current.software.registry
+
     def release_of(self, boot: str) -> str:
         """Return the release that this instance runs; empty if it is not known."""
         instance = self._by_boot.get(boot)
@@ -123,6 +145,10 @@ class Member(StateMachine[_WorkerInstance]):
             _recording_of(current),
             _NOT_RECORDED if self._replaced is None else _recording_of(self._previous),
             self._earlier_losses,
+            current.pid,
+            current.started_at,
+            current.settings,
+            None if self._replaced is None or self._previous is None else self._previous.last_seen,
         )
 
     def _new_instance(self, report: Gossip, now: float) -> _WorkerInstance:

@@ -16,10 +16,11 @@ from celery_gossip.cluster.beat_view import BeatView
 from celery_gossip.cluster.queue_ages import UNKNOWN, AgeLimits
 from celery_gossip.cluster.recording import Recording
 from celery_gossip.cluster.task_view import TaskView, WaitingView, tasks_of, waiting_of
-from celery_gossip.wire.messages import Gossip, QueueCheck, Resources, Software
+from celery_gossip.wire.messages import Gossip, QueueCheck, Resources, Setting, Software
 
 __all__ = [
     "GONE",
+    "STARTS_TASKS",
     "STATES",
     "Paused",
     "QueueAccumulator",
@@ -39,7 +40,7 @@ Paused = Literal["no", "partly", "yes"]
 
 STATES: tuple[WorkerState, ...] = get_args(WorkerState)  #: from the healthiest to the worst
 GONE = frozenset[WorkerState]({"offline", "lost"})
-_STARTS_TASKS = frozenset[str]({"online", "conflict"})
+STARTS_TASKS = frozenset[str]({"online", "conflict"})  #: states in which a worker starts tasks
 
 
 class WorkerView(msgspec.Struct, frozen=True):
@@ -64,6 +65,11 @@ class WorkerView(msgspec.Struct, frozen=True):
     replaced_recording: Recording = msgspec.field(default_factory=Recording)  #: the same of the instance of `replaced`
     #: Last reports of earlier instances, also of `replaced`, that were lost within the last ten minutes; eight at most.
     earlier_losses: tuple[Gossip, ...] = ()
+    pid: int | None = None  #: id of its main process, in its own namespace; None if not reported
+    #: Time at which its program started, on the listener's monotonic clock; None if not reported.
+    started_at: float | None = None
+    configuration: tuple[Setting, ...] = ()  #: settings that it reports beside those of `software`
+    replaced_heard_at: float | None = None  #: time of the report `replaced`, on the listener's monotonic clock
 
     @property
     def release(self) -> str:
@@ -249,7 +255,7 @@ def add_checks(
 ) -> None:
     """Add checks of one report to the accumulators of their queues. `accumulators` has or creates each of them."""
     state = worker.state if gossip.state == "online" or gossip is worker.gossip else gossip.state
-    is_gone, starts_tasks = worker.is_gone, state in _STARTS_TASKS
+    is_gone, starts_tasks = worker.is_gone, state in STARTS_TASKS
     slots, free_slots = gossip.concurrency, max(0, gossip.concurrency - gossip.active)
     heard_at = worker.heard_at
     for queue, check in {check.queue: check for check in checks}.items():  # a worker may report a queue twice

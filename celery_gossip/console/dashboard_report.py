@@ -25,9 +25,10 @@ from celery_gossip.console.report import (
     WorkerRow,
     age_order,
 )
+from celery_gossip.console.worker_detail import DETAIL, detail_paths, details_from
 from celery_gossip.wire.messages import DECODE_ERRORS
 
-__all__ = ["BALANCE", "BEATS", "FAILURES", "PATHS", "report_from", "running_paths"]
+__all__ = ["BALANCE", "BEATS", "FAILURES", "PATHS", "report_from", "running_paths", "worker_paths"]
 
 PATHS = ("api/overview", "api/queues", "api/workers")  #: of the answers that a report is made from
 
@@ -216,6 +217,12 @@ def running_paths(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{_RUNNING}?{urlencode({'task': text})}" for text in texts) or (_RUNNING,)
 
 
+def worker_paths(overview: bytes, hostnames: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths of these workers on all sources of this overview. Raises ValueError if it is not one."""
+    found = _decoded({"api/overview": overview}, "api/overview", _Overview)
+    return detail_paths([one.source for one in found.sources], hostnames)
+
+
 def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Report, dict[str, Any]]:
     """Return the report, and the same rows as the API gave them; `answers` are the bodies by path.
 
@@ -258,6 +265,8 @@ def report_from(answers: Mapping[str, bytes], least_listened: float) -> tuple[Re
             (_failure_row(row, groups.now, label) for row in groups.failures), key=lambda row: row.last_age
         )
         report = replace(report, failures=tuple(failures))
+    if any(path.startswith(DETAIL) for path in answers):
+        report = replace(report, details=details_from(answers, label))
     raw = {path: msgspec.json.decode(answers[path]) for path in PATHS}
     return report, {
         "sources": raw["api/overview"]["sources"],

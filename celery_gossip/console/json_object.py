@@ -50,7 +50,9 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
     """Return `{the report's fields, "state", "age", "rivals": [boots], "replaced": boot or None, "is_verified", …}`.
 
     `state` is as judged by the listener (a worker may be suspect or lost); `age` is in seconds. `software` and
-    `resources` (with `resources_age`, see resources_json) are those of the latest reports with them, or None.
+    `resources` (with `resources_age`, see resources_json) are those of the latest reports with them, or None; so are
+    `pid` and `uptime`, the seconds from the start of its program to its latest report. `configuration` are the settings
+    that it reports beside those of `software`.
     """
     return {
         **as_dict(worker.gossip),
@@ -60,9 +62,16 @@ def worker_json(worker: WorkerView) -> dict[str, Any]:
         "replaced": worker.replaced and worker.replaced.boot,
         "is_verified": worker.is_verified,
         "software": msgspec.to_builtins(worker.software),
+        "pid": worker.pid,
+        "uptime": _uptime(worker),
+        "configuration": {one.name: one.value for one in worker.configuration},
         "resources": worker.resources and resources_json(worker.resources),
         "resources_age": None if worker.resources_age is None else round(worker.resources_age, 3),
     }
+
+
+def _uptime(worker: WorkerView) -> float | None:
+    return None if worker.started_at is None else round(max(0.0, worker.heard_at - worker.started_at), 1)
 
 
 def beat_json(beat: BeatView, now: float) -> dict[str, Any]:

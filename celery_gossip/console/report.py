@@ -15,6 +15,7 @@ from celery_gossip.cluster.task_view import TaskView
 from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import GONE, QueueView, View, WorkerView
 from celery_gossip.console.found import Found
+from celery_gossip.console.worker_detail import DetailRow
 from celery_gossip.diagnosis.diagnosis import Finding
 
 __all__ = [
@@ -218,6 +219,7 @@ class Report:
     balance: tuple[BalanceRow, ...] | None = None  #: None unless asked for
     failures: tuple[FailureRow, ...] | None = None  #: the group that failed last is first; None unless asked for
     found: Found | None = None  #: tasks that were searched by their id; None unless asked for
+    details: tuple[DetailRow, ...] | None = None  #: of single workers; None unless asked for
     omitted_tasks: int = 0  #: running tasks that a dashboard has left out
 
     def live_workers(self, source: str) -> list[WorkerRow]:

@@ -19,6 +19,7 @@ from celery_gossip.console.report import (
     report_of,
 )
 from celery_gossip.console.table import table
+from celery_gossip.console.worker_detail import details_text
 from celery_gossip.diagnosis.diagnosis import Finding
 from celery_gossip.printable import printable
 from celery_gossip.units import format_age_range, format_duration, format_percent, format_wait, join_names
@@ -76,6 +77,8 @@ def report_text(report: Report) -> str:
         parts.append(_balance_text(report.balance, is_labelled=is_labelled))
     if report.failures is not None:
         parts.append(_failures_text(report.failures, is_labelled=is_labelled))
+    if report.details:
+        parts.append(details_text(report.details, is_labelled=is_labelled))
     return "\n\n".join([*parts, "\n".join(findings) or verdict(report)])
 
 

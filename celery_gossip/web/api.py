@@ -25,12 +25,14 @@ from celery_gossip.web.broadcaster import Broadcaster, TooManyViewers
 from celery_gossip.web.event_stream import STREAM_HEADERS, EventStream
 from celery_gossip.web.failure_rows import failure_groups, failure_totals
 from celery_gossip.web.login.session import Session
+from celery_gossip.web.matrix import matrix_queues, matrix_rows
 from celery_gossip.web.operation import EVENT_STREAM, Call, Refused
 from celery_gossip.web.parameter import (
     ACTIVITY,
     CHART_SUBJECT,
     CSRF_TOKEN,
     EXACT,
+    GROUPING,
     LAST_EVENT_ID,
     MIN_AGE,
     NAME,
@@ -60,6 +62,7 @@ from celery_gossip.web.response import (
     FailureDetail,
     FailureList,
     ListedTasks,
+    Matrix,
     Overview,
     OwnSession,
     QueueDetail,
@@ -144,6 +147,10 @@ class Api:
     async def tasks(self, call: Call) -> TaskList:
         return TaskList(now=_now(), tasks=await self._rows(table.tasks))
 
+    async def matrix(self, call: Call) -> Matrix:
+        rows = await self._rows(partial(matrix_rows, grouping=call[GROUPING]))
+        return Matrix(now=_now(), matrix=rows, matrix_queues=await self._rows(matrix_queues))
+
     async def balance(self, call: Call) -> BalanceList:
         return BalanceList(now=_now(), balance=await self._rows(table.balance))
 
@@ -204,6 +211,7 @@ class Api:
     async def worker(self, call: Call) -> WorkerDetail:
         tables = await self._subject_tables("worker", call)
         worker: Worker = tables["worker"]
+        tables["ending"] = next(iter(tables["ending"]), None)
         snapshot = (await self.broadcaster.snapshots())[worker.source]
         recording = recording_rows(snapshot, worker.hostname)
         return WorkerDetail(now=_now(), recording=recording, **tables)

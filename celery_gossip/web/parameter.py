@@ -7,6 +7,7 @@ from msgspec import Meta
 from celery_gossip.cluster.scaling import MAX_TARGET
 from celery_gossip.cluster.task_search import MIN_PREFIX
 from celery_gossip.web.broadcaster import MAX_TOPICS
+from celery_gossip.web.matrix import GROUPINGS, Grouping
 from celery_gossip.web.operation import Parameter
 from celery_gossip.web.subject import MAX_WINDOW
 from celery_gossip.web.topic import CHART_PATTERN, LISTS, MAX_TOPIC_LENGTH, TOPIC_PATTERN, Subject, parse_topic
@@ -18,6 +19,7 @@ __all__ = [
     "CSRF_TOKEN",
     "EXACT",
     "FILE",
+    "GROUPING",
     "LAST_EVENT_ID",
     "LOGIN_CODE",
     "LOGIN_ERROR",
@@ -69,6 +71,13 @@ NAME_IN_QUERY = Parameter[str](
     type=str,
     expected='the name, for names that a path cannot end with: "." and ".."',
     default="",
+)
+GROUPING = Parameter[Grouping](
+    name="group",
+    location="query",
+    type=Grouping,
+    expected=f"one of {', '.join(GROUPINGS)}: what a row is",
+    default="queues",
 )
 TASK = Parameter[str](name="task", location="query", type=str, expected="the id or the name of a task", default="")
 QUEUE = Parameter[str](name="queue", location="query", type=str, expected="the name of a queue", default="")
@@ -151,8 +160,8 @@ TOPICS = Parameter[list[str]](
     name="topic",
     location="query",
     type=Annotated[list[_Topic], Meta(min_length=1, max_length=MAX_TOPICS)],
-    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, failure:SOURCE/KEY, run:SOURCE/ID, runs:QUERY, "
-    f"{_CHART_TOPICS}",
+    expected=f"one to {MAX_TOPICS} of {', '.join(LISTS)}, matrix:GROUPING, "
+    f"failure:SOURCE/KEY, run:SOURCE/ID, runs:QUERY, {_CHART_TOPICS}",
     convert=_check_topics,
 )
 LAST_EVENT_ID = Parameter[str](

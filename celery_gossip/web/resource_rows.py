@@ -1,11 +1,12 @@
 """Rows about the memory, the CPU time and the processes of workers, built from snapshots. Called on any thread."""
 
+from celery_gossip.cluster.recording import Recording
 from celery_gossip.cluster.view import WorkerView
 from celery_gossip.web.schema import PoolProcesses, Resources, Sample
 from celery_gossip.web.snapshot import Snapshot
 from celery_gossip.wire import messages
 
-__all__ = ["memory_spark", "recording_rows", "resource_row"]
+__all__ = ["memory_spark", "recording_rows", "resource_row", "sample_rows"]
 
 
 def resource_row(snapshot: Snapshot, view: WorkerView) -> Resources | None:
@@ -28,22 +29,23 @@ def resource_row(snapshot: Snapshot, view: WorkerView) -> Resources | None:
 def recording_rows(snapshot: Snapshot, hostname: str) -> list[Sample]:
     """Return the last reports of a worker, oldest first."""
     view = snapshot.view.worker(hostname)
-    return (
-        []
-        if view is None
-        else [
-            Sample(
-                at=snapshot.unix(sample.at),
-                memory_used=sample.memory_used,
-                rss=sample.rss,
-                active=sample.active,
-                reserved=sample.reserved,
-                lost=sample.lost,
-                lag=round(sample.lag, 2),
-            )
-            for sample in view.recording.samples
-        ]
-    )
+    return [] if view is None else sample_rows(snapshot, view.recording)
+
+
+def sample_rows(snapshot: Snapshot, recording: Recording) -> list[Sample]:
+    """Return the reports of a recording, oldest first."""
+    return [
+        Sample(
+            at=snapshot.unix(sample.at),
+            memory_used=sample.memory_used,
+            rss=sample.rss,
+            active=sample.active,
+            reserved=sample.reserved,
+            lost=sample.lost,
+            lag=round(sample.lag, 2),
+        )
+        for sample in recording.samples
+    ]
 
 
 def memory_spark(view: WorkerView) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from celery_gossip.web.schema import (
     Beat,
     Check,
     Coverage,
+    Ending,
     Entry,
     ExactAge,
     Failure,
@@ -23,6 +24,8 @@ from celery_gossip.web.schema import (
     ListedTask,
     ListTotals,
     Mark,
+    MatrixQueue,
+    MatrixRow,
     Queue,
     RunningTask,
     Sample,
@@ -45,6 +48,7 @@ __all__ = [
     "FailureDetail",
     "FailureList",
     "ListedTasks",
+    "Matrix",
     "Overview",
     "OwnSession",
     "QueueDetail",
@@ -197,6 +201,17 @@ class WorkerDetail(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[Step]
     levels: list[Level]
     marks: list[Mark]
+    ending: Ending | None  #: null while the worker runs, and the instance before it did not end with tasks
+    last_reports: list[Sample]  #: of the instance of `ending`, oldest first
+    last_tasks: list[RunningTask]  #: that ran in its last report, at most 500
+
+
+class Matrix(msgspec.Struct, frozen=True, kw_only=True):
+    """Which worker serves which queue."""
+
+    now: UnixTime
+    matrix: list[MatrixRow]
+    matrix_queues: list[MatrixQueue]
 
 
 class TaskDetail(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ __all__ = [
     "Beat",
     "Check",
     "Coverage",
+    "Ending",
     "Entry",
     "ExactAge",
     "Failure",
@@ -24,6 +25,8 @@ __all__ = [
     "ListTotals",
     "ListedTask",
     "Mark",
+    "MatrixQueue",
+    "MatrixRow",
     "PoolProcesses",
     "Queue",
     "Resources",
@@ -215,6 +218,11 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     resources: Resources | None = None
     #: memory in the reports of `recording` that contain it, in MiB, oldest first; only of a single worker
     memory_spark: tuple[int, ...] = ()
+    # The following fields are only those of a single worker.
+    pid: int | None = None  #: of its main process, in its own namespace; null if unknown
+    started_at: UnixTime | None = None  #: when its program started; null if unknown
+    configuration: dict[str, bool | float | str] = {}  #: settings in force, as far as they are reported
+    task_names: tuple[str, ...] = ()  #: names of its registered tasks, sorted; empty if unknown
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,6 +341,25 @@ class FoundName(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     kind: str  #: "task", "queue" or "worker"
     name: str
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """Last report of a worker that is gone, or of the instance before it that ended while tasks ran."""
+
+    source: str
+    hostname: str
+    boot: str  #: instance id
+    state: str  #: "lost", "offline", or "replaced" by a newer instance
+    at: UnixTime  #: time of the report
+    concurrency: int
+    active: int
+    listed: int  #: those of `active` that the report lists
+    reserved: int
+    scheduled: int
+    loop_lag: Seconds
+    stalled_for: Seconds
+    queues: tuple[str, ...]
+    findings: tuple[Finding, ...]  #: about the worker, in the minute before
 
 
 class FailureGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -503,3 +530,38 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     release: str  #: that they run; empty if unknown
     previous: str  #: release before; empty if unknown, or if it was not the same for all
     hostnames: tuple[str, ...]  #: of the first ones; at most 5
+
+
+class MatrixQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue: a column of the matrix."""
+
+    source: str
+    name: str
+    workers: int  #: that consume the queue or have paused it; none of them is offline or lost
+    paused: str  #: "no", "partly" or "yes"
+    slots: int  #: of the workers that start tasks from it, which may serve other queues as well
+    free_slots: int
+    active: int
+    reserved: int
+    backlog: int | None  #: messages waiting on the broker; null if unknown
+
+
+class MatrixRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker, one host, or all workers with the same queues: a row of the matrix."""
+
+    source: str
+    key: str  #: unique within the source and the grouping
+    name: str  #: hostname or host; of several workers what their names have in common
+    hostname: str  #: of a row with one worker, else empty
+    hostnames: tuple[str, ...]  #: 20 at most
+    queue_set: str  #: the same for workers with the same queues; of a host that of its first worker
+    workers: int
+    states: dict[str, int]  #: `{state: workers}`
+    slots: int  #: of the workers that start tasks
+    active: int
+    reserved: int
+    lag: Seconds  #: the longest of their event loops
+    memory_share: float | None  #: the highest share of a memory limit in use; null if unknown
+    queues: tuple[str, ...]
+    #: for each of `queues`: workers, of these paused, slots that start tasks from it, running and reserved tasks
+    cells: tuple[tuple[int, int, int, int, int], ...]

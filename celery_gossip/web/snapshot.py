@@ -21,6 +21,7 @@ from celery_gossip.cluster.throughput import Throughput
 from celery_gossip.cluster.view import View, WorkerView
 from celery_gossip.control.activity import Activity
 from celery_gossip.diagnosis import diagnosis
+from celery_gossip.web.finding_memory import FindingMemory, SeenFinding
 from celery_gossip.web.level_history import LevelStep
 from celery_gossip.web.level_tracker import LevelKind, LevelTracker
 from celery_gossip.web.task_tracking import (
@@ -62,6 +63,7 @@ class ThroughputReader(Protocol):
     def failures(self) -> FailureView: ...
     def counts(self, by: GroupBy, window: float) -> dict[str, Throughput]: ...
     def series(self, by: GroupBy, name: str, window: float, least: float) -> tuple[Throughput, ...]: ...
+    def task_names(self, hostname: str) -> tuple[str, ...]: ...
 
 
 class ExactAge(Protocol):
@@ -140,6 +142,9 @@ class Snapshot:
     running: Mapping[tuple[str, str], TrackedTask] = field(default_factory=dict)  #: by hostname and task id
     waiting: Mapping[tuple[str, str], TrackedWaiting] = field(default_factory=dict)  #: by hostname and task id
     history: TaskHistory | None = None  #: tasks that are not listed any more
+    #: Findings of each worker, also those of its last minute, by hostname.
+    worker_findings: Mapping[str, tuple[SeenFinding, ...]] = field(default_factory=dict)
+    task_names: Callable[[str], tuple[str, ...]] = lambda hostname: ()  #: of the registered tasks, read on request
     offset: float = 0.0  #: from monotonic to Unix seconds
 
     @cached_property
@@ -182,6 +187,7 @@ class Sampler:
         self._waiting: dict[tuple[str, str], TrackedWaiting] = {}
         self._history = TaskHistory()
         self._sparklines: dict[str, deque[float]] = {}
+        self._findings = FindingMemory()
         self._sparkline_due_at = clock() + _SPARKLINE_STEP
         self._levels = LevelTracker()
         self._timeline = Timeline()
@@ -202,7 +208,7 @@ class Sampler:
         self._update_sparklines(now)
         self._levels.update(view, now)
         self._timeline.update(view, now)
-        error = self.listener.error
+        error, findings = self.listener.error, self.listener.findings
         return Snapshot(
             source=self.source,
             app=self.app,
@@ -212,7 +218,7 @@ class Sampler:
             is_connected=self.listener.connected_at is not None,
             error="" if error is None else f"{type(error).__name__}: {error}"[:300],
             rejected=sum(self.listener.rejected.copy().values()),
-            findings=self.listener.findings,
+            findings=findings,
             fleet=self.listener.cluster.throughput("fleet", RATE_WINDOW).get("", Throughput(seconds=RATE_WINDOW)),
             throughput=self._throughput,
             sparklines={name: tuple(steps) for name, steps in self._sparklines.items()},
@@ -226,6 +232,8 @@ class Sampler:
             running=dict(self._running),
             waiting=dict(self._waiting),
             history=self._history,
+            worker_findings=self._findings.update(view, findings, now),
+            task_names=self.listener.cluster.task_names,
             offset=self._stable_offset(),
         )
 

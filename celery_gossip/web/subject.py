@@ -8,10 +8,11 @@ from typing import Any
 
 from celery_gossip.cluster.statistics import GroupBy
 from celery_gossip.cluster.throughput import Throughput, merge_throughputs
-from celery_gossip.web import overview, schedule, table
+from celery_gossip.web import overview, schedule, table, worker_rows
 from celery_gossip.web.failure_rows import failure_cases, failure_groups, failure_totals, single_group
 from celery_gossip.web.level_history import FINE
 from celery_gossip.web.level_rows import has_levels, levels, marks
+from celery_gossip.web.matrix import GROUPINGS, matrix_queues, matrix_rows
 from celery_gossip.web.schema import Level, Mark, RunningTask, Step
 from celery_gossip.web.search import sightings
 from celery_gossip.web.selection import Selection
@@ -147,6 +148,11 @@ def _activity(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tab
     return {"activity": {str(one.id): one for snapshot in snapshots.values() for one in snapshot.activity()}}
 
 
+def _matrix(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
+    every, grouping = list(snapshots.values()), next(one for one in GROUPINGS if one == subject.source)
+    return {"matrix": matrix_rows(every, grouping), "matrix_queues": matrix_queues(every)}
+
+
 def _failure(subject: Subject, snapshots: Snapshots, listeners: Sources) -> Tables:
     snapshot = snapshots.get(subject.source)
     if snapshot is None:
@@ -190,6 +196,9 @@ def _worker(subject: Subject, snapshot: Snapshot) -> Tables:
         "worker": _single_row(subject, table.worker(snapshot, name)),
         "checks": table.checks(snapshot, hostname=name),
         "runs": _first(table.running_tasks([snapshot], hostname=name)),
+        "ending": _single_row(subject, worker_rows.ending(snapshot, name)),
+        "last_reports": worker_rows.last_reports(snapshot, name),
+        "last_tasks": worker_rows.last_tasks(snapshot, name),
     }
 
 
@@ -233,5 +242,6 @@ _BUILDERS: Mapping[str, Callable[[Subject, Snapshots, Sources], Tables]] = {
     "pace": _pace,
     "queue": _with_steps(_queue),
     "worker": _with_steps(_worker),
+    "matrix": _matrix,
     "task": _with_steps(_task),
 }

@@ -14,6 +14,7 @@ from celery_gossip.web.resource_rows import memory_spark, resource_row
 from celery_gossip.web.schema import Balance, Check, Queue, RunningTask, SentTask, Software, Step, Task, Worker
 from celery_gossip.web.snapshot import Snapshot, ThroughputByName
 from celery_gossip.web.task_tracking import TrackedTask
+from celery_gossip.web.worker_rows import configuration
 from celery_gossip.wire.messages import Gossip, QueueCheck, settings_of
 
 __all__ = [
@@ -110,7 +111,15 @@ def worker(snapshot: Snapshot, hostname: str) -> Worker | None:
     throughput = snapshot.throughput.workers()
     views = (view for view in snapshot.view.workers if view.gossip.hostname == hostname)
     rows = (
-        replace(_worker(snapshot, view, throughput), software=_software(view), memory_spark=memory_spark(view))
+        replace(
+            _worker(snapshot, view, throughput),
+            software=_software(view),
+            memory_spark=memory_spark(view),
+            pid=view.pid,
+            started_at=None if view.started_at is None else snapshot.unix(view.started_at),
+            configuration=configuration(view),
+            task_names=snapshot.task_names(hostname),
+        )
         for view in views
     )
     return next(rows, None)

@@ -31,7 +31,8 @@ CHART_PATTERN = (
     r"pace:[^/]*|(queue|worker|task):[^/]+/[\s\S]*"  #: topics with a chart; also a regular expression of JavaScript
 )
 _RUNS_PATTERN = f"runs:{PATTERN}"  #: tasks that run or wait, with the query of a Selection
-TOPIC_PATTERN = f"{'|'.join(LISTS)}|(failure|run):[^/]+/[\\s\\S]*|{_RUNS_PATTERN}|{CHART_PATTERN}"
+_MATRIX_PATTERN = "matrix:(queues|host|worker)"
+TOPIC_PATTERN = f"{'|'.join(LISTS)}|{_MATRIX_PATTERN}|(failure|run):[^/]+/[\\s\\S]*|{_RUNS_PATTERN}|{CHART_PATTERN}"
 _KEPT_TICKS = 60  #: whose changes are kept for viewers that reconnect
 
 Row = msgspec.Struct
@@ -43,8 +44,8 @@ _encode = msgspec.json.Encoder().encode
 class Subject:
     """The subject of a topic."""
 
-    kind: str  #: one of LISTS, or queue, worker, task, run, failure, pace, runs
-    source: str = ""  #: empty: all sources
+    kind: str  #: one of LISTS, or queue, worker, task, run, failure, pace, runs, matrix
+    source: str = ""  #: empty: all sources; of `matrix` its grouping
     name: str = ""
     selection: Selection | None = None  #: of runs
 
@@ -53,8 +54,9 @@ def parse_topic(topic: str) -> Subject:
     """Return the subject of a topic. Raises ValueError with the expected form."""
     if len(topic) > MAX_TOPIC_LENGTH or not re.fullmatch(TOPIC_PATTERN, topic):
         raise ValueError(
-            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, failure:SOURCE/KEY, run:SOURCE/ID, runs:QUERY, "
-            f"or queue:, worker: or task:SOURCE/NAME, got {topic[:80]!r}"
+            f"topic: expected one of {', '.join(LISTS)}, pace:SOURCE, matrix:queues, matrix:host, matrix:worker, "
+            f"failure:SOURCE/KEY, run:SOURCE/ID, runs:QUERY, or queue:, worker: or task:SOURCE/NAME, "
+            f"got {topic[:80]!r}"
         )
     kind, _, rest = topic.partition(":")
     if kind == "runs":

@@ -27,8 +27,8 @@ def encode_bounded(gossip: Gossip) -> tuple[Gossip, bytes]:
 
     Details are removed in this order: waiting tasks; running tasks, those that ran longest last (counts stay exact);
     failures, the oldest first (a later report contains them); the names of waiting tasks; the stack; messages held for
-    long and the software; all series but two, from the last (they are repeated in later reports); the checks of the
-    least busy queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
+    long, the software and the profile; all series but two, from the last (they are repeated in later reports); the
+    checks of the least busy queues (counted in `omitted`). Raises OversizedGossip if the rest is still too long.
     """
     body = _encoder.encode(gossip)
     while len(body) > MAX_BYTES:
@@ -88,8 +88,8 @@ def _reduce(gossip: Gossip, size: int) -> Gossip:
         return msgspec.structs.replace(gossip, names=(), reserved_tasks=(), scheduled_tasks=())
     if gossip.stack:
         return msgspec.structs.replace(gossip, stack=())
-    if gossip.held or gossip.software is not None:
-        return msgspec.structs.replace(gossip, held=(), software=None)
+    if gossip.held or gossip.software is not None or gossip.profile is not None:
+        return msgspec.structs.replace(gossip, held=(), software=None, profile=None)
     min_series = _MIN_SERIES if gossip.checks else 0
     if len(gossip.series) > min_series:
         series = gossip.series[: max(min_series, len(gossip.series) // 2)]

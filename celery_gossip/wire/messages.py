@@ -30,6 +30,7 @@ from celery_gossip.wire.limits import (
     clamp_total,
     sanitize_name,
 )
+from celery_gossip.wire.profile import Profile, Setting, TaskNames, has_valid_profile, profile_texts
 from celery_gossip.wire.resources import PoolProcesses, Resources
 from celery_gossip.wire.sent import MAX_SENT_COUNTS, SentCount, SentReport
 from celery_gossip.wire.software import (
@@ -83,15 +84,18 @@ __all__ = [
     "HeldMessage",
     "Histogram",
     "PoolProcesses",
+    "Profile",
     "QueueCheck",
     "Resources",
     "RunningTask",
     "SentCount",
     "SentReport",
+    "Setting",
     "Settings",
     "Software",
     "TaskCount",
     "TaskFailure",
+    "TaskNames",
     "TaskSeries",
     "WaitingState",
     "WaitingTask",
@@ -199,6 +203,8 @@ class Gossip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     failures: Failures = ()  #: tasks that have failed recently, the newest first; each in three reports
     #: Tasks that wait now and did in the report before, as far as they fit; the counts above are exact.
     waiting: WaitingTasks = ()
+    #: Process, configuration and some of the task names; in the first reports of an instance, then every two minutes.
+    profile: Profile | None = None
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -311,6 +317,8 @@ def _has_printable_names(gossip: Gossip) -> bool:
     software = gossip.software
     if software is not None:
         texts += (software.release, software.celery, software.kombu, software.python, software.gossip)
+    if gossip.profile is not None:
+        texts += profile_texts(gossip.profile)
     return "".join(texts).isprintable()
 
 
@@ -331,4 +339,5 @@ def _has_valid_references(gossip: Gossip) -> bool:
         for one in waiting:
             if one.queue >= end or one.task >= end:
                 return False
-    return refer_below(gossip.waiting, end) and (not gossip.failures or have_references_below(gossip.failures, end))
+    has_valid_parts = has_valid_profile(gossip.profile) and refer_below(gossip.waiting, end)
+    return has_valid_parts and (not gossip.failures or have_references_below(gossip.failures, end))

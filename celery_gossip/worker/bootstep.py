@@ -107,7 +107,11 @@ class GossipStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._log.info("start", text, self.options.exchange, uri, self.options.interval)
         parts = self._components
         self._failures.call_each(
-            "start", parts.software.describe, parts.reporter.on_consumer_start, parts.sender.retry_now
+            "start",
+            parts.software.describe,
+            parts.profile.describe,
+            parts.reporter.on_consumer_start,
+            parts.sender.retry_now,
         )
         parts.ticks.start()
 

@@ -15,6 +15,7 @@ from celery_gossip.worker.instrumentation import RequestInstrumentation
 from celery_gossip.worker.liveness import LivenessReporter, open_health_file
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.probe import Probe
+from celery_gossip.worker.profile import ProfileReport
 from celery_gossip.worker.reporter import Reporter, WorkerIdentity
 from celery_gossip.worker.resource_reader import ResourceReader
 from celery_gossip.worker.sender import Sender
@@ -40,6 +41,7 @@ class WorkerComponents:
     liveness: LivenessReporter  #: writes the health file
     shutdown_watch: ShutdownWatch
     software: SoftwareReport  #: release, versions, registered tasks and settings
+    profile: ProfileReport  #: process, configuration and names of the tasks
 
 
 def build_components(
@@ -66,10 +68,11 @@ def build_components(
         return reporter.probe_from_thread()
 
     software = SoftwareReport(consumer, options.release)
+    profile = ProfileReport(consumer, software, options)
     held = HeldMessages(consumer, probe.queue_of, find_visibility_timeout(consumer))
     sender = Sender(publisher, probe_from_thread, options.interval, meter=meter)
     failures = FailureLog(options.failure_details)
-    sender.add_supplement(Supplement(software, held, failures))
+    sender.add_supplement(Supplement(software, held, failures, profile))
     instrumentation = RequestInstrumentation(meter, probe.queue_of, failures)
     instrumentation.notes_receipt = held.is_enabled
     sender.report_resources(ResourceReader(lambda: consumer.pool).read)
@@ -89,6 +92,7 @@ def build_components(
         ),
         shutdown_watch=ShutdownWatch(reporter.start_draining),
         software=software,
+        profile=profile,
     )
     components.shutdown_watch.attach(consumer)
     components.instrumentation.attach(consumer.pool, consumer)

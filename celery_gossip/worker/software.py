@@ -53,6 +53,7 @@ class SoftwareReport:
         self._release = release
         self._clock = clock
         self._software: Software | None = None
+        self.task_names: tuple[str, ...] = ()  #: of the registered tasks, sorted; set by describe()
         self._sent = 0
         self._due_at = 0.0
 
@@ -63,7 +64,7 @@ class SoftwareReport:
         registrations, such as of a module that a task imports, are left out, so that equal workers stay equal.
         """
         if self._software is None:
-            names = _registered_names(self._consumer.app)
+            names = self.task_names = _registered_names(self._consumer.app)
             self._software = Software(
                 release=find_release(self._release, os.environ),
                 celery=_version(celery.__version__),
@@ -143,8 +144,10 @@ def _seconds(value: Any) -> float | None:
     return clamp_seconds(float(min(value, _MAX_SECONDS)))
 
 
-def _registered_names(app: Any) -> list[str]:
-    return [name for name in compat.copied(app.tasks) if not name.startswith(_BUILT_IN)]
+def _registered_names(app: Any) -> tuple[str, ...]:
+    """Return the names as they are reported, so that a listener can compute their digest, too."""
+    names = {sanitize_name(name) for name in compat.copied(app.tasks) if not name.startswith(_BUILT_IN)}
+    return tuple(sorted(names))
 
 
 def _version(text: str) -> str:

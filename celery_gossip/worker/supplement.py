@@ -1,4 +1,4 @@
-"""Supplement: parts of a report that are not read on the event loop: software, messages held for long, and failures.
+"""Supplement: parts of a report that are not read on the event loop: software, profile, held messages, and failures.
 
 Owned by the components; used on the sender thread.
 """
@@ -11,6 +11,7 @@ import msgspec
 from celery_gossip.wire.messages import Gossip
 from celery_gossip.worker.failure_log import FailureLog
 from celery_gossip.worker.held_messages import HeldMessages
+from celery_gossip.worker.profile import ProfileReport
 from celery_gossip.worker.software import SoftwareReport
 
 __all__ = ["Supplement"]
@@ -19,8 +20,15 @@ __all__ = ["Supplement"]
 class Supplement:
     """Adds these parts to the reports of one worker."""
 
-    def __init__(self, software: SoftwareReport, held: HeldMessages, failures: FailureLog | None = None) -> None:
+    def __init__(
+        self,
+        software: SoftwareReport,
+        held: HeldMessages,
+        failures: FailureLog | None = None,
+        profile: ProfileReport | None = None,
+    ) -> None:
         self._software = software
+        self._profile = profile
         self._held = held
         self._failures = FailureLog() if failures is None else failures
 
@@ -35,7 +43,10 @@ class Supplement:
         commit() is to be called when the report was sent.
         """
         parts: dict[str, Any] = {}
-        for name, read in (("software", self._software.due), ("held", self._held.read)):
+        due: dict[str, Callable[[], Any]] = {"software": self._software.due, "held": self._held.read}
+        if self._profile is not None:
+            due["profile"] = self._profile.due
+        for name, read in due.items():
             try:
                 part = read()
             except Exception as exc:
@@ -54,4 +65,6 @@ class Supplement:
         """Note that this report was sent."""
         if gossip.software is not None:
             self._software.commit()
+        if gossip.profile is not None and self._profile is not None:
+            self._profile.commit()
         self._failures.commit(gossip.failures)

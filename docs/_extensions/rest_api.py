@@ -149,7 +149,8 @@ def _name(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {_name(schema['items'])}"
+        items = schema.get("prefixItems") or [schema["items"]]
+        return f"list of {', '.join(map(_name, items))}"
     if schema.get("type") == "object":
         values = schema.get("additionalProperties")
         return f"object of {_name(values)}" if isinstance(values, dict) and values else "object"

@@ -9,12 +9,15 @@ from celery_gossip.wire.messages import (
     Echo,
     HeldMessage,
     PoolProcesses,
+    Profile,
     Resources,
     SentCount,
     SentReport,
+    Setting,
     Settings,
     Software,
     TaskFailure,
+    TaskNames,
     WaitingTask,
 )
 from tests.fuzz.peer import METHOD, amqp_delivery, amqp_frame
@@ -28,6 +31,13 @@ SOFTWARE = Software(
     registry="0123456789abcdef",
     tasks=9,
     settings=Settings(task_acks_late=True, worker_prefetch_multiplier=4, visibility_timeout=3600.0),
+)
+
+PROFILE = Profile(
+    pid=7,
+    age=61.5,
+    settings=(Setting("timezone", "UTC"), Setting("enable_utc", True), Setting("broker_heartbeat", 2.5)),
+    tasks=TaskNames("0123456789abcdef", 1, 0, ("shop.pack",)),
 )
 
 
@@ -52,6 +62,8 @@ def gossips() -> list[bytes]:
         encode(a_gossip(software=SOFTWARE, held=(HeldMessage("größe", "t", "id", "scheduled", 1.5, 7200.0),))),
         encode(a_gossip(resources=Resources(1, 2, 2, 0.5, 9, 5, PoolProcesses(4, 0, 0, 0, 1, 0, -9)))),
         encode(a_gossip(resources=Resources())),
+        encode(a_gossip(profile=PROFILE)),
+        encode(a_gossip(profile=Profile(tasks=TaskNames("a" * 16, 3, 1, ("größe", "y"))))),
         encode(a_gossip(names=("größe", "t", "e", "m:f:1"), failures=(FAILURE, TaskFailure(1, 1, 0, 2, "", 0.0)))),
         encode(
             a_gossip(names=("größe", "q"), waiting=(WaitingTask("id", 0, 1, "scheduled", 1.5, 2, 60.0),), scheduled=1)

@@ -15,17 +15,21 @@ from celery_gossip.diagnosis.diagnosis import Diagnosis
 from celery_gossip.diagnosis.inputs import RuleInput
 from celery_gossip.wire.messages import (
     Gossip,
+    Profile,
     QueueCheck,
     Resources,
     RunningTask,
+    Setting,
     Settings,
     Software,
+    TaskNames,
     WaitingState,
     WaitingTask,
 )
 from celery_gossip.wire.resources import RESOURCE_PERIOD
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.series import Series
+from celery_gossip.worker.software import registry_digest
 from tests.unit.build import FakeClock, a_check, a_gossip
 from tests.web.fake_fleet import FakeFleet
 
@@ -95,14 +99,27 @@ PLANS = (
     Plan("search@fra-1", "prefork", 4, ("search-index",), stops_reporting=95.0),
     Plan("search@ber-1", "prefork", 4, ("search-index",)),
 )
+NAMES = tuple(
+    sorted((*(job.name for job in JOBS), "shop.cleanup.carts", "shop.cleanup.sessions", "shop.orders.export"))
+)
+SETTINGS = (
+    Setting("accept_content", "json"),
+    Setting("broker transport", "redis"),
+    Setting("broker_pool_limit", 10),
+    Setting("enable_utc", True),
+    Setting("result backend", "db+postgresql"),
+    Setting("result_expires", 86400.0),
+    Setting("task_default_rate_limit", "100/m"),
+    Setting("timezone", "Europe/Berlin"),
+)
 SOFTWARE = Software(  #: of every worker
     release="2026.11.2",
     celery="5.7.0",
     kombu="5.7.0",
     python="3.13.0",
     gossip="0.1.0",
-    registry="5b1c0f2a9d3e4c77",
-    tasks=14,
+    registry=registry_digest(NAMES),
+    tasks=len(NAMES),
     settings=Settings(
         task_acks_late=False, task_track_started=True, worker_prefetch_multiplier=4, visibility_timeout=3600.0
     ),
@@ -270,7 +287,13 @@ class _Worker:
             series=delta.series,
             software=self._software,
             resources=self._resources() if self._seq % RESOURCE_PERIOD == 1 else None,
+            profile=self._profile() if self._seq % 60 == 1 else None,
         )
+
+    def _profile(self) -> Profile:
+        age = 3 * 86_400 + self._seq
+        names = TaskNames(SOFTWARE.registry, len(NAMES), 0, NAMES)
+        return Profile(pid=17 + len(self.plan.hostname), age=float(age), settings=SETTINGS, tasks=names)
 
     def _restart(self) -> None:
         self._meter, self._running = Meter(clock=self._clock), []

@@ -59,10 +59,17 @@ def _type(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return " | ".join(map(_type, field["anyOf"]))
     if field["type"] == "array":
-        return f"readonly {_type(field['items'])}[]"
+        return _array_type(field)
     if field["type"] == "object":
         return f"Readonly<Record<string, {_type(field['additionalProperties'])}>>"
     return _SIMPLE[field["type"]]
+
+
+def _array_type(field: Mapping[str, Any]) -> str:
+    if "prefixItems" in field:
+        return f"readonly [{', '.join(map(_type, field['prefixItems']))}]"
+    items = _type(field["items"])
+    return f"readonly ({items})[]" if items.startswith("readonly ") else f"readonly {items}[]"
 
 
 def _comment(field: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from tests.web.served import MAX_SIZE, MAX_UNCOMPRESSED_SIZE
 from tests.web.web_command import RunningDashboard, password_file, running_dashboard
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(180)]
-PAGES = ("", "queues", "workers", "tasks", "runs", "failures", "schedule", "activity")
+PAGES = ("", "queues", "workers", "matrix", "tasks", "runs", "failures", "schedule", "activity")
 SCRIPT = "<img src=x onerror=window.hurt=1>"
 HOSTILE = (
     SCRIPT,

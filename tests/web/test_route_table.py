@@ -26,6 +26,7 @@ EXAMPLES = {
     "/api/workers": "",
     "/api/tasks": "",
     "/api/balance": "/api/balance",
+    "/api/matrix": "/api/matrix?group=worker",
     "/api/beats": "",
     "/api/failures": "/api/failures?task=shop.pack",
     "/api/running": "/api/running?queue=mail",

@@ -13,7 +13,7 @@ from tests.web.row_types import row_types
 
 TYPES = Path(__file__).parents[2] / "celery_gossip" / "web" / "page_types" / "row.d.ts"
 SUBJECTS = ("pace:", "queue:0/mail", "worker:0/celery@web1", "task:0/shop.pack", "failure:0/0123", "run:0/id", "runs:")
-TOPICS = ("fleet", "queues", "workers", "tasks", "failures", "schedule", *SUBJECTS)
+TOPICS = ("matrix:queues", "fleet", "queues", "workers", "tasks", "failures", "schedule", *SUBJECTS)
 
 
 def test_the_declarations_are_those_of_the_structs() -> None:
@@ -27,5 +27,5 @@ def test_every_table_of_a_topic_is_declared() -> None:
     fleet = FakeFleet()
     snapshots = {"0": fleet.sampler().sample()}
     tables = {name for topic in TOPICS for name in build_tables(parse_topic(topic), snapshots, {"0": fleet})}
-    assert len(tables) == 24
+    assert len(tables) == 29
     assert [name for name in sorted(tables) if f"    {name}: " not in declared] == []

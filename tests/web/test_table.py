@@ -55,7 +55,8 @@ def test_the_software_of_a_worker_is_on_its_own_page_and_its_release_in_the_list
     single = table.worker(snapshot, listed.hostname)
     assert single is not None and single.software is not None
     assert (single.software.release, single.software.settings) == ("v41", {"task_acks_late": False})
-    assert msgspec.structs.replace(single, software=None) == listed
+    assert single.configuration == {"task_acks_late": False}
+    assert msgspec.structs.replace(single, software=None, configuration={}) == listed
 
 
 def test_rows_of_an_unchanged_worker_are_equal_at_any_time(fleet: FakeFleet) -> None:

@@ -8,6 +8,7 @@ const SHORTCUTS = [
   ["g o", "Overview"],
   ["g q", "Queues"],
   ["g w", "Workers"],
+  ["g m", "Matrix"],
   ["g t", "Tasks"],
   ["g r", "Runs: tasks that run or wait"],
   ["g s", "Schedule"],

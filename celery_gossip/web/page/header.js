@@ -10,6 +10,7 @@ const LINKS = {
   overview: "./",
   queues: "queues",
   workers: "workers",
+  matrix: "matrix",
   tasks: "tasks",
   runs: "runs",
   failures: "failures",

@@ -3,7 +3,7 @@
 import { openHelp } from "./dialog.js";
 
 /** @type {Record<string, string>} */
-const PLACES = { o: "./", q: "queues", w: "workers", t: "tasks", r: "runs", f: "failures", s: "schedule", a: "activity" };
+const PLACES = { o: "./", q: "queues", w: "workers", m: "matrix", t: "tasks", r: "runs", f: "failures", s: "schedule", a: "activity" };
 const CHORD = 1500; // milliseconds between g and the second key
 /** Return what the key has reached; nothing: the key keeps its meaning. @type {Record<string, (target: Element) => unknown>} */
 const SHORTCUTS = {

@@ -10,6 +10,7 @@ import { listenToKeys } from "./keyboard.js";
 import { activityPage } from "./page_activity.js";
 import { failurePage } from "./page_failure.js";
 import { failuresPage } from "./page_failures.js";
+import { matrixPage } from "./page_matrix.js";
 import { overviewPage } from "./page_overview.js";
 import { schedulePage } from "./page_schedule.js";
 import { queuePage } from "./page_queue.js";
@@ -34,6 +35,7 @@ const PAGES = {
   overview: overviewPage,
   queues: queuesPage,
   workers: workersPage,
+  matrix: matrixPage,
   tasks: tasksPage,
   schedule: schedulePage,
   queue: queuePage,
@@ -134,7 +136,7 @@ function render() {
 
 /** @param {Page.Route} route */
 function onRoute(route) {
-  const subject = JSON.stringify([route.page, route.source, route.name, route.page === "overview" && route.query.source]);
+  const subject = JSON.stringify([route.page, route.source, route.name, route.page === "overview" && route.query.source, route.page === "matrix" && route.query.group]);
   const isFirst = mounted === "";
   const isOther = subject !== mounted;
   const current = page && !isOther ? page : mount(route);

@@ -3,12 +3,13 @@
 import { LAST_MINUTE, lagText, stateColumn } from "./column.js";
 import { checkControl, workerControl } from "./control.js";
 import { fromRow, h, setText, show } from "./dom.js";
-import { bytes, count, duration, percent, rate } from "./format.js";
+import { age, bytes, count, duration, percent, plural, rate } from "./format.js";
 import { printable } from "./printable.js";
 import { slotBar, sparkline } from "./sparkline.js";
-import { stateLabel } from "./state.js";
+import { isGone, stateLabel } from "./state.js";
 import { checksSection, runsSection, subjectPage } from "./subject_page.js";
 import { ageLabel } from "./ticker.js";
+import { configurationSection, endingPanel, taskNamesSection } from "./worker_sections.js";
 
 /** @param {Row.Worker} row */
 const signatureText = ({ is_verified }) => (is_verified === null ? "not checked" : is_verified ? "verified" : "not signed");
@@ -37,6 +38,28 @@ function memoryValue() {
   return { element: h("span", { class: "bar" }, chart.element, text), update };
 }
 
+/** Shows the time since its start; of a worker that does not report it, since its first report. */
+function uptime() {
+  const { element, update } = ageLabel();
+  return {
+    element,
+    /** @param {Row.Worker} row */
+    update: ({ started_at, booted_at, state, silent_since: last }) => {
+      const at = started_at ?? booted_at;
+      const before = started_at === null ? "at least " : "";
+      if (at !== null && last !== null && isGone({ state })) update(null, { none: `${before}${age(last - at)}, then ${state}` });
+      else update(at, { before, none: "unknown" });
+    },
+  };
+}
+
+/** @param {Row.Worker} row */
+function pausedNote({ paused, queues }) {
+  if (paused.length === 0) return `of ${plural(queues.length, "queue")}`;
+  const more = paused.length > 3 ? ` and ${count(paused.length - 3)} more` : "";
+  return printable(paused.slice(0, 3).join(", ")) + more;
+}
+
 /** @type {Page.Stat<Row.Worker>[]} */
 const STATS = [
   { label: "Busy slots", makeValue: fromRow(slotBar, (row) => [row.active, row.concurrency]), note: (row) => `pool ${row.pool}` },
@@ -49,12 +72,9 @@ const STATS = [
     text: lagText,
     note: (row) => `reports every ${duration(row.interval)}`,
   },
-  {
-    label: "Started",
-    isWide: true,
-    makeValue: fromRow(ageLabel, (row) => [row.booted_at, { after: " ago", none: "before this server" }]),
-    note: (row) => `instance ${row.boot}`,
-  },
+  { label: "Up for", hint: "Since the start of its program", isWide: true, makeValue: uptime, note: (row) => `instance ${row.boot}` },
+  { label: "PID", hint: "Process id of its main process, on its machine or in its container", text: (row) => (row.pid === null ? "unknown" : String(row.pid)), note: ({ hostname }) => printable(hostname.split("@")[1] ?? hostname) },
+  { label: "Paused queues", text: (row) => count(row.paused.length), note: pausedNote },
   { label: "Restarts", hint: "Instances seen under this name after the first one", text: (row) => count(row.restarts), note: () => "seen by this server" },
   {
     label: "Release",
@@ -65,7 +85,7 @@ const STATS = [
   { label: "Memory", hint: "Counts towards the limit of its container, or resident", isWide: true, makeValue: memoryValue, note: memoryNote },
   { label: "CPU time", text: (row) => duration(row.resources?.cpu_seconds), note: () => "since its start" },
   { label: "Processes", text: (row) => count(row.resources?.processes?.alive), note: processNote },
-  { label: "Signature", hint: "Of its reports", text: signatureText, note: (row) => (row.is_verified === null ? "no secret set" : "shared secret") },
+  { label: "Signature", hint: "Of its reports", isWide: true, text: signatureText, note: (row) => (row.is_verified === null ? "no secret set" : "shared secret") },
 ];
 
 /** Shows the worker's state, its duration and its reason. */
@@ -100,21 +120,12 @@ function stackPanel() {
   return { element, update };
 }
 
-/** Lists the settings with which the worker runs. */
-function settingsSection() {
-  const list = h("ul", { class: "frames" });
-  const element = h("section", { class: "panel" }, h("div", { class: "section-head" }, h("h2", {}, "Settings in force")), list);
-  let shown = "";
-  /** @param {Row.Worker} row */
-  const update = ({ software }) => {
-    const lines = Object.entries(software?.settings ?? {}).map(([name, value]) => `${name} = ${value}`);
-    show(element, lines.length > 0);
-    if (shown === lines.join("\n")) return;
-    shown = lines.join("\n");
-    list.replaceChildren(...lines.map((line) => h("li", {}, h("code", {}, printable(line)))));
-  };
-  return { element, update };
-}
+/** Puts one part above the other. @param {Page.Part<[Row.Worker]>[]} parts @returns {Page.Part<[Row.Worker]>} */
+const above = (...parts) => ({
+  element: h("div", { class: "page together" }, parts.map((part) => part.element)),
+  update: (row) => parts.forEach((part) => part.update(row)),
+  onRoute: (route) => parts.forEach((part) => part.onRoute?.(route)),
+});
 
 /** @param {Row.Check} check */
 const checkState = (check) => (check.is_paused ? "paused" : "running");
@@ -135,8 +146,8 @@ export function workerPage(context, route) {
     list: "Workers",
     stats: STATS,
     label: condition(),
-    before: stackPanel(),
+    before: above(stackPanel(), endingPanel(context, topic)),
     control: workerControl(context),
-    sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "queue"]), settingsSection()],
+    sections: [checksSection(context, topic, checks), runsSection(context, topic, ["name", "queue"]), configurationSection(context), taskNamesSection(context, route.source)],
   });
 }

@@ -12,7 +12,7 @@ export function parse(path, search = "") {
   const query = Object.fromEntries(new URLSearchParams(search));
   const [list, source, name, ...rest] = path.split("/");
   if (list === "") return { page: "overview", query };
-  if (path === "schedule" || path === "activity") return { page: path, query };
+  if (path === "schedule" || path === "activity" || path === "matrix") return { page: path, query };
   if (!Object.hasOwn(SUBJECTS, list) || rest.length > 0) return { page: "missing", query };
   if (name === "" && DOTS.has(query.name)) return { page: SUBJECTS[list], source: decoded(source), name: query.name, query };
   if (name !== undefined) return { page: SUBJECTS[list], source: decoded(source), name: decoded(name), query };

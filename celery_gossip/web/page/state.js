@@ -54,9 +54,13 @@ const SYMBOLS = {
   answered: "online",
   "waiting for reports": "draining",
   "not confirmed": "suspect",
+  full: "suspect",
 };
 
-/** @param {Row.Queue} queue */
+/** Returns the name of the icon of a state. @param {string} state */
+export const symbolOf = (state) => SYMBOLS[state] ?? state;
+
+/** @param {Pick<Row.Queue, "workers" | "paused">} queue */
 export function queueState(queue) {
   if (queue.workers === 0) return "no consumers";
   if (queue.paused === "partly") return "partly paused";

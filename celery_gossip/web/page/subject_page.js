@@ -4,7 +4,7 @@ import { chartSet } from "./chart_set.js";
 import { countColumn, linkCell } from "./column.js";
 import { runControl, runsControl } from "./control.js";
 import { fromRow, h, nameElement, setAttribute, setName, show } from "./dom.js";
-import { count, duration } from "./format.js";
+import { age, count, duration } from "./format.js";
 import { statList } from "./stat_list.js";
 import { queryText, subjectHref } from "./router.js";
 import { Table } from "./table.js";
@@ -56,8 +56,8 @@ export function subjectPage(context, route, { kind, list, stats, label, control,
  * @param {Page.Context} context @param {Page.SectionOptions<T>} options
  * @returns {Page.Part}
  */
-function tableSection(context, { title, more, topic, table: name, control, ...options }) {
-  const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize: 20 });
+export function tableSection(context, { title, more, topic, table: name, control, pageSize = 20, ...options }) {
+  const table = new Table({ ...options, router: context.router, parameter: `${name}_`, caption: title, pageSize });
   const head = h("div", { class: "section-head" }, h("h2", {}, title), more, control, table.sortChoice);
   const element = h("section", { class: "panel wide" }, head, table.element);
   return { element, onRoute: (route) => table.onRoute(route), update: () => table.update(context.store.rows(topic, name)) };
@@ -124,6 +124,16 @@ export function taskNotes({ retries, is_redelivered, soft_time_limit, time_limit
   return [tried, is_redelivered ? "redelivered" : "", limit === null ? "" : `limit ${duration(limit)}`].filter(Boolean).join(", ");
 }
 
+/** @param {() => number} until @returns {Page.Column<Row.RunningTask>} */
+const ranColumn = (until) => ({
+  id: "since",
+  label: "Ran for",
+  width: 138,
+  isNumber: true,
+  sortKey: (row) => -row.since,
+  text: (row) => (row.is_older ? "unknown" : age(until() - row.since)),
+});
+
 /** @param {Row.RunningTask} row */
 const taskHref = (row) => subjectHref("tasks", row.source, row.name);
 
@@ -166,4 +176,20 @@ export function runsSection(context, topic, names) {
   ];
   const control = runsControl(context, () => context.store.rows(topic, "runs").values());
   return tableSection(context, { title: "Running tasks", more: moreRuns(topic), topic, table: "runs", columns, control, defaultSort: "-since", empty: "No task is running.", href: runHref });
+}
+
+/**
+ * Makes the table of the tasks that ran in the last report of an instance; `until`: the time of it.
+ * @param {Page.Context} context @param {string} topic @param {() => number} until
+ */
+export function lastRunsSection(context, topic, until) {
+  /** @type {Page.Column<Row.RunningTask>[]} */
+  const columns = [
+    { id: "id", label: "Task id", sortKey: (row) => row.id, makeCell: () => taskIdCell(true) },
+    taskNameColumn,
+    linkColumn("queue", null, { width: 180, priority: 2 }),
+    ranColumn(until),
+    { id: "notes", label: "Notes", width: 190, priority: 3, sortKey: (row) => row.retries, isDescending: true, text: taskNotes },
+  ];
+  return tableSection(context, { title: "Was running", topic, table: "last_tasks", columns, defaultSort: "-since", empty: "No task was running.", href: runHref });
 }

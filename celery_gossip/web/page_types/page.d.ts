@@ -6,6 +6,7 @@ declare namespace Page {
     | "overview"
     | "queues"
     | "workers"
+    | "matrix"
     | "tasks"
     | "schedule"
     | "queue"
@@ -138,7 +139,7 @@ declare namespace Page {
   type PresetColumn<F> = <R extends F>(options?: Partial<Column<R>>) => Column<R>;
 
   interface SectionOptions<T extends keyof Row.Tables>
-    extends Pick<TableOptions<Row.Tables[T]>, "columns" | "defaultSort" | "empty" | "href"> {
+    extends Pick<TableOptions<Row.Tables[T]>, "columns" | "defaultSort" | "empty" | "href" | "pageSize"> {
     title: string;
     more?: HTMLElement;
     topic: string;

@@ -67,6 +67,24 @@ declare namespace Row {
     readonly is_frozen: boolean;
   }
 
+  /** Last report of a worker that is gone, or of the instance before it that ended while tasks ran. */
+  interface Ending {
+    readonly source: string;
+    readonly hostname: string;
+    readonly boot: string;
+    readonly state: string;
+    readonly at: number; // Unix seconds
+    readonly concurrency: number;
+    readonly active: number;
+    readonly listed: number;
+    readonly reserved: number;
+    readonly scheduled: number;
+    readonly loop_lag: number; // seconds
+    readonly stalled_for: number; // seconds
+    readonly queues: readonly string[];
+    readonly findings: readonly Finding[];
+  }
+
   /** One entry of a schedule. */
   interface Entry {
     readonly source: string;
@@ -196,6 +214,38 @@ declare namespace Row {
     readonly release: string;
     readonly previous: string;
     readonly hostnames: readonly string[];
+  }
+
+  /** One queue: a column of the matrix. */
+  interface MatrixQueue {
+    readonly source: string;
+    readonly name: string;
+    readonly workers: number;
+    readonly paused: string;
+    readonly slots: number;
+    readonly free_slots: number;
+    readonly active: number;
+    readonly reserved: number;
+    readonly backlog: number | null;
+  }
+
+  /** One worker, one host, or all workers with the same queues: a row of the matrix. */
+  interface MatrixRow {
+    readonly source: string;
+    readonly key: string;
+    readonly name: string;
+    readonly hostname: string;
+    readonly hostnames: readonly string[];
+    readonly queue_set: string;
+    readonly workers: number;
+    readonly states: Readonly<Record<string, number>>;
+    readonly slots: number;
+    readonly active: number;
+    readonly reserved: number;
+    readonly lag: number; // seconds
+    readonly memory_share: number | null;
+    readonly queues: readonly string[];
+    readonly cells: readonly (readonly [number, number, number, number, number])[];
   }
 
   /** Processes of a prefork pool: those alive, and counts since the start of the worker. */
@@ -423,6 +473,10 @@ declare namespace Row {
     readonly software: Software | null;
     readonly resources: Resources | null;
     readonly memory_spark: readonly number[];
+    readonly pid: number | null;
+    readonly started_at: number | null; // Unix seconds
+    readonly configuration: Readonly<Record<string, boolean | number | string>>;
+    readonly task_names: readonly string[];
   }
 
   /** A command that a user sent. */
@@ -636,15 +690,20 @@ declare namespace Row {
     cases: Failure;
     checks: Check;
     coverage: Coverage;
+    ending: Ending;
     exact: ExactAge;
     failure: FailureGroup;
     failure_totals: FailureTotals;
     failures: FailureGroup;
     findings: Finding;
+    last_reports: Sample;
+    last_tasks: RunningTask;
     levels: Level;
     list_totals: ListTotals;
     listed: ListedTask;
     marks: Mark;
+    matrix: MatrixRow;
+    matrix_queues: MatrixQueue;
     names: FoundName;
     queue: Queue;
     queues: Queue;

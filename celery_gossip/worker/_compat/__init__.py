@@ -36,7 +36,12 @@ from celery_gossip.worker._compat.request import (
     time_limits,
     time_started,
 )
-from celery_gossip.worker._compat.settings import option_in_force, redelivery_timeout
+from celery_gossip.worker._compat.settings import (
+    autoscale_limits,
+    default_settings,
+    option_in_force,
+    redelivery_timeout,
+)
 from celery_gossip.worker._compat.state import (
     accepted_count,
     active_apps,
@@ -57,8 +62,10 @@ __all__ = [
     "TimerContents",
     "accepted_count",
     "active_apps",
+    "autoscale_limits",
     "bucket_requests",
     "copied",
+    "default_settings",
     "end_of_process",
     "eta",
     "expand_node_format",

@@ -118,6 +118,8 @@ INTERNALS = (
     Internal("celery.worker:WorkController.max_tasks_per_child", "tasks per process in force", _SETTING),
     Internal("celery.worker:WorkController.max_memory_per_child", "memory per process in force", _SETTING),
     Internal("celery.worker:WorkController.task_events", "task events in force", _SETTING),
+    Internal("celery.worker:WorkController.autoscale", "limits of the pool in force", "they are not reported"),
+    Internal("celery.app.defaults:DEFAULTS", "leave out settings that have their default", "they are reported, too"),
     Internal("kombu.transport.redis:Channel.visibility_timeout", "default of the visibility timeout", "it is unknown"),
     # Start and command line.
     Internal("celery._state:_get_active_apps", "other apps of a process that counts what it sends", "not noticed"),

@@ -1,10 +1,11 @@
-"""Undocumented attributes of a worker with the options in force, and its broker's visibility timeout. Main thread."""
+"""Undocumented names for the options in force of a worker, its broker's visibility timeout, defaults. Main thread."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from celery_gossip.worker._compat.names import find
 
-__all__ = ["option_in_force", "redelivery_timeout"]
+__all__ = ["autoscale_limits", "default_settings", "option_in_force", "redelivery_timeout"]
 
 _REDIS_CHANNEL = "kombu.transport.redis:Channel"
 
@@ -14,6 +15,17 @@ def option_in_force(consumer: Any, attribute: str, setting: str) -> Any:
     missing = object()
     value = getattr(getattr(consumer, "controller", None), attribute, missing)
     return consumer.app.conf.get(setting) if value is missing else value
+
+
+def autoscale_limits(consumer: Any) -> Any:
+    """Return the highest and the lowest number of slots as the worker was started with; None without autoscaling."""
+    return getattr(getattr(consumer, "controller", None), "autoscale", None)
+
+
+def default_settings() -> Mapping[str, Any]:
+    """Return `{setting: default}` of Celery; empty on a release that does not have this table."""
+    found: Mapping[str, Any] = find("celery.app.defaults:DEFAULTS", {})
+    return found
 
 
 def redelivery_timeout(app: Any) -> Any:

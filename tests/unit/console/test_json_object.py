@@ -22,6 +22,7 @@ def test_json_is_one_object_of_workers_queues_and_findings() -> None:
     assert list(shown) == ["workers", "queues", "beats", "findings", "isolated_for"]
     judged = {"state": "online", "age": 0.25, "rivals": [], "replaced": None, "is_verified": None}
     judged |= {"software": None, "resources": None, "resources_age": None}
+    judged |= {"pid": None, "uptime": None, "configuration": {}}
     assert shown["workers"] == [{**json.loads(json.dumps(a_wire_gossip())), **judged}]
     (queue,) = shown["queues"]
     counts = {"workers": 1, "active": 0, "reserved": 0, "scheduled": 0, "slots": 4, "free_slots": 4}

@@ -21,10 +21,13 @@ from celery_gossip.wire.messages import (
     Gossip,
     HeldMessage,
     PoolProcesses,
+    Profile,
     Resources,
     RunningTask,
+    Setting,
     Settings,
     Software,
+    TaskNames,
     WaitingTask,
     as_dict,
     decode,
@@ -80,6 +83,7 @@ def test_fields_that_are_yet_to_come_are_ignored(path: Path) -> None:
 
 
 DETAILS = {
+    "profile",
     *("resources", "deferred", "newest", "software", "held", "stack"),
     *("reserved_tasks", "scheduled_tasks", "waiting", "names"),
 }
@@ -114,6 +118,9 @@ def test_a_former_listener_understands_all_that_is_said_today_but_what_is_new(co
         newest=(0.4, None),
         names=("shop.pack",),
         software=Software(release="v42", registry="ab" * 8, tasks=3, settings=Settings(visibility_timeout=60.0)),
+        profile=Profile(
+            pid=7, age=1.5, settings=(Setting("timezone", "UTC"),), tasks=TaskNames("ab" * 8, 1, 0, ("a",))
+        ),
         held=(HeldMessage("slow", "shop.pack", "two", "reserved", 50.0),),
         stack=("shop.signals:wait:7",),
         reserved_tasks=(TaskCount(0, 0, 2),),

@@ -24,6 +24,7 @@ from celery.utils.timer2 import Timer as TimerThread
 from celery.worker import WorkController
 from celery.worker import consumer as worker_consumer
 from celery.worker import state as worker_state
+from celery.worker.components import Pool
 from celery.worker.request import Request
 from kombu import Connection, Consumer, Exchange, Queue
 from kombu.asynchronous.timer import Timer
@@ -182,6 +183,11 @@ def a_worker_has_the_options_in_force() -> bool:
         "self.max_memory_per_child =",
         "self.task_events =",
     )
+
+
+@canary("celery.worker:WorkController.autoscale")
+def a_worker_has_the_limits_of_its_pool() -> bool:
+    return source_has(Pool.__init__, "w.autoscale = autoscale", "w.max_concurrency, w.min_concurrency = w.autoscale")
 
 
 @canary("kombu.common:QoS.value")
