@@ -19,7 +19,7 @@ from celery_gossip.web.response import Error
 from celery_gossip.web.security import LOGIN_URL, SESSION, USER
 from celery_gossip.wire.messages import DECODE_ERRORS
 
-__all__ = ["BODY_ERRORS", "METHOD_ERROR", "PARAMETER_ERROR", "starlette_routes"]
+__all__ = ["BODY_ERRORS", "METHOD_ERROR", "PARAMETER_ERROR", "starlette_routes", "unknown_path"]
 
 _MAX_BODY = 512 * 1024  #: bytes; a command may name 1,000 workers
 _BODY_TIMEOUT = 10.0  #: seconds
@@ -49,6 +49,11 @@ def starlette_routes(operations: Iterable[Operation], require_control: Callable[
             raise ValueError(f"{operation.method} {operation.path}: expected one operation")
         same_path.append(operation)
     return [Route(path, _Endpoint(same_path, require_control)) for path, same_path in by_path.items()]
+
+
+async def unknown_path(request: Request, exc: Exception) -> Response:
+    """Return the response to a path that no route matches: one with a line break, which Starlette does not match."""
+    return _json(404, Error("no such path; see api/openapi.json"))
 
 
 class _Endpoint:

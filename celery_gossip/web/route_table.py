@@ -9,7 +9,7 @@ from starlette.responses import Response
 from celery_gossip.control.command import Command
 from celery_gossip.web.api import Api
 from celery_gossip.web.auth import Auth
-from celery_gossip.web.endpoint import starlette_routes
+from celery_gossip.web.endpoint import starlette_routes, unknown_path
 from celery_gossip.web.login.handler import Login
 from celery_gossip.web.login.route import login_operations
 from celery_gossip.web.monitoring import METRICS_MEDIA_TYPE, Monitoring
@@ -111,7 +111,8 @@ class RouteTable:
         """Return the ASGI application that serves these operations and no others."""
         routes = starlette_routes(self.operations, self._api.require_control)
         public = frozenset(operation.path for operation in self.operations if operation.access is Access.PUBLIC)
-        return Security(Starlette(routes=routes), hosts, auth, public, self._login)
+        application = Starlette(routes=routes, exception_handlers={404: unknown_path})
+        return Security(application, hosts, auth, public, self._login)
 
     async def _serve_document(self, call: Call) -> dict[str, Any]:
         return self.document

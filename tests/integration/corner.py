@@ -140,6 +140,9 @@ def corner_of(kind: str, folder: Path) -> Corner:
     """A corner on the shared broker of this kind; the filesystem's is in `folder`."""
     if kind == "filesystem":
         return filesystem_corner(folder)
+    if kind == "memory":  # one broker for all tests of this process, which may have sent tasks that no worker took
+        for queue in memory.Channel.queues.values():
+            queue.queue.clear()
     urls = {"memory": "memory://", "redis": brokers.REDIS_URL, "rabbitmq": brokers.RABBITMQ_URL}
     return Corner(kind, urls[kind] if kind == "memory" else brokers.require(urls[kind]))
 

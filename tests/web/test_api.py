@@ -121,7 +121,7 @@ def test_the_exact_age_is_read_only_on_request(served: Served) -> None:
 
 
 def test_a_path_that_does_not_exist_is_not_found(served: Served) -> None:
-    for path in ("/api/nothing", "/api/queues/0", "/static/nothing"):
+    for path in ("/api/nothing", "/api/queues/0", "/static/nothing", "/%0Aqueues"):
         response = served.get(path)
         assert (response.status_code, response.json()["error"]) == (404, "no such path; see api/openapi.json")
 
