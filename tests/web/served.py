@@ -149,8 +149,9 @@ def assert_declared(table: RouteTable, method: str, response: httpx.Response) ->
 
 
 def operations_at(table: RouteTable, path: str) -> list[Operation]:
-    """Return the operations of the first path that matches, as Starlette finds it."""
-    first = next(one.path for one in table.operations if compile_path(one.path)[0].match(path))
+    """Return the operations of the first path that matches, as Starlette finds it; the last one's if none matches."""
+    matches = (one.path for one in table.operations if compile_path(one.path)[0].match(path))
+    first = next(matches, table.operations[-1].path)
     return [one for one in table.operations if one.path == first]
 
 
