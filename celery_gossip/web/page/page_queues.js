@@ -25,17 +25,17 @@ const backlog = countColumn("backlog", "Backlog", { width: 88, hint: "Messages w
 const COLUMNS = [
   name,
   state,
-  busy(2),
-  countColumn("active", "Running", { width: 84, priority: 4 }),
-  countColumn("reserved", "Reserved", { width: 88, priority: 4, hint: "Received by workers, waiting for a slot" }),
-  countColumn("scheduled", "Scheduled", { width: 94, priority: 5, hint: "Held by workers until their ETA" }),
+  busy(3),
+  countColumn("active", "Running", { width: 84, priority: 6 }),
+  countColumn("reserved", "Reserved", { width: 88, priority: 5, hint: "Received by workers, waiting for a slot" }),
+  countColumn("scheduled", "Scheduled", { width: 94, priority: 6, hint: "Held by workers until their ETA" }),
   backlog,
   countColumn("oldest_age_min", "Oldest", { width: 128, priority: 3, hint: "How long the oldest message has waited: at least, and at most", text: (row) => ageRange(row.oldest_age_min, row.oldest_age_max) }),
   rateSparklineColumn(),
   failureRateColumn(),
-  timingColumn("runtime", "Run", { priority: 3 }),
-  timingColumn("wait", "Wait", { priority: 3 }),
-  countColumn("workers", "Workers", { width: 84, priority: 5 }),
+  timingColumn("runtime", "Run", { priority: 5 }),
+  timingColumn("wait", "Wait", { priority: 4 }),
+  countColumn("workers", "Workers", { width: 84, priority: 6 }),
 ];
 
 /** @type {Partial<Page.Column<Row.Queue>>} */
