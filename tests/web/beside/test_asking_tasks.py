@@ -12,7 +12,6 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(240)]  # the first test sta
 NAP = "tests.support.project.nap"
 RESERVE = "tests.web.beside.tasks.reserve"
 ADD = "tests.web.beside.tasks.add"
-LIMIT = 3.0  #: seconds in which a task is found by its id, with the time that the page takes to open
 
 
 @row(

@@ -156,7 +156,7 @@ def test_tasks_of_a_worker_are_counted(beside: Beside) -> None:
     node = beside.scene.node("mixed")
     with beside.flower.asked() as page:
         page.open("workers")
-        page.find_row(beside.tail(node), "Online 0 5 2 3")
+        page.find_row(beside.tail(node), "Online 0 5 3 3")
     with beside.ours.asked() as page:
         page.open("workers")
         page.find_row(node, "5")
@@ -218,7 +218,7 @@ def test_problems_are_found(beside: Beside) -> None:
 
 @row(
     "How have throughput, failures and waiting times developed?",
-    flower="no charts since version 2.0: metrics for Prometheus",
+    flower="no charts; metrics for Prometheus",
     ours="charts over up to three hours, of all, of a queue, a worker and a task name; metrics for Prometheus, too",
     verdict="better",
 )

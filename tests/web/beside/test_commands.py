@@ -1,16 +1,14 @@
 """What an operator does. Each of the two does it, and the worker is asked for the effect."""
 
 import pytest
-from celery_gossip.control.command import PERMISSIONS
 
 from tests.support import eventually
 from tests.web.beside.conftest import Beside
 from tests.web.beside.record import row
-from tests.web.web_command import USER, running_dashboard
+from tests.web.web_command import USER
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(240)]  # the first test starts everything
 
-NAP = "tests.support.project.nap"
 LIMITED = "tests.support.project.nothing"
 
 
@@ -278,44 +276,3 @@ def test_commands_are_listed(beside: Beside) -> None:
         page.find("0/2")
         page.open("activity")
         page.find_row("shrink by 1", USER, "confirmed")
-
-
-@row(
-    "Give some users some of the controls",
-    flower="all controls for all users, or none (`--read-only`)",
-    ours="`--allow-control=pause,scale,…` names what is allowed, `--control-users` to whom",
-    verdict="better",
-)
-def test_controls_are_allowed_one_by_one(beside: Beside) -> None:
-    node = beside.scene.node("idle")
-    with beside.flower.asked() as page:
-        page.open_worker(node)
-        page.find("Grow", "Actions")
-    flags = ("--allow-control=pause", "--auth", beside.password_option)
-    with running_dashboard(beside.scene.project, *flags) as dashboard, beside.ours.at(dashboard.url).asked() as page:
-        page.log_in()
-        page.open_worker(node)
-        page.find("Pause")
-        assert not page.has("Grow") and not page.has("Shut down")
-    assert len(PERMISSIONS) > 5
-
-
-@row(
-    "Send a task",
-    flower="API only, for authenticated users: `POST /api/task/async-apply/NAME`",
-    ours="no",
-    verdict="worse",
-    reason="who can send tasks can run everything that the workers can; `celery call`, or the application, sends tasks",
-)
-def test_tasks_are_only_sent_by_flower(beside: Beside) -> None:
-    with beside.flower.asked() as page:
-        answer = page.post(f"api/task/send-task/{NAP}", {"args": [0.0], "queue": beside.scene.queue("b")})
-        assert answer.status_code == 200, answer.text
-        page.note(answer.text)
-        page.open(f"task/{answer.json()['task-id']}")
-        page.reload_until("SUCCESS")
-        page.find("SUCCESS")
-    with beside.ours.asked() as page:
-        answer = page.post(f"api/task/send-task/{NAP}", {"args": [0.0]})
-        page.note(f"status {answer.status_code}")
-        assert answer.status_code in (404, 405)

@@ -76,6 +76,46 @@ def test_users_log_in_through_a_provider(beside: Beside, tmp_path: Path) -> None
 
 
 @row(
+    "Give some users some of the controls",
+    flower="all controls for all users, or none (`--read-only`)",
+    ours="`--allow-control=pause,scale,…` names what is allowed, `--control-users` to whom",
+    verdict="better",
+)
+def test_controls_are_allowed_one_by_one(beside: Beside) -> None:
+    node = beside.scene.node("idle")
+    with beside.flower.asked() as page:
+        page.open_worker(node)
+        page.find("Grow", "Actions")
+    flags = ("--allow-control=pause", "--auth", beside.password_option)
+    with running_dashboard(beside.scene.project, *flags) as dashboard, beside.ours.at(dashboard.url).asked() as page:
+        page.log_in()
+        page.open_worker(node)
+        page.find("Pause")
+        assert not page.has("Grow") and not page.has("Shut down")
+
+
+@row(
+    "Send a task",
+    flower="API only, for authenticated users: `POST /api/task/async-apply/NAME`",
+    ours="no",
+    verdict="worse",
+    reason="who can send tasks can run everything that the workers can; `celery call`, or the application, sends tasks",
+)
+def test_tasks_are_only_sent_by_flower(beside: Beside) -> None:
+    with beside.flower.asked() as page:
+        answer = page.post(f"api/task/send-task/{NAP}", {"args": [0.0], "queue": beside.scene.queue("b")})
+        assert answer.status_code == 200, answer.text
+        page.note(answer.text)
+        page.open(f"task/{answer.json()['task-id']}")
+        page.reload_until("SUCCESS")
+        page.find("SUCCESS")
+    with beside.ours.asked() as page:
+        answer = page.post(f"api/task/send-task/{NAP}", {"args": [0.0]})
+        page.note(f"status {answer.status_code}")
+        assert answer.status_code in (404, 405)
+
+
+@row(
     "Metrics for Prometheus",
     flower="`/metrics`: events, run times, prefetched tasks, workers online",
     ours="`/metrics`, or `celery gossip exporter`: also backlogs, age of the oldest message, slots, waiting times, "
@@ -106,7 +146,7 @@ def expect_metrics(page: Monitor, *names: str) -> None:
 def test_programs_can_ask(beside: Beside) -> None:
     node, task = beside.scene.node("busy"), beside.scene.hung
     with beside.flower.asked() as page:
-        assert node in page.get("api/workers").json()
+        assert node in page.get("api/workers", refresh=1, workername=node).json()
         answer = page.get(f"api/task/info/{task}").json()
         page.note(f"{answer['state']} on {answer['worker']}")
         assert (answer["state"], answer["worker"]) == ("STARTED", node)
