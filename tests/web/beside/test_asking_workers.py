@@ -46,7 +46,7 @@ def test_a_worker_that_is_blocked_by_its_task_is_not_taken_for_dead(beside: Besi
         page.open_worker(node)
         page.find("its event loop does not tick", "tests.support.project:nap:", task)
         page.open_task(task)
-        page.find("running", "tests.support.project:nap:")
+        page.find("runs for", "tests.support.project:nap:")
 
 
 @row(

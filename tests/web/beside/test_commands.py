@@ -80,6 +80,8 @@ def test_a_hung_task_is_terminated(beside: Beside) -> None:
 )
 def test_a_pool_grows_and_shrinks(beside: Beside) -> None:
     node = beside.scene.node("idle")
+    beside.ours.open_worker(node)
+    beside.ours.find("0/2")  # processes that an earlier test has terminated were replaced
     with beside.flower.asked() as page:
         page.open_worker(node)
         page.click("Grow")
