@@ -112,9 +112,10 @@ release: $(READY)
 clean:
 	rm -rf $(VENV) .tox build dist docs/_build *.egg-info
 
-$(READY): setup.cfg pyproject.toml
+$(READY): setup.cfg pyproject.toml tests/web/beside/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	$(BIN)/python -m pip install --quiet --no-deps celery-batches  # its pin excludes Celery 5.7, although it works with it
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/flower -r tests/web/beside/requirements.txt
 	touch $(READY)

@@ -23,6 +23,7 @@ MARKED = {
     "faults": "faults",
     "fuzz": "fuzz",
     "workload": "workload",
+    "web/beside": "browser",
     "web/login/test_browser_login.py": "browser",
     "web/test_accessibility.py": "browser",
     "web/test_browser.py": "browser",
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by the folder or the file it is in."""
     for item in items:
         path = item.path.relative_to(HERE)
-        for place in (path.parts[0], path.as_posix()):
+        for place in {path.parts[0], path.parent.as_posix(), path.as_posix()}:
             if place in MARKED:
                 item.add_marker(MARKED[place])
         groups.check_group(item)

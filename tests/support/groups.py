@@ -22,6 +22,7 @@ GROUPS = {
         r"acceptance/test_checks\.py::\w*(with_authentication|without_an_app|test_json_has)"
         r"|acceptance/test_commands\.py::\w*(a_line_per_gossip|the_throughput|reader_is_gone|terminal_cannot_show)"
     ),
+    "flower_beside": re.compile(r"web/beside/"),
     "odd_project": re.compile(r"acceptance/test_commands\.py::\w*terminal_cannot_show"),
     "files": re.compile(r"faults/test_network|integration/test_tls|web/test_(accessibility|browser|page)\."),
 }

@@ -40,8 +40,8 @@ FOREIGN = {
     "uvicorn": "--forwarded-allow-ips --port --timeout-graceful-shutdown --workers",
     "gunicorn": "--preload",
     "systemctl": "--failed --now",
-    "Flower": "--address --auth --auth-provider --basic-auth --broker-api --db --inspect-timeout --max-tasks "
-    "--oauth2- --persistent --port --url-prefix",
+    "Flower": "--address --auth --auth-provider --basic-auth --broker-api --certfile --db --inspect-timeout --keyfile "
+    "--max-tasks --oauth2- --persistent --port --read-only --unix-socket --url-prefix",
     "celery-exporter": "--broker-ssl-option --broker-transport-option --broker-url --buckets "
     "--generic-hostname-task-sent-metric --host --metric-prefix --port --purge-offline-worker-metrics --queues "
     "--redbeat- --retry-interval --static-label --worker-timeout",

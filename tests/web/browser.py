@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 
 from tests.support import brokers, eventually
 
-__all__ = ["Browser", "browsing"]
+__all__ = ["Browser", "browsing", "unless_stale"]
 
 CHROMIUM, DRIVER = "chromium", "chromedriver"
 FLAGS = (
@@ -90,7 +90,7 @@ class Browser:
         assert found, f"no row of {name!r} among {rows[:20]}"
         return str(found[0])
 
-    def click(self, text: str) -> None:
+    def click(self, text: str, timeout: float = 10.0) -> None:
         """Click the button or link with this name when it appears; only in the dialog if one is open."""
 
         def is_clicked() -> None:
@@ -103,7 +103,7 @@ class Browser:
                     return
             raise AssertionError(f"there is no {text!r}")
 
-        eventually(_unless_stale(is_clicked), 10, every=0.1)
+        eventually(unless_stale(is_clicked), timeout, every=0.1)
 
     def press(self, *keys: str) -> None:
         self.driver.find_element(By.TAG_NAME, "body").send_keys(*keys)
@@ -130,7 +130,9 @@ class Browser:
         self.driver.execute_cdp_cmd(command, arguments)
 
 
-def _unless_stale(action: Any) -> Any:
+def unless_stale(action: Any) -> Any:
+    """Return the action, with an AssertionError where an element was replaced or cannot be clicked yet."""
+
     def attempt() -> None:
         try:
             action()

@@ -161,3 +161,40 @@ def test_a_dialog_shows_why_a_worker_cannot_obey_and_what_it_answers(
         browser.open(f"{dashboard.url}activity?state=failed")
         browser.await_text("autoscale max=2 min=1", "Autoscale not enabled")
         assert [error for error in browser.errors() if dashboard.url in error] == []
+
+
+#: Holds the first preview until `release()` is called, and all later ones without end.
+HELD_PREVIEWS = """
+const real = fetch;
+let isHeld = false;
+window.fetch = (url, ...rest) => {
+  if (!String(url).includes("preview=true")) return real(url, ...rest);
+  if (isHeld) return new Promise(() => {});
+  isHeld = true;
+  return new Promise((resolve) => { window.release = () => resolve(real(url, ...rest)); });
+};
+"""
+TYPE_AND_RELEASE = """
+const done = arguments[arguments.length - 1];
+const most = document.querySelector("dialog input");
+most.value = "7";
+most.dispatchEvent(new Event("input", {bubbles: true}));
+window.release();
+setTimeout(() => done(document.querySelector("dialog button.primary").disabled), 1000);
+"""
+
+
+def test_a_late_reply_about_former_values_does_not_enable_the_button(
+    browser: Browser, redis_project: Project, tmp_path: Path
+) -> None:
+    project = redis_project
+    with project.worker(*QUIET) as worker, running_dashboard(project, *flags(tmp_path, "scale")) as dashboard:
+        browser.open(dashboard.authenticated_url)
+        script = browser.on_every_page(HELD_PREVIEWS)
+        try:
+            browser.open(f"{dashboard.url}workers/0/{worker.node}")
+            browser.click("Autoscale…")
+            browser.await_text("The worker must run with --autoscale")
+            assert browser.run_async(TYPE_AND_RELEASE) is True
+        finally:
+            browser.on_no_page(script)

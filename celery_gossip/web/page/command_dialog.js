@@ -32,6 +32,7 @@ export function openCommand(context, { title, verb, text, fields = [], build }) 
   let [number, timer, isSent] = [0, 0, false];
 
   form.addEventListener("input", () => {
+    number += 1; // a reply that is on its way is about the former values
     checked = null;
     send.disabled = true;
     clearTimeout(timer);
