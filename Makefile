@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # docs/explanation/tests.md.
 JOBS ?= 4
 REST_JOBS ?= 6
-SHORT := smoke or not (acceptance or browser or faults or fuzz or rabbitmq or slow or workload or serial)
+SHORT := smoke or not (acceptance or browser or comparison or faults or fuzz or rabbitmq or slow or workload or serial)
 
 .PHONY: demo test test-rest test-all simulation faults soak fuzz mutants workload benchmarks lint javascript clean
 
@@ -21,7 +21,7 @@ test: $(READY)
 
 # All other tests.
 test-rest: $(READY)
-	$(BIN)/python -m pytest -n $(REST_JOBS) --dist loadgroup -m "not ($(SHORT)) and not serial"
+	$(BIN)/python -m pytest -n $(REST_JOBS) --dist loadgroup -m "not ($(SHORT)) and not (serial or comparison)"
 	$(BIN)/python -m pytest -m "serial and not smoke"
 
 test-all: test test-rest
@@ -32,7 +32,7 @@ test-unit: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not serial" tests/unit tests/tui tests/incidents
 
 test-integration: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not (serial or browser)" tests/integration tests/web
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not (serial or browser or comparison)" tests/integration tests/web
 
 test-acceptance: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not serial" tests/acceptance tests/workload
@@ -44,6 +44,12 @@ test-browser: $(READY)
 test-faults: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not (serial or soak)" tests/faults tests/fuzz
 	$(BIN)/python -m pytest -m "serial and not soak" tests/faults
+
+# Flower and the dashboard beside each other, on the same workers: docs/explanation/beside-flower.md.
+.PHONY: compare
+compare: $(READY)
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/flower -r tests/web/beside/requirements.txt
+	$(BIN)/python -m pytest -m comparison tests/web/beside
 
 # Incidents and healthy situations against the findings; writes docs/explanation/incidents.md.
 .PHONY: incidents
@@ -112,10 +118,9 @@ release: $(READY)
 clean:
 	rm -rf $(VENV) .tox build dist docs/_build *.egg-info
 
-$(READY): setup.cfg pyproject.toml tests/web/beside/requirements.txt
+$(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	$(BIN)/python -m pip install --quiet --no-deps celery-batches  # its pin excludes Celery 5.7, although it works with it
-	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/flower -r tests/web/beside/requirements.txt
 	touch $(READY)

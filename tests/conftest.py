@@ -23,7 +23,7 @@ MARKED = {
     "faults": "faults",
     "fuzz": "fuzz",
     "workload": "workload",
-    "web/beside": "browser",
+    "web/beside": "comparison",
     "web/login/test_browser_login.py": "browser",
     "web/test_accessibility.py": "browser",
     "web/test_browser.py": "browser",

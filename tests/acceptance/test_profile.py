@@ -64,8 +64,15 @@ def test_a_worker_reports_its_process_its_configuration_and_its_tasks(project: P
         assert profiles and all(decode(body).profile for body in profiles)
 
 
+def detail_of(url: str, node: str) -> dict[str, Any]:
+    response = httpx.get(f"{url}api/workers/0/{quote(node)}", timeout=30)
+    assert response.status_code == 200, response.text  # 404 until its first report
+    detail: dict[str, Any] = response.json()
+    return detail
+
+
 def assert_ended(url: str, node: str) -> dict[str, Any]:
-    detail: dict[str, Any] = httpx.get(f"{url}api/workers/0/{quote(node)}", timeout=5).json()
+    detail = detail_of(url, node)
     assert detail["worker"]["state"] == "lost", detail["worker"]["state"]
     return detail
 
@@ -76,7 +83,7 @@ def test_of_a_killed_worker_the_dashboard_knows_what_it_ran_and_its_last_minute(
         task_id = project.send("nap", 600.0)
 
         def runs() -> None:
-            detail = httpx.get(f"{dashboard.url}api/workers/0/{quote(worker.node)}", timeout=5).json()
+            detail = detail_of(dashboard.url, worker.node)
             assert [run["id"] for run in detail["runs"]] == [task_id]
             assert detail["worker"]["pid"] == worker.process.pid and detail["ending"] is None
 

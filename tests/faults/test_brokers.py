@@ -51,7 +51,7 @@ def check_failover(sentinels: Sentinels, project: Project, worker: Worker, ear: 
     figures.check(ROW, name, "from then to the next report, s", heard_after, most=BACKOFF + 2.0, is_noisy=True)
     back_after = ear.wait(named_at, 60, lambda gossip: gossip.state == "online" and not gossip.stalled_for)
     figures.note(ROW, name, "from then until the worker was connected again, s", back_after)
-    task_id = project.send("nap", 0.5)
+    task_id = project.send("nap", 1.5)  # three reports
     ear.wait(named_at, 30, lambda gossip: task_id in {one for check in gossip.checks for one in check.active})
     ear.wait_for_cure("isolated", timeout=10)
     assert "Traceback" not in ours(worker)
