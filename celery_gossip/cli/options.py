@@ -10,7 +10,16 @@ from celery_gossip.errors import InvalidOption
 if TYPE_CHECKING:
     from celery_gossip.diagnosis.rule_settings import RuleSettings
 
-__all__ = ["Name", "Seconds", "bind_option", "host_option", "port_option", "queue_option", "rules_option"]
+__all__ = [
+    "Name",
+    "Seconds",
+    "allow_control_option",
+    "bind_option",
+    "host_option",
+    "port_option",
+    "queue_option",
+    "rules_option",
+]
 
 _MOST_SECONDS = 86_400
 
@@ -83,6 +92,18 @@ host_option = click.option(
     help="Additional allowed Host header, beside loopback's names and --bind; repeatable.",
 )
 bind_option = click.option("--bind", default="127.0.0.1", metavar="ADDRESS", help="Address to serve on.")
+
+
+def allow_control_option(help_text: str) -> Callable[[_Command], _Command]:
+    """Return the option --allow-control; without names it is that of celery_gossip.control.permission.DEFAULT."""
+    return click.option(
+        "--allow-control",
+        is_flag=False,
+        flag_value="pause,scale",
+        metavar="[=NAMES]",
+        show_default="none",
+        help=help_text,
+    )
 
 
 def port_option(default: int) -> Callable[[_Command], _Command]:

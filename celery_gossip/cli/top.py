@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from celery_gossip.cli.listening import open_listener
-from celery_gossip.cli.options import queue_option, rules_option
+from celery_gossip.cli.options import allow_control_option, queue_option, rules_option
 from celery_gossip.cli.serving import named_options, required_extra
 from celery_gossip.log import logger
 
@@ -22,13 +22,8 @@ __all__ = ["command"]
 
 
 @click.command("top")
-@click.option(
-    "--allow-control",
-    is_flag=False,
-    flag_value="pause,scale",
-    metavar="[=NAMES]",
-    show_default="none",
-    help="Let the user of the terminal control workers. NAMES are of pause, scale, add_consumer, revoke, terminate, "
+@allow_control_option(
+    "Let the user of the terminal control workers. NAMES are of pause, scale, add_consumer, revoke, terminate, "
     "shutdown, pool_restart, rate_limit, time_limit, purge, separated by commas, or all. Without NAMES: pause,scale.",
 )
 @queue_option

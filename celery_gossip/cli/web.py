@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from celery_gossip.cli.listening import open_listener
-from celery_gossip.cli.options import bind_option, host_option, port_option, queue_option, rules_option
+from celery_gossip.cli.options import (
+    allow_control_option,
+    bind_option,
+    host_option,
+    port_option,
+    queue_option,
+    rules_option,
+)
 from celery_gossip.cli.serving import binding, is_missing, named_options, required_extra
 from celery_gossip.errors import GossipError
 from celery_gossip.log import logger
@@ -51,13 +58,8 @@ _FLAGS = {
     show_default="none",
     help="Link failed tasks to this address, with {id} in place of the task's id: https://sentry.example/?query={id}.",
 )
-@click.option(
-    "--allow-control",
-    is_flag=False,
-    flag_value="pause,scale",
-    metavar="[=NAMES]",
-    show_default="none",
-    help="Let authenticated users control workers; requires --auth. NAMES are of pause, scale, add_consumer, revoke, "
+@allow_control_option(
+    "Let authenticated users control workers; requires --auth. NAMES are of pause, scale, add_consumer, revoke, "
     "terminate, rate_limit, time_limit, pool_restart, shutdown and purge, separated by commas, or all. Without NAMES: "
     "pause,scale.",
 )

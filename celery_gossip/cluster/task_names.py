@@ -5,12 +5,11 @@ arrived, from any worker, and the digest of the names is that one: so a wrong pa
 delays the right one.
 """
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from sys import intern
 
-from celery_gossip.wire.profile import TaskNames
+from celery_gossip.wire.profile import TaskNames, registry_digest
 
 __all__ = ["TaskNameTable"]
 
@@ -79,7 +78,7 @@ class TaskNameTable:
 
     def _complete(self, registry: str, is_verified: bool, names: tuple[str, ...]) -> None:
         self._drop_partial((is_verified, registry))
-        if _digest(names) != registry:
+        if registry_digest(names) != registry:
             return
         self._drop_partial((not is_verified, registry))
         self._lists[registry] = tuple(map(intern, names))
@@ -100,8 +99,3 @@ class TaskNameTable:
 
 def _size(names: tuple[str, ...]) -> int:
     return sum([_STRING_BYTES + 2 * len(name) for name in names])
-
-
-def _digest(names: tuple[str, ...]) -> str:
-    """Return the digest that worker/software.py computes."""
-    return hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "backslashreplace")).hexdigest()[:16]

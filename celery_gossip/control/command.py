@@ -70,9 +70,7 @@ class _PoolCommand(NamedCommand, frozen=True, kw_only=True):
         return f"pool_{self.act}", {"n": self.slots}
 
 
-class Pause(WorkerCommand, frozen=True, kw_only=True, tag="pause"):
-    """Stop consuming a queue."""
-
+class _QueueCommand(WorkerCommand, frozen=True, kw_only=True):
     permission = "pause"
 
     queue: Name
@@ -80,21 +78,17 @@ class Pause(WorkerCommand, frozen=True, kw_only=True, tag="pause"):
     @property
     def words(self) -> str:
         return f"{self.act} {self.queue!r}"
+
+
+class Pause(_QueueCommand, frozen=True, kw_only=True, tag="pause"):
+    """Stop consuming a queue."""
 
     def remote_call(self) -> tuple[str, dict[str, Any]]:
         return "cancel_consumer", {"queue": self.queue}
 
 
-class Resume(WorkerCommand, frozen=True, kw_only=True, tag="resume"):
+class Resume(_QueueCommand, frozen=True, kw_only=True, tag="resume"):
     """Consume a paused queue again."""
-
-    permission = "pause"
-
-    queue: Name
-
-    @property
-    def words(self) -> str:
-        return f"{self.act} {self.queue!r}"
 
     def remote_call(self) -> tuple[str, dict[str, Any]]:
         return "add_consumer", {"queue": self.queue}
@@ -144,48 +138,41 @@ class Autoscale(NamedCommand, frozen=True, kw_only=True, tag="autoscale"):
         return "autoscale", {"max": int(self.max), "min": int(self.min)}
 
 
-class Revoke(WorkerCommand, frozen=True, kw_only=True, tag="revoke"):
-    """Do not start these tasks. Those that run continue."""
-
-    permission = "revoke"
-
+class _TaskCommand(WorkerCommand, frozen=True, kw_only=True):
     ids: _Ids
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_few(self.ids)
+
+    @property
+    def task_ids(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.ids))
+
+
+class Revoke(_TaskCommand, frozen=True, kw_only=True, tag="revoke"):
+    """Do not start these tasks. Those that run continue."""
+
+    permission = "revoke"
 
     @property
     def words(self) -> str:
         return f"revoke {_list(self.task_ids)}"
 
-    @property
-    def task_ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.ids))
-
     def remote_call(self) -> tuple[str, dict[str, Any]]:
         return "revoke", {"task_id": list(self.task_ids)}
 
 
-class Terminate(WorkerCommand, frozen=True, kw_only=True, tag="terminate"):
+class Terminate(_TaskCommand, frozen=True, kw_only=True, tag="terminate"):
     """Do not start these tasks, and end those that run."""
 
     permission = "terminate"
 
-    ids: _Ids
     signal: Signal = "TERM"  #: for processes; greenlets are killed whatever it is
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_few(self.ids)
 
     @property
     def words(self) -> str:
         return f"terminate {_list(self.task_ids)} with {self.signal}"
-
-    @property
-    def task_ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.ids))
 
     def remote_call(self) -> tuple[str, dict[str, Any]]:
         return "revoke", {"task_id": list(self.task_ids), "terminate": True, "signal": f"SIG{self.signal}"}

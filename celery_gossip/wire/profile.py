@@ -4,6 +4,8 @@ Read by messages.py, which re-exports them. Which settings a worker reports, and
 worker/configuration.py; a listener accepts any name within the limits, so that a newer worker can report more.
 """
 
+import hashlib
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -21,6 +23,7 @@ __all__ = [
     "TaskNames",
     "has_valid_profile",
     "profile_texts",
+    "registry_digest",
 ]
 
 MAX_SETTINGS = 100  #: in a report
@@ -55,6 +58,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     age: Seconds | None = None  #: seconds since the main process started; None if that is not known
     settings: Annotated[tuple[Setting, ...], msgspec.Meta(max_length=MAX_SETTINGS)] = ()
     tasks: TaskNames | None = None
+
+
+def registry_digest(names: Iterable[str]) -> str:
+    """Return 16 hex digits that are the same for the same names in any order."""
+    text = "\n".join(sorted(names)).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def profile_texts(profile: Profile) -> list[str]:

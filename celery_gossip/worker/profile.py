@@ -12,10 +12,17 @@ import msgspec
 
 from celery_gossip.options import GossipOptions
 from celery_gossip.wire.limits import clamp_seconds
-from celery_gossip.wire.profile import MAX_PART_NAMES, MAX_TASK_NAMES, Profile, Setting, TaskNames
+from celery_gossip.wire.profile import (
+    MAX_PART_NAMES,
+    MAX_TASK_NAMES,
+    Profile,
+    Setting,
+    TaskNames,
+    registry_digest,
+)
 from celery_gossip.worker.configuration import read_configuration
 from celery_gossip.worker.process_age import process_age
-from celery_gossip.worker.software import SoftwareReport, registry_digest
+from celery_gossip.worker.software import SoftwareReport
 
 __all__ = ["REPEAT_AFTER", "ProfileReport", "split_names"]
 

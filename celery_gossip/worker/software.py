@@ -4,11 +4,10 @@ Built when the worker starts, on the main thread; read on the sender thread. Of 
 are read, and of the environment only two variables: no other value can be in a report.
 """
 
-import hashlib
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from typing import Any, get_args
@@ -17,6 +16,7 @@ import celery
 import msgspec
 
 from celery_gossip.wire.limits import Count, clamp_count, clamp_seconds, sanitize_name
+from celery_gossip.wire.profile import registry_digest
 from celery_gossip.wire.software import MAX_RELEASE, MAX_VERSION, Settings, Software
 from celery_gossip.worker import _compat as compat
 
@@ -26,7 +26,6 @@ __all__ = [
     "find_release",
     "find_visibility_timeout",
     "read_settings",
-    "registry_digest",
 ]
 
 RELEASE_VARIABLES = ("GIT_SHA", "SENTRY_RELEASE")  #: environment variables that are read, the first that is set
@@ -94,12 +93,6 @@ def find_release(option: str | None, environ: Mapping[str, str]) -> str:
     texts = [environ.get(name, "") for name in RELEASE_VARIABLES] if option is None else [option]
     release = next((text.strip() for text in texts if text.strip()), "")
     return sanitize_name(release)[:MAX_RELEASE]
-
-
-def registry_digest(names: Iterable[str]) -> str:
-    """Return 16 hex digits that are the same for the same names in any order."""
-    text = "\n".join(sorted(names)).encode("utf-8", "backslashreplace")
-    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def read_settings(consumer: Any) -> Settings:

@@ -26,10 +26,10 @@ from celery_gossip.wire.messages import (
     WaitingState,
     WaitingTask,
 )
+from celery_gossip.wire.profile import registry_digest
 from celery_gossip.wire.resources import RESOURCE_PERIOD
 from celery_gossip.worker.metrics import Meter
 from celery_gossip.worker.series import Series
-from celery_gossip.worker.software import registry_digest
 from tests.unit.build import FakeClock, a_check, a_gossip
 from tests.web.fake_fleet import FakeFleet
 

@@ -9,8 +9,8 @@ from celery_gossip.cluster.cluster import Cluster
 from celery_gossip.cluster.task_names import TaskNameTable
 from celery_gossip.wire.encoding import encode
 from celery_gossip.wire.messages import Gossip, Profile, Setting, Software, TaskNames, decode
+from celery_gossip.wire.profile import registry_digest
 from celery_gossip.worker.profile import split_names
-from celery_gossip.worker.software import registry_digest
 from tests.unit.build import OTHER_BOOT, FakeClock, a_gossip
 
 NAMES = tuple(sorted(f"shop.tasks.module_{number % 40}.task_{number:04d}" for number in range(2_000)))

@@ -9,9 +9,10 @@ import pytest
 
 from celery_gossip.wire.encoding import encode
 from celery_gossip.wire.messages import Profile, decode
+from celery_gossip.wire.profile import registry_digest
 from celery_gossip.worker.process_age import process_age
 from celery_gossip.worker.profile import REPEAT_AFTER, ProfileReport, split_names
-from celery_gossip.worker.software import SoftwareReport, registry_digest
+from celery_gossip.worker.software import SoftwareReport
 from tests.unit.build import FakeClock, a_gossip
 from tests.unit.worker.test_configuration import a_worker
 from tests.unit.worker.test_software import pack

@@ -8,6 +8,7 @@ from celery import Celery
 
 from celery_gossip.wire.encoding import encode
 from celery_gossip.wire.messages import Settings, Software, decode, settings_of
+from celery_gossip.wire.profile import registry_digest
 from celery_gossip.worker import software as module
 from celery_gossip.worker.held_messages import HeldMessages
 from celery_gossip.worker.software import (
@@ -15,7 +16,6 @@ from celery_gossip.worker.software import (
     find_release,
     find_visibility_timeout,
     read_settings,
-    registry_digest,
 )
 from celery_gossip.worker.supplement import Supplement
 from tests.unit.build import FakeClock, a_gossip
